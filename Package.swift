@@ -1,0 +1,119 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Built with SLUICE_FUZZ=1, the libraries are instrumented and the fuzz programs exist (`make fuzz`).
+let fuzzing = Context.environment["SLUICE_FUZZ"] != nil
+
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+
+let package = Package(
+    name: "sluice",
+    products: [
+        .executable(name: "sluice", targets: ["Sluice"]),
+        .library(name: "Pipeline", targets: ["Pipeline"]),
+        .library(name: "SluiceTesting", targets: ["SluiceTesting"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // The vocabulary of mail, and the wire protocols as machines without I/O.
+        .target(name: "MailTypes"),
+        .target(name: "Protocols", dependencies: ["MailTypes", nio]),
+
+        // The heart: sessions, transactions, stages, findings, the chain; and the stages.
+        .target(name: "Pipeline", dependencies: ["MailTypes", logging, metrics]),
+        .target(name: "Filters", dependencies: ["Pipeline", "MailTypes"]),
+
+        // What the world is reached through.
+        .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2"]),
+        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
+        .target(name: "Queue", dependencies: ["MailTypes"]),
+        .target(name: "Mailboxes", dependencies: ["MailTypes"]),
+        .target(
+            name: "Delivery",
+            dependencies: ["Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes", nio, nioPosix, nioSSL, logging]
+        ),
+        .target(
+            name: "Frontends",
+            dependencies: [
+                "Protocols", "Pipeline", "Queue", "Mailboxes", "Directory", "MailTypes",
+                nio, nioPosix, nioSSL, nioHTTP, logging,
+            ]
+        ),
+        .target(name: "Configuration", dependencies: ["MailTypes", "CTOML"]),
+
+        // Support for tests, shipped as a library so that authors of stages can use it too.
+        .target(
+            name: "SluiceTesting",
+            dependencies: ["MailTypes", "Protocols", "Pipeline", "Filters", "Queue", "Directory", "Configuration", nio]
+        ),
+
+        .executableTarget(
+            name: "Sluice",
+            dependencies: [
+                "MailTypes", "Protocols", "Pipeline", "Filters", "Adapters", "Directory", "Queue", "Mailboxes",
+                "Delivery", "Frontends", "Configuration", arguments, lifecycle, signals, logging, metrics,
+                nio, nioPosix, nioSSL,
+            ]
+        ),
+
+        // C libraries, each imported by one Swift file.
+        .target(name: "CTOML", path: "Sources/CLibraries/CTOML"),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/CLibraries/COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CUnbound", path: "Sources/CLibraries/CUnbound", providers: [.apt(["libunbound-dev"])]),
+        .systemLibrary(
+            name: "CIDN2", path: "Sources/CLibraries/CIDN2", pkgConfig: "libidn2",
+            providers: [.apt(["libidn2-dev"])]),
+
+        .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
+        .testTarget(
+            name: "ProtocolsTests", dependencies: ["Protocols", "MailTypes", "SluiceTesting", nio],
+            exclude: ["Dialogs"]),
+        .testTarget(name: "PipelineTests", dependencies: ["Pipeline", "MailTypes", "SluiceTesting"]),
+        .testTarget(name: "FiltersTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
+        .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
+        .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
+        .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes"]),
+        .testTarget(
+            name: "DeliveryTests",
+            dependencies: [
+                "Delivery", "Adapters", "Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes", "SluiceTesting",
+                nio, nioPosix,
+            ]),
+        .testTarget(
+            name: "FrontendsTests",
+            dependencies: ["Frontends", "Protocols", "Pipeline", "Queue", "MailTypes", "SluiceTesting", nio, nioPosix]),
+        .testTarget(name: "SluiceTests", dependencies: ["Sluice", "SluiceTesting"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)
+
+// One set of switches for every Swift target; nothing opts out.
+for target in package.targets where target.type != .system && target.name != "CTOML" {
+    target.swiftSettings = [
+        .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+        .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+        .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+    ]
+}

@@ -1,0 +1,43 @@
+/// An SMTP reply: a three-digit code, an enhanced status code and text.
+///
+/// The class of the enhanced status code is always the first digit of the reply code, so the
+/// two cannot contradict each other. RFC 5321 §4.2, RFC 2034.
+public struct Reply: Error, Hashable, Codable, Sendable {
+    public let code: Int
+    public let condition: EnhancedStatusCode.Condition?
+    /// The text, without line ends; each element is one line of a multi-line reply.
+    public let lines: [String]
+
+    public init(_ code: Int, _ condition: EnhancedStatusCode.Condition?, lines: [String]) {
+        precondition((200...599).contains(code), "a reply code is 2yz to 5yz, not \(code)")
+        self.code = code
+        self.condition = condition
+        self.lines = lines.isEmpty ? [""] : lines
+    }
+
+    public init(_ code: Int, _ condition: EnhancedStatusCode.Condition?, _ text: String) {
+        self.init(code, condition, lines: [text])
+    }
+
+    /// A reply that has no enhanced status code: the greeting, `EHLO`, and every 3yz reply.
+    public init(_ code: Int, _ text: String) {
+        self.init(code, nil, lines: [text])
+    }
+
+    public var text: String { lines.joined(separator: " ") }
+    public var isPositive: Bool { code < 400 }
+    public var isTemporary: Bool { (400..<500).contains(code) }
+    public var isPermanent: Bool { code >= 500 }
+
+    public var status: EnhancedStatusCode? {
+        condition.flatMap { condition in
+            EnhancedStatusCode.Class(rawValue: code / 100).map { EnhancedStatusCode($0, condition) }
+        }
+    }
+}
+
+extension Reply: CustomStringConvertible {
+    public var description: String {
+        [String(code), status?.description, text].compactMap(\.self).joined(separator: " ")
+    }
+}

@@ -1,0 +1,152 @@
+public import MailTypes
+public import struct Foundation.Date
+
+/// A question that a stage asked the world, and what the world answered.
+public struct Fact: Sendable, Hashable, Codable {
+    public var question: Question
+    public var answer: Answer
+
+    public init(_ question: Question, _ answer: Answer) {
+        self.question = question
+        self.answer = answer
+    }
+}
+
+/// All that can be asked of the world. One case per service, so that a new service cannot be
+/// forgotten by recording, replay or storage.
+public enum Question: Sendable, Hashable, Codable {
+    case time
+    case directory(DirectoryQuestion)
+    case memory(MemoryQuestion)
+    case dns(DNSQuestion)
+}
+
+/// What the world said.
+public enum Answer: Sendable, Hashable, Codable {
+    case time(Date)
+    case directory(DirectoryAnswer)
+    case memory(MemoryAnswer)
+    case dns(DNSAnswer)
+    /// No answer: the service failed, or the deadline passed.
+    case failure(StageFailure)
+}
+
+// MARK: - Directory
+
+public enum DirectoryQuestion: Sendable, Hashable, Codable {
+    /// What does this address stand for?
+    case address(EmailAddress)
+    /// Is this domain hosted here, and how?
+    case domain(String)
+    /// May this mailbox send as this address?
+    case maySend(mailbox: EmailAddress, as: EmailAddress)
+}
+
+public enum DirectoryAnswer: Sendable, Hashable, Codable {
+    case address(AddressMeaning)
+    case domain(HostedDomain?)
+    case maySend(Bool)
+}
+
+/// What the directory knows of an address, one step: aliases are not followed.
+public enum AddressMeaning: Sendable, Hashable, Codable {
+    /// A mailbox; mail is filed under `mailbox`, which may be the spelling without a plus part.
+    case mailbox(EmailAddress)
+    /// A mailbox or domain that is switched off.
+    case disabled
+    /// An alias or a group, with its members.
+    case expands(to: [EmailAddress], kind: Expansion)
+    /// The domain is hosted here, the address is not.
+    case unknown
+    /// The domain is not hosted here.
+    case foreign
+
+    public enum Expansion: String, Sendable, Hashable, Codable {
+        case alias, group
+    }
+}
+
+/// A domain that is hosted here.
+public struct HostedDomain: Sendable, Hashable, Codable {
+    public var name: String
+    public var postOffice: String
+    public var isEnabled: Bool
+
+    public init(name: String, postOffice: String, isEnabled: Bool = true) {
+        self.name = name
+        self.postOffice = postOffice
+        self.isEnabled = isEnabled
+    }
+}
+
+// MARK: - Stage memory
+
+/// What stages remember from one transaction to the next.
+public enum MemoryQuestion: Sendable, Hashable, Codable {
+    /// Notes that `key` was seen now and tells what was known of it *before*.
+    /// What was not seen for `lifetime` is forgotten, and its story begins anew.
+    case visit(table: String, key: String, at: Date, lifetime: Interval)
+    /// What is known of `key`, changing nothing.
+    case peek(table: String, key: String, at: Date)
+    /// Adds `amount` to what `key` has used within a sliding window, and tells the sum after it.
+    case count(table: String, key: String, amount: Int, window: Interval, at: Date)
+}
+
+public enum MemoryAnswer: Sendable, Hashable, Codable {
+    /// `nil`: never seen, or forgotten.
+    case visit(Visits?)
+    case count(Int)
+}
+
+/// The story of a remembered key.
+public struct Visits: Sendable, Hashable, Codable {
+    public var first: Date
+    public var last: Date
+    public var count: Int
+
+    public init(first: Date, last: Date, count: Int) {
+        self.first = first
+        self.last = last
+        self.count = count
+    }
+}
+
+// MARK: - DNS
+
+public struct DNSQuestion: Sendable, Hashable, Codable {
+    public enum RecordType: UInt16, Sendable, Hashable, Codable {
+        case a = 1
+        case cname = 5
+        case ptr = 12
+        case mx = 15
+        case txt = 16
+        case aaaa = 28
+        case tlsa = 52
+    }
+
+    /// In A-labels, without the final dot.
+    public var name: String
+    public var type: RecordType
+
+    public init(_ name: String, _ type: RecordType) {
+        self.name = name.asciiLowercased
+        self.type = type
+    }
+}
+
+public enum DNSAnswer: Sendable, Hashable, Codable {
+    case records([DNSRecord], isSecure: Bool)
+    /// The name exists, but has no record of that type.
+    case noData
+    /// NXDOMAIN.
+    case noName
+}
+
+public enum DNSRecord: Sendable, Hashable, Codable {
+    case address(IPAddress)
+    case exchanger(preference: Int, host: String)
+    /// The strings of one TXT record, joined.
+    case text([UInt8])
+    case name(String)
+    case tlsa(usage: UInt8, selector: UInt8, matching: UInt8, data: [UInt8])
+}

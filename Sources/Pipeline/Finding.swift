@@ -1,0 +1,93 @@
+public import MailTypes
+
+/// What a stage found: one verdict, and edits that the chain applies. A stage changes nothing itself.
+public struct Finding: Sendable, Hashable, Codable {
+    public var verdict: Verdict
+    public var edits: [Edit]
+    /// The options whose values decided, by their keys in the stage's table, for the trace.
+    public var decidedBy: [String]
+    /// One line for a person who reads the trace: `first seen 40 s ago`.
+    public var note: String?
+
+    public init(_ verdict: Verdict = .continue, edits: [Edit] = [], decidedBy: [String] = [], note: String? = nil) {
+        self.verdict = verdict
+        self.edits = edits
+        self.decidedBy = decidedBy
+        self.note = note
+    }
+
+    /// No opinion, nothing to change.
+    public static let none = Finding()
+}
+
+/// What a stage decides about a client, an address or a message.
+///
+/// The names are those of the milter protocol, so a postmaster knows them already.
+public enum Verdict: Sendable, Hashable, Codable {
+    /// No opinion: ask the next stage.
+    case `continue`
+    /// Accept now; in this phase later stages are not asked.
+    case accept
+    /// Refuse for good, with a 5yz reply.
+    case reject(Reply)
+    /// Refuse for now, with a 4yz reply; the client will try again.
+    case tempfail(Reply)
+    /// Accept, but hold the message for a person to look at.
+    case quarantine(reason: String)
+    /// Accept, and throw the message away.
+    case discard
+}
+
+/// One change that a stage asks for.
+public enum Edit: Sendable, Hashable, Codable {
+    /// Adds to the score.
+    case score(Symbol)
+    /// Adds a result to the one Authentication-Results field.
+    case authentication(AuthenticationResults.Entry)
+    /// Puts a field at the top of the header.
+    case prependField(name: String, value: String)
+    /// Puts a field at the end of the header.
+    case appendField(name: String, value: String)
+    /// Takes fields out of the header, by their places in the message the stage saw.
+    case removeFields(at: [Int])
+    /// Puts another body in place.
+    case replaceBody(Bytes)
+    /// Says where the copies of a recipient go; the recipient that the stage was asked about, or, in the
+    /// message phase, the one with that address.
+    case resolve(EmailAddress, to: [Destination])
+    case disposition(EmailAddress, Disposition)
+}
+
+/// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked
+/// before it runs.
+public struct Effects: OptionSet, Sendable, Hashable, Codable {
+    public let rawValue: UInt16
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    public static let rejects = Self(rawValue: 1 << 0)
+    public static let tempfails = Self(rawValue: 1 << 1)
+    public static let accepts = Self(rawValue: 1 << 2)
+    public static let discards = Self(rawValue: 1 << 3)
+    public static let quarantines = Self(rawValue: 1 << 4)
+    public static let scores = Self(rawValue: 1 << 5)
+    public static let authenticates = Self(rawValue: 1 << 6)
+    public static let editsHeader = Self(rawValue: 1 << 7)
+    public static let editsBody = Self(rawValue: 1 << 8)
+    public static let routes = Self(rawValue: 1 << 9)
+    public static let disposes = Self(rawValue: 1 << 10)
+    /// Judges the score, so nothing that scores may come behind it.
+    public static let readsScore = Self(rawValue: 1 << 11)
+    /// Signs the message as it is, so nothing that edits may come behind it.
+    public static let signs = Self(rawValue: 1 << 12)
+}
+
+extension Bytes: Codable {
+    public init(from decoder: any Decoder) throws {
+        self.init(try decoder.singleValueContainer().decode([UInt8].self))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(array)
+    }
+}

@@ -1,0 +1,99 @@
+public import MailTypes
+public import struct Foundation.Date
+
+/// Whatever answers questions: the living world, or the record of what it once said.
+public protocol ServiceSource: Sendable {
+    /// The answer, if it is at hand without waiting: most directory questions are.
+    func immediate(_ question: Question) -> Answer?
+    /// The answer, if need be after a while.
+    func answer(_ question: Question) async throws(StageFailure) -> Answer
+}
+
+extension ServiceSource {
+    public func immediate(_ question: Question) -> Answer? { nil }
+}
+
+/// The only door from a stage to the world. Each question and answer becomes a ``Fact`` of the
+/// transaction, so that it can be judged again later with no world at all.
+public struct Services: Sendable {
+    private let source: any ServiceSource
+    private let record: FactRecord
+    /// Every question is answered by then, or the stage has failed.
+    let deadline: ContinuousClock.Instant?
+
+    public init(_ source: any ServiceSource, record: FactRecord = FactRecord()) {
+        self.init(source: source, record: record, deadline: nil)
+    }
+
+    private init(source: any ServiceSource, record: FactRecord, deadline: ContinuousClock.Instant?) {
+        self.source = source
+        self.record = record
+        self.deadline = deadline
+    }
+
+    func until(_ deadline: ContinuousClock.Instant?) -> Services {
+        Services(source: source, record: record, deadline: deadline)
+    }
+
+    /// What was asked and answered so far.
+    public var facts: [Fact] { record.facts }
+
+    // MARK: Questions
+
+    public func now() async throws(StageFailure) -> Date {
+        guard case .time(let date) = try await ask(.time) else { throw .mismatch }
+        return date
+    }
+
+    public func meaning(of address: EmailAddress) async throws(StageFailure) -> AddressMeaning {
+        guard case .directory(.address(let meaning)) = try await ask(.directory(.address(address))) else {
+            throw .mismatch
+        }
+        return meaning
+    }
+
+    public func hostedDomain(_ name: String) async throws(StageFailure) -> HostedDomain? {
+        guard case .directory(.domain(let domain)) = try await ask(.directory(.domain(name))) else { throw .mismatch }
+        return domain
+    }
+
+    public func may(_ mailbox: EmailAddress, sendAs address: EmailAddress) async throws(StageFailure) -> Bool {
+        let question = DirectoryQuestion.maySend(mailbox: mailbox, as: address)
+        guard case .directory(.maySend(let may)) = try await ask(.directory(question)) else { throw .mismatch }
+        return may
+    }
+
+    public func visits(_ question: MemoryQuestion) async throws(StageFailure) -> Visits? {
+        guard case .memory(.visit(let visits)) = try await ask(.memory(question)) else { throw .mismatch }
+        return visits
+    }
+
+    public func count(_ question: MemoryQuestion) async throws(StageFailure) -> Int {
+        guard case .memory(.count(let count)) = try await ask(.memory(question)) else { throw .mismatch }
+        return count
+    }
+
+    public func dns(_ name: String, _ type: DNSQuestion.RecordType) async throws(StageFailure) -> DNSAnswer {
+        guard case .dns(let answer) = try await ask(.dns(DNSQuestion(name, type))) else { throw .mismatch }
+        return answer
+    }
+
+    private func ask(_ question: Question) async throws(StageFailure) -> Answer {
+        let answer: Answer
+        if let immediate = source.immediate(question) {
+            answer = immediate
+        } else {
+            do { answer = try await Deadline.limit(deadline) { [source] () async throws(StageFailure) in
+                try await source.answer(question)
+            } } catch { answer = .failure(error) }
+        }
+        record.append(Fact(question, answer))
+        if case .failure(let failure) = answer { throw failure }
+        return answer
+    }
+}
+
+extension StageFailure {
+    /// A service answered another question than the one that was asked: our own bug, told as a failure.
+    static let mismatch = StageFailure("a service answered another question than the one asked")
+}

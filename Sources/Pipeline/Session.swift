@@ -1,0 +1,59 @@
+public import MailTypes
+
+/// One connection of a client, as far as it has told about itself.
+public struct Session: Sendable, Hashable, Codable {
+    /// The language the client speaks; it decides what may be asked of it.
+    public enum Language: String, Sendable, Hashable, Codable {
+        case smtp, submission, lmtp
+        /// Made by this server: reports, released mail, `sluice try`.
+        case `internal`
+    }
+
+    /// What is known of the connection's encryption.
+    public struct TLS: Sendable, Hashable, Codable {
+        public var version: String
+        public var cipher: String
+        public var serverName: String?
+        public init(version: String, cipher: String, serverName: String? = nil) {
+            self.version = version
+            self.cipher = cipher
+            self.serverName = serverName
+        }
+    }
+
+    /// Who has logged in.
+    public struct User: Sendable, Hashable, Codable {
+        /// The mailbox whose password was right.
+        public var mailbox: EmailAddress
+        /// The SASL mechanism.
+        public var mechanism: String
+        public init(mailbox: EmailAddress, mechanism: String) {
+            self.mailbox = mailbox
+            self.mechanism = mechanism
+        }
+    }
+
+    public var language: Language
+    /// The listener's name in `sluice.toml`.
+    public var listener: String
+    public var client: IPAddress
+    public var clientPort: Int
+    /// The argument of HELO, EHLO or LHLO.
+    public var hello: String?
+    public var tls: TLS?
+    public var user: User?
+    /// The client spoke before the greeting.
+    public var spokeEarly = false
+    /// The client pipelined where it may not. RFC 2920 §3.1.
+    public var pipelinedWrongly = false
+    /// Each recipient can be answered for itself after the message: LMTP, and SMTP with PRDR.
+    public var repliesPerRecipient = false
+
+    public init(language: Language, listener: String = "", client: IPAddress, clientPort: Int = 0) {
+        self.language = language
+        self.listener = listener
+        self.client = client
+        self.clientPort = clientPort
+        repliesPerRecipient = language == .lmtp
+    }
+}

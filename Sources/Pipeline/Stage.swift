@@ -1,0 +1,72 @@
+public import MailTypes
+
+/// One judge in the chain. It takes part in the phases whose protocols it conforms to.
+///
+/// A stage holds its configuration and nothing else: what it must remember it keeps in the services'
+/// memory, so that one value serves every transaction at once.
+public protocol Stage: Sendable {
+    associatedtype Configuration: Decodable & Sendable
+
+    /// The name used for `stage =` in `filters.d`.
+    static var name: StageName { get }
+    /// What its findings may contain; anything else is a bug that the chain reports.
+    static var effects: Effects { get }
+
+    init(_ configuration: Configuration) throws
+}
+
+/// A stage's name: lower-case words with hyphens.
+public struct StageName: Sendable, Hashable, Codable, ExpressibleByStringLiteral, CustomStringConvertible {
+    public let text: String
+    public init(stringLiteral value: String) { text = value }
+    public init(_ text: String) { self.text = text }
+    public var description: String { text }
+}
+
+/// A stage asked once when a client has connected.
+public protocol ConnectStage: Stage {
+    func connect(_ transaction: Transaction) async throws(StageFailure) -> Finding
+}
+
+/// A stage asked at every HELO, EHLO or LHLO.
+public protocol HelloStage: Stage {
+    func hello(_ transaction: Transaction) async throws(StageFailure) -> Finding
+}
+
+/// A stage asked at `MAIL FROM`; the envelope has no recipients yet.
+public protocol SenderStage: Stage {
+    func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding
+}
+
+/// A stage asked at every `RCPT TO`.
+public protocol RecipientStage: Stage {
+    func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding
+}
+
+/// A stage asked when the whole message has arrived.
+public protocol MessageStage: Stage {
+    func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding
+}
+
+/// A stage could not decide. The chain then applies the stage's `on_failure`.
+public struct StageFailure: Error, Hashable, Codable, Sendable {
+    /// For the operator's log, never for the client.
+    public var reason: String
+    /// The deadline passed.
+    public var timedOut: Bool
+
+    public init(_ reason: String, timedOut: Bool = false) {
+        self.reason = reason
+        self.timedOut = timedOut
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// The value of `key`, or `standard` where the file says nothing.
+    ///
+    /// A wrong value has been noted by the decoder with file, line and column; decoding goes on, so
+    /// that all mistakes are told at once.
+    public func value<Value: Decodable>(_ key: Key, default standard: Value) -> Value {
+        (try? decodeIfPresent(Value.self, forKey: key)) ?? standard
+    }
+}

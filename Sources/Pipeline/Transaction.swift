@@ -1,0 +1,90 @@
+public import MailTypes
+
+/// One mail transaction as a stage sees it: who, for whom, what, and what was found so far.
+///
+/// A value: it ends with the transaction, and nothing of it can reach the next one.
+public struct Transaction: Sendable {
+    public let id: TransactionID
+    /// This server's name, as it signs its header fields.
+    public let hostname: String
+    public var session: Session
+    /// `nil` before MAIL.
+    public var envelope: Envelope?
+    /// The recipients that were accepted.
+    public var recipients: [Recipient] = []
+    /// In the message phase, the message with the edits of the stages before.
+    public var message: Message?
+    /// What the stages before have found, each with its points.
+    public var symbols: [Symbol] = []
+    public var authentication = AuthenticationResults()
+    /// Everything outside is asked through these, and what was answered is kept.
+    public var services: Services
+
+    public init(id: TransactionID, hostname: String, session: Session, services: Services) {
+        self.id = id
+        self.hostname = hostname
+        self.session = session
+        self.services = services
+    }
+
+    public var sender: EmailAddress? { envelope?.sender }
+
+    /// The sum of all points.
+    public var score: Double { symbols.reduce(0) { $0 + $1.points } }
+}
+
+/// Somebody the message is for: the address that was said, and what became of it.
+public struct Recipient: Sendable, Hashable, Codable {
+    /// As said in RCPT, with its parameters.
+    public var said: EnvelopeRecipient
+    /// Where its copies go; several for an alias or a group. Empty until a stage has resolved it.
+    public var destinations: [Destination]
+    public var disposition: Disposition = .deliver
+
+    public init(_ said: EnvelopeRecipient, destinations: [Destination] = []) {
+        self.said = said
+        self.destinations = destinations
+    }
+
+    public var address: EmailAddress { said.address }
+
+    /// The domain whose policies hold: that of the final mailbox if there is exactly one, otherwise
+    /// the one that was said.
+    public var policyDomain: String {
+        let local = destinations.compactMap { if case .mailbox(let box) = $0.route { box.domain } else { nil } }
+        return Set(local).count == 1 ? local[0] : address.domain
+    }
+}
+
+/// One final address of a recipient, with its route.
+public struct Destination: Sendable, Hashable, Codable {
+    public var address: EmailAddress
+    public var route: Route
+
+    public init(address: EmailAddress, route: Route) {
+        self.address = address
+        self.route = route
+    }
+}
+
+/// One thing a stage noticed, with its points: above zero speaks for spam, below for ham.
+public struct Symbol: Sendable, Hashable, Codable {
+    public var name: String
+    public var points: Double
+    public var description: String
+
+    public init(_ name: String, points: Double, description: String) {
+        self.name = name
+        self.points = points
+        self.description = description
+    }
+}
+
+/// When in a session a stage is asked.
+public enum Phase: String, Sendable, Hashable, Codable, CaseIterable, Comparable {
+    case connect, hello, sender, recipient, message
+
+    public static func < (left: Self, right: Self) -> Bool {
+        allCases.firstIndex(of: left)! < allCases.firstIndex(of: right)!
+    }
+}
