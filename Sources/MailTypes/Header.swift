@@ -18,6 +18,12 @@ public struct Header: Sendable, Hashable {
     public mutating func prepend(_ field: HeaderField) { fields.insert(field, at: 0) }
     public mutating func append(_ field: HeaderField) { fields.append(field) }
 
+    /// Takes out the fields at these places; places that do not exist are passed over.
+    public mutating func remove(at places: [Int]) {
+        let doomed = Set(places)
+        fields = fields.enumerated().filter { !doomed.contains($0.offset) }.map(\.element)
+    }
+
     public mutating func removeAll(where matches: (HeaderField) -> Bool) { fields.removeAll(where: matches) }
 
     /// Puts `field` where the `index`-th field stands.

@@ -37,6 +37,7 @@ public struct Services: Sendable {
 
     /// What was asked and answered so far.
     public var facts: [Fact] { record.facts }
+    var factCount: Int { record.count }
 
     // MARK: Questions
 

@@ -1,0 +1,131 @@
+public import MailTypes
+
+/// The ordered chain of stages that every message goes through. A value: a transaction keeps the one
+/// it began with, whatever is loaded meanwhile.
+public struct Chain: Sendable {
+    public let links: [Link]
+    public let onMixed: OnMixed
+
+    private let byPhase: [Phase: [Link]]
+
+    public init(_ links: [Link], onMixed: OnMixed = .split) {
+        self.links = links.sorted { $0.number < $1.number }
+        self.onMixed = onMixed
+        let active = self.links
+        byPhase = Dictionary(
+            uniqueKeysWithValues: Phase.allCases.map { phase in (phase, active.filter { $0.asks(in: phase) }) })
+    }
+
+    /// Whether any stage takes part in `phase`; where none does, nobody needs to be asked.
+    public func asks(in phase: Phase) -> Bool { !links(in: phase).isEmpty }
+
+    func links(in phase: Phase) -> [Link] { byPhase[phase] ?? [] }
+}
+
+/// What happens to a recipient whose policy differs from those already taken in the transaction,
+/// where one reply must serve them all.
+public enum OnMixed: String, Sendable, Hashable, Codable, CaseIterable {
+    /// It is asked to come in a transaction of its own: `451 4.5.3`.
+    case split
+    /// All are taken, and whom the message would be refused gets it as junk.
+    case junk
+}
+
+/// What the chain does when a stage cannot decide.
+public enum FailurePolicy: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Nothing passes unjudged: `451`, come back later.
+    case tempfail
+    /// Goes on as if the stage were not there, and marks the message.
+    case `continue`
+    /// Takes the message, for a person to look at.
+    case quarantine
+}
+
+/// One stage at its place in the chain: one file of `filters.d`.
+public struct Link: Sendable {
+    public let number: Int
+    /// The file's name, for people: `30-greylist.toml`.
+    public let file: String
+    public let name: StageName
+    /// The stage as the file configures it for everybody.
+    public let base: StageVariant
+    /// The stage as it is configured for single domains.
+    public let domains: [String: StageVariant]
+    public let words: Words
+
+    /// The chain's own words in the file.
+    public struct Words: Sendable {
+        public var only: [Condition] = []
+        public var unless: [Condition] = []
+        public var onFailure: FailurePolicy = .tempfail
+        public var timeout: Interval = "30s"
+        /// Judged and traced, not applied.
+        public var isObserved = false
+        public init() {}
+    }
+
+    public init(
+        number: Int, file: String, base: StageVariant, domains: [String: StageVariant] = [:], words: Words = Words()
+    ) {
+        self.number = number
+        self.file = file
+        self.name = type(of: base.stage).name
+        self.base = base
+        self.domains = domains
+        self.words = words
+    }
+
+    func asks(in phase: Phase) -> Bool { base.phases.contains(phase) }
+
+    func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
+
+    /// The condition that keeps the stage out of this transaction, if any does.
+    func obstacle(in transaction: Transaction) -> String? {
+        if let met = words.unless.first(where: { $0.holds(in: transaction) }) { return "unless \(met)" }
+        if !words.only.isEmpty, !words.only.contains(where: { $0.holds(in: transaction) }) {
+            return "only \(words.only.map(\.description).joined(separator: ", "))"
+        }
+        return nil
+    }
+}
+
+/// A stage with one set of values, and where each value comes from.
+public struct StageVariant: Sendable {
+    public let stage: any Stage
+    /// The domain whose own values these are; `nil` for everybody's.
+    public let scope: String?
+    /// The origin of each option of the stage.
+    public let values: [String: ValueOrigin]
+    let phases: Set<Phase>
+
+    public init(_ stage: any Stage, scope: String? = nil, values: [String: ValueOrigin] = [:]) {
+        self.stage = stage
+        self.scope = scope
+        self.values = values
+        phases = StageVariant.phases(of: type(of: stage))
+    }
+
+    /// The phases a kind of stage takes part in: those whose protocols it conforms to.
+    public static func phases(of kind: any Stage.Type) -> Set<Phase> {
+        var phases: Set<Phase> = []
+        if kind is any ConnectStage.Type { phases.insert(.connect) }
+        if kind is any HelloStage.Type { phases.insert(.hello) }
+        if kind is any SenderStage.Type { phases.insert(.sender) }
+        if kind is any RecipientStage.Type { phases.insert(.recipient) }
+        if kind is any MessageStage.Type { phases.insert(.message) }
+        return phases
+    }
+}
+
+/// A value that an option has, and who said so.
+public struct ValueOrigin: Sendable, Hashable, Codable {
+    /// As a person would write it.
+    public var value: String
+    /// `filters.d/30-greylist.toml:9:12`, or `default`.
+    public var origin: String
+
+    public init(value: String, origin: String) {
+        self.value = value
+        self.origin = origin
+    }
+}

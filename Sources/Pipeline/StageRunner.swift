@@ -1,0 +1,120 @@
+import MailTypes
+
+/// Asks one stage, and turns whatever happens into a step of the trace and a finding to apply.
+struct StageRunner: Sendable {
+    /// Whom a stage is asked about, beside the transaction.
+    enum Subject: Sendable {
+        case client
+        case recipient(Recipient)
+        case message(Message, for: [String])
+    }
+
+    let link: Link
+    let phase: Phase
+    let subject: Subject
+    let variant: StageVariant
+
+    /// The step, and what the chain is to apply: `nil` where nothing is.
+    func run(in transaction: Transaction) async -> (TraceStep, Finding?) {
+        var step = TraceStep(phase: phase, stage: link.name, file: link.file, scope: variant.scope)
+        step.recipients = names
+        step.isApplied = !link.words.isObserved
+        if let obstacle = link.obstacle(in: transaction) {
+            step.skipped = obstacle
+            return (step, nil)
+        }
+        let start = ContinuousClock.now
+        let firstFact = transaction.services.factCount
+        var timed = transaction
+        timed.services = transaction.services.until(start + link.words.timeout.duration)
+
+        var applied: Finding?
+        do throws(StageFailure) {
+            let finding = try await ask(timed)
+            try check(finding)
+            step.finding = finding
+            step.decidedBy = origins(of: finding)
+            applied = finding
+        } catch {
+            step.failure = error
+            applied = consequence(of: error)
+        }
+        step.microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
+        step.facts = firstFact..<transaction.services.factCount
+        return (step, link.words.isObserved ? nil : applied)
+    }
+
+    private var names: [String] {
+        switch subject {
+        case .client: []
+        case .recipient(let recipient): [recipient.address.description]
+        case .message(_, let names): names
+        }
+    }
+
+    private func ask(_ transaction: Transaction) async throws(StageFailure) -> Finding {
+        switch (phase, subject, variant.stage) {
+        case (.connect, _, let stage as any ConnectStage): try await stage.connect(transaction)
+        case (.hello, _, let stage as any HelloStage): try await stage.hello(transaction)
+        case (.sender, _, let stage as any SenderStage): try await stage.sender(transaction)
+        case (.recipient, .recipient(let recipient), let stage as any RecipientStage):
+            try await stage.recipient(recipient, in: transaction)
+        case (.message, .message(let message, _), let stage as any MessageStage):
+            try await stage.message(message, in: transaction)
+        default: Finding.none
+        }
+    }
+
+    /// A finding outside the declared effects is a bug of the stage; it must not slip into mail.
+    private func check(_ finding: Finding) throws(StageFailure) {
+        let excess = finding.effects.subtracting(type(of: variant.stage).effects)
+        guard excess.isEmpty else {
+            throw StageFailure("\(link.name) found something outside its declared effects (bits \(excess.rawValue))")
+        }
+    }
+
+    private func consequence(of failure: StageFailure) -> Finding? {
+        switch link.words.onFailure {
+        case .continue:
+            guard phase == .message else { return nil }
+            let note = failure.timedOut ? "no answer in time" : "could not decide"
+            return Finding(edits: [.prependField(name: "X-Sluice-Unchecked", value: "\(link.name) (\(note))")])
+        case .quarantine where phase >= .recipient:
+            return Finding(.quarantine(reason: "\(link.name) could not decide: \(failure.reason)"))
+        case .tempfail, .quarantine:
+            return Finding(.tempfail(Reply(451, .systemOther, "Cannot judge this just now; please try again later")))
+        }
+    }
+
+    private func origins(of finding: Finding) -> [String: ValueOrigin] {
+        var origins: [String: ValueOrigin] = [:]
+        for key in finding.decidedBy { origins[key] = variant.values[key] }
+        return origins
+    }
+}
+
+extension Finding {
+    /// What this finding really contains, in the terms of ``Effects``.
+    public var effects: Effects {
+        var effects: Effects =
+            switch verdict {
+            case .continue: []
+            case .accept: .accepts
+            case .reject: .rejects
+            case .tempfail: .tempfails
+            case .quarantine: .quarantines
+            case .discard: .discards
+            }
+        for edit in edits {
+            switch edit {
+            case .score: effects.insert(.scores)
+            case .authentication: effects.insert(.authenticates)
+            case .prependField, .appendField, .removeFields: effects.insert(.editsHeader)
+            case .replaceBody: effects.insert(.editsBody)
+            case .resolve: effects.insert(.routes)
+            case .disposition: effects.insert(.disposes)
+            }
+        }
+        return effects
+    }
+}

@@ -1,0 +1,285 @@
+public import MailTypes
+public import struct Foundation.Date
+
+/// Leads one mail transaction through the chain, from MAIL to the verdict on its message.
+///
+/// It is asked in the session, before each reply; it applies what the stages find and keeps the trace.
+public actor TransactionJudge {
+    private let chain: Chain
+    private var transaction: Transaction
+    private var notes: Opening.Notes
+    private var trace: Trace
+    private var accepted: [AcceptedRecipient] = []
+
+    /// A recipient that was taken, with all that its copy is judged by.
+    private struct AcceptedRecipient: Sendable {
+        var recipient: Recipient
+        var symbols: [Symbol]
+        /// Which values of each message stage hold for it.
+        var policy: [String?]
+        var isDiscarded: Bool
+    }
+
+    public init(
+        chain: Chain, id: TransactionID, hostname: String, session: Session, opening: Opening,
+        started: Date, source: any ServiceSource
+    ) {
+        self.chain = chain
+        notes = opening.notes
+        let services = Services(source, record: FactRecord(opening.notes.facts))
+        transaction = Transaction(id: id, hostname: hostname, session: session, services: services)
+        trace = Trace(id: id, started: started, session: session)
+        trace.openings = notes.sessions
+    }
+
+    /// The judgement of `MAIL FROM`.
+    public func sender(_ envelope: Envelope) async -> Reply {
+        transaction.envelope = envelope
+        trace.envelope = envelope
+        for link in chain.links(in: .sender) {
+            transaction.symbols = notes.symbols
+            transaction.authentication = notes.authentication
+            let runner = StageRunner(link: link, phase: .sender, subject: .client, variant: link.base)
+            let (step, finding) = await runner.run(in: transaction)
+            notes.steps.append(step)
+            guard let finding else { continue }
+            switch notes.take(finding) {
+            case .onward: continue
+            case .settled: return .senderAccepted
+            case .refuse(let reply): return refuse(reply)
+            }
+        }
+        return .senderAccepted
+    }
+
+    /// The judgement of one `RCPT TO`.
+    public func recipient(_ said: EnvelopeRecipient) async -> Reply {
+        trace.asked.append(said)
+        var candidate = AcceptedRecipient(recipient: Recipient(said), symbols: [], policy: [], isDiscarded: false)
+        for link in chain.links(in: .recipient) {
+            transaction.symbols = notes.symbols + candidate.symbols
+            transaction.authentication = notes.authentication
+            let variant = link.variant(for: candidate.recipient.policyDomain)
+            let subject = StageRunner.Subject.recipient(candidate.recipient)
+            let runner = StageRunner(link: link, phase: .recipient, subject: subject, variant: variant)
+            let (step, finding) = await runner.run(in: transaction)
+            notes.steps.append(step)
+            guard let finding else { continue }
+            let course = take(finding, for: &candidate)
+            if case .refuse(let reply) = course { return refuse(reply, said.address) }
+            if course == .settled { break }
+        }
+        return admit(candidate)
+    }
+
+    private func take(_ finding: Finding, for candidate: inout AcceptedRecipient) -> Course {
+        for edit in finding.edits {
+            switch edit {
+            case .score(let symbol): candidate.symbols.append(symbol)
+            case .authentication(let entry): notes.authentication.entries.append(entry)
+            case .resolve(_, let destinations): candidate.recipient.destinations = destinations
+            case .disposition(_, let disposition): candidate.recipient.disposition = disposition
+            case .prependField, .appendField, .removeFields, .replaceBody: break
+            }
+        }
+        switch finding.verdict {
+        case .continue: return .onward
+        case .accept: return .settled
+        case .reject(let reply), .tempfail(let reply): return .refuse(reply)
+        case .discard: candidate.isDiscarded = true
+        case .quarantine: candidate.recipient.disposition = .quarantine
+        }
+        return .onward
+    }
+
+    /// Takes a recipient that no stage has refused, if somebody said where its mail goes.
+    private func admit(_ candidate: AcceptedRecipient) -> Reply {
+        var candidate = candidate
+        let address = candidate.recipient.address
+        guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
+            return refuse(Reply(550, .deliveryNotAuthorized, "Relaying is not permitted"), address)
+        }
+        // Said twice, delivered once.
+        if accepted.contains(where: { $0.recipient.address.key == address.key }) { return admitted(candidate) }
+        candidate.policy = chain.links(in: .message).map { $0.variant(for: candidate.recipient.policyDomain).scope }
+        if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let first = accepted.first,
+            first.policy != candidate.policy || first.symbols != candidate.symbols
+        {
+            let text = "Other rules hold for this recipient; please send it in a transaction of its own"
+            return refuse(Reply(451, .tooManyRecipients, text), address)
+        }
+        return admitted(candidate)
+    }
+
+    private func admitted(_ candidate: AcceptedRecipient) -> Reply {
+        accepted.append(candidate)
+        transaction.recipients.append(candidate.recipient)
+        transaction.envelope?.recipients.append(candidate.recipient.said)
+        trace.envelope?.recipients.append(candidate.recipient.said)
+        return .recipientAccepted
+    }
+
+    /// The judgement of the whole message, for the recipients that were taken.
+    public func message(_ message: Message) async -> Outcome {
+        trace.size = message.size
+        trace.summary = message.summary
+        var drafts = openDrafts(of: message)
+        for link in chain.links(in: .message) {
+            var next: [Draft] = []
+            for draft in drafts {
+                guard draft.state == .open else {
+                    next.append(draft)
+                    continue
+                }
+                for (variant, part) in draft.divided(by: link) { next.append(await judge(part, by: link, variant)) }
+            }
+            drafts = next
+        }
+        return conclude(drafts)
+    }
+
+    private func openDrafts(of message: Message) -> [Draft] {
+        var drafts: [Draft] = []
+        var symbols: [[Symbol]] = []
+        for one in accepted where !one.isDiscarded && !notes.isDiscarded {
+            var recipient = one.recipient
+            if notes.quarantined != nil { recipient.disposition = .quarantine }
+            if let place = symbols.firstIndex(of: one.symbols) {
+                drafts[place].recipients.append(recipient)
+            } else {
+                symbols.append(one.symbols)
+                drafts.append(
+                    Draft(
+                        message: message, recipients: [recipient], symbols: notes.symbols + one.symbols,
+                        authentication: notes.authentication, quarantined: notes.quarantined))
+            }
+        }
+        return drafts
+    }
+
+    private func judge(_ draft: Draft, by link: Link, _ variant: StageVariant) async -> Draft {
+        var draft = draft
+        transaction.message = draft.message
+        transaction.recipients = draft.recipients
+        transaction.symbols = draft.symbols
+        transaction.authentication = draft.authentication
+        let names = draft.recipients.map(\.address.description)
+        let subject = StageRunner.Subject.message(draft.message, for: names)
+        let runner = StageRunner(link: link, phase: .message, subject: subject, variant: variant)
+        let (step, finding) = await runner.run(in: transaction)
+        notes.steps.append(step)
+        if let finding { draft.apply(finding) }
+        return draft
+    }
+
+    /// From the drafts' ends to the replies and to what is to be queued.
+    private func conclude(_ drafts: [Draft]) -> Outcome {
+        var drafts = drafts
+        let isSingle = !transaction.session.repliesPerRecipient
+        let refusals = drafts.compactMap(\.refusal)
+        if isSingle, !refusals.isEmpty, refusals.count < drafts.count || accepted.contains(where: \.isDiscarded) {
+            // One reply for different verdicts: whom it would be refused gets it as junk.
+            for place in drafts.indices where drafts[place].refusal != nil { drafts[place].turnIntoJunk() }
+        }
+        let copies = drafts.filter { $0.refusal == nil && $0.state != .discarded }.map(Copy.init)
+        let taken = Reply(250, .other, "Taken as \(transaction.id)")
+        let replies: [Reply]
+        if isSingle {
+            let refusals = drafts.compactMap(\.refusal)
+            let refusal = refusals.first(where: \.isTemporary) ?? refusals.first
+            replies = [refusal?.marked(with: transaction.id) ?? taken]
+        } else {
+            replies = accepted.map { one in
+                let draft = drafts.first { $0.recipients.contains { $0.address == one.recipient.address } }
+                return draft?.refusal?.marked(with: transaction.id) ?? taken
+            }
+        }
+        trace.recipients = drafts.flatMap(\.recipients)
+        trace.symbols = drafts.max { $0.symbols.count < $1.symbols.count }?.symbols ?? notes.symbols
+        trace.authentication = drafts.first?.authentication ?? notes.authentication
+        return Outcome(replies: replies, copies: copies)
+    }
+
+    private func refuse(_ reply: Reply, _ address: EmailAddress? = nil) -> Reply {
+        let marked = reply.marked(with: transaction.id)
+        if let address { trace.refused.append(RefusedRecipient(address: address, reply: marked)) }
+        if address == nil { trace.replies = [marked] }
+        return marked
+    }
+
+    /// The trace as it is now. `replies` is what the client was told after the message, if it came to that.
+    public func trace(replies: [Reply]? = nil, queued: [String] = []) -> Trace {
+        var trace = trace
+        trace.session = transaction.session
+        trace.steps = notes.steps
+        trace.facts = transaction.services.facts
+        if trace.symbols.isEmpty { trace.symbols = notes.symbols }
+        if let replies { trace.replies = replies }
+        trace.queued = queued
+        trace.outcome = Trace.outcome(of: trace, isStored: replies != nil && !queued.isEmpty)
+        return trace
+    }
+}
+
+extension Trace {
+    static func outcome(of trace: Trace, isStored: Bool) -> Outcome {
+        let refusals = trace.replies.filter { !$0.isPositive } + trace.refused.map(\.reply)
+        if isStored { return .accepted }
+        if trace.replies.contains(where: \.isPositive) { return .discarded }
+        if let first = refusals.first { return first.isTemporary ? .deferred : .rejected }
+        return .unfinished
+    }
+}
+
+/// What the chain decided about a message.
+public struct Outcome: Sendable {
+    /// What to answer once ``copies`` are on stable storage: one reply, or one per accepted recipient
+    /// where the session answers each.
+    public var replies: [Reply]
+    /// What to queue; empty if nobody takes it.
+    public var copies: [Copy]
+}
+
+/// One finished message with the recipients that get exactly it.
+public struct Copy: Sendable {
+    public var message: Message
+    public var recipients: [Recipient]
+    /// Why a person must look at it before it goes anywhere.
+    public var quarantined: String?
+
+    init(_ draft: Draft) {
+        message = draft.message
+        recipients = draft.recipients
+        quarantined = draft.quarantined
+    }
+}
+
+extension Draft {
+    fileprivate var refusal: Reply? { if case .refused(let reply) = state { reply } else { nil } }
+
+    fileprivate mutating func turnIntoJunk() {
+        state = .open
+        for place in recipients.indices where recipients[place].disposition == .deliver {
+            recipients[place].disposition = .junk
+        }
+    }
+}
+
+extension Reply {
+    static let senderAccepted = Reply(250, .other, "Sender accepted")
+    static let recipientAccepted = Reply(250, .destinationValid, "Recipient accepted")
+}
+
+extension Message {
+    /// What people search for.
+    fileprivate var summary: [String: String] {
+        var summary: [String: String] = [:]
+        for (key, field) in [("from", header["From"]), ("subject", header["Subject"]), ("message-id", header["Message-ID"])] {
+            if let field { summary[key] = String(field.value.prefix(Self.longestSummary)) }
+        }
+        return summary
+    }
+
+    /// Characters of a field's value that the trace keeps.
+    private static let longestSummary = 200
+}
