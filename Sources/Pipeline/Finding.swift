@@ -79,6 +79,8 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let readsScore = Self(rawValue: 1 << 11)
     /// Signs the message as it is, so nothing that edits may come behind it.
     public static let signs = Self(rawValue: 1 << 12)
+    /// Accepts whatever comes, so nothing behind it is asked.
+    public static let acceptsAlways = Self(rawValue: 1 << 13)
 }
 
 extension Bytes: Codable {

@@ -12,7 +12,14 @@ public protocol Stage: Sendable {
     /// What its findings may contain; anything else is a bug that the chain reports.
     static var effects: Effects { get }
 
+    /// What it may do with the values it has: never more than ``effects``.
+    var currentEffects: Effects { get }
+
     init(_ configuration: Configuration) throws
+}
+
+extension Stage {
+    public var currentEffects: Effects { Self.effects }
 }
 
 /// A stage's name: lower-case words with hyphens.

@@ -1,0 +1,63 @@
+# Sluice. `make run` shows it, `make test` tests it.
+
+SCRATCH := $(shell scripts/scratch)
+BUILD   := swift build --scratch-path $(SCRATCH)/debug --explicit-target-dependency-import-check error
+RELEASE := swift build -c release --scratch-path $(SCRATCH)/release
+
+.PHONY: run try-out build test check release bench kill-test interop fuzz sanitize clean
+
+## Installs what is missing, builds, and starts a demonstration server on 127.0.0.1.
+run: build
+	@$(SCRATCH)/debug/debug/sluice demo
+
+## Sends sample messages through the running demonstration server and prints their traces.
+try-out:
+	@$(SCRATCH)/debug/debug/sluice try-out
+
+build:
+	@scripts/install build
+	$(BUILD) --product sluice
+
+## Installs what the tests need, builds, and runs all tests.
+test:
+	@scripts/install build test
+	$(BUILD) --build-tests
+	swift test --scratch-path $(SCRATCH)/debug --skip-build --parallel
+
+## Format, warnings as errors, imports against the module table, and the tidy test.
+check:
+	@scripts/install build
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(BUILD) --build-tests
+	swift test --scratch-path $(SCRATCH)/debug --skip-build --filter TidyTests
+
+## The optimised binary, stripped, at dist/sluice.
+release:
+	@scripts/install build
+	$(RELEASE) --product sluice
+	@mkdir -p dist
+	strip -o dist/sluice $(SCRATCH)/release/release/sluice
+	@ls -l dist/sluice
+
+## Sluice beside Postfix, same work, same run.
+bench: release
+	@scripts/install bench
+	bench/run
+
+## kill -9 under load, a hundred times; counts what was promised and what is there.
+kill-test: release
+	bench/kill --rounds 100
+
+## Each parser against random input, ten minutes each by default: make fuzz SECONDS=60
+SECONDS ?= 600
+fuzz:
+	@scripts/install build
+	scripts/fuzz $(SECONDS)
+
+## The unit tests under the thread sanitizer.
+sanitize:
+	@scripts/install build test
+	swift test --sanitize=thread --scratch-path $(SCRATCH)/thread --parallel --skip SluiceTests
+
+clean:
+	rm -rf $(SCRATCH)/debug $(SCRATCH)/release $(SCRATCH)/thread $(SCRATCH)/fuzz dist

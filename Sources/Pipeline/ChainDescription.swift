@@ -1,0 +1,61 @@
+import MailTypes
+
+/// What tells one chain from another, in lines for people.
+extension Chain {
+    /// One line per stage and value, in order: what `sluice chain` prints and what a reload compares.
+    public var description: [ChainLine] {
+        links.flatMap(\.description)
+    }
+
+    /// The lines that are new and the lines that are gone, in the order of the chains.
+    public func difference(from old: Chain) -> [ChainChange] {
+        let before = old.description
+        let after = description
+        return after.difference(from: before) { $0.text == $1.text }.map { change in
+            switch change {
+            case .insert(_, let line, _): ChainChange(isAddition: true, line: line)
+            case .remove(_, let line, _): ChainChange(isAddition: false, line: line)
+            }
+        }
+    }
+}
+
+/// One line of a chain's description.
+public struct ChainLine: Sendable, Hashable {
+    public var file: String
+    public var text: String
+    /// Where the value stands, if it is one.
+    public var origin: String?
+}
+
+/// One line that a reload has added or taken away.
+public struct ChainChange: Sendable, Hashable, CustomStringConvertible {
+    public var isAddition: Bool
+    public var line: ChainLine
+    public var description: String { "\(isAddition ? "+" : "-") \(line.file): \(line.text)" }
+}
+
+extension Link {
+    fileprivate var description: [ChainLine] {
+        var lines = [ChainLine(file: file, text: "\(name)\(chainWords)")]
+        for variant in [base] + domains.sorted(by: { $0.key < $1.key }).map(\.value) {
+            let prefix = variant.scope.map { "\($0): " } ?? ""
+            for (key, value) in variant.values.sorted(by: { $0.key < $1.key }) {
+                lines.append(ChainLine(file: file, text: "\(prefix)\(key) = \(value.value)", origin: value.origin))
+            }
+        }
+        return lines
+    }
+
+    private var chainWords: String {
+        var words: [String] = []
+        if !self.words.only.isEmpty { words.append("only " + self.words.only.map(\.description).joined(separator: ", ")) }
+        if !self.words.unless.isEmpty {
+            words.append("unless " + self.words.unless.map(\.description).joined(separator: ", "))
+        }
+        words.append("on_failure \(self.words.onFailure.rawValue)")
+        words.append("timeout \(self.words.timeout)")
+        if self.words.isObserved { words.append("observed only") }
+        return " (\(words.joined(separator: "; ")))"
+    }
+}

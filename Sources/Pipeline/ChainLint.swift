@@ -1,0 +1,109 @@
+import MailTypes
+
+/// Something in a chain that is allowed but cannot be meant.
+public struct Lint: Sendable, Hashable {
+    /// The file in `filters.d` that should change.
+    public var file: String
+    /// The other file that it does not go together with.
+    public var other: String?
+    public var message: String
+}
+
+extension Chain {
+    /// All that the declared effects tell about this chain before a single message has come.
+    public var lints: [Lint] {
+        editsBehindSignature + scoresBehindThresholds + neverReached + contradictions + unknownResults + unroutable
+            + impossibleQuarantines
+    }
+
+    private var active: [Link] { links.filter { !$0.words.isObserved } }
+
+    private var editsBehindSignature: [Lint] {
+        pairs { first, second in
+            guard first.effects.contains(.signs) else { return nil }
+            if second.effects.contains(.editsBody) {
+                return "\(second.name) changes the body behind \(first.name), which breaks every signature it made"
+            }
+            if second.effects.contains(.editsHeader), !second.effects.contains(.signs) {
+                return "\(second.name) changes the header behind \(first.name), which may break its signatures"
+            }
+            return nil
+        }
+    }
+
+    private var scoresBehindThresholds: [Lint] {
+        pairs { first, second in
+            guard first.effects.contains(.readsScore), second.effects.contains(.scores) else { return nil }
+            return "\(first.name) judges the score before \(second.name) has added to it"
+        }
+    }
+
+    private var neverReached: [Lint] {
+        pairs { first, second in
+            guard
+                first.effects.contains(.acceptsAlways), first.words.only.isEmpty, first.words.unless.isEmpty,
+                !second.base.phases.isDisjoint(with: first.base.phases)
+            else { return nil }
+            return "\(second.name) is never asked: \(first.name) accepts everything before it"
+        }
+    }
+
+    private var contradictions: [Lint] {
+        links.compactMap { link in
+            guard !link.words.only.isEmpty, link.words.only.allSatisfy(link.words.unless.contains) else { return nil }
+            let words = link.words.only.map { "\"\($0)\"" }.joined(separator: ", ")
+            return Lint(file: link.file, message: "\(link.name) never runs: \(words) stands in both only and unless")
+        }
+    }
+
+    /// `only = ["spf.pass"]` where no stage before has said anything of SPF.
+    private var unknownResults: [Lint] {
+        var known: Set<Phase> = []
+        var lints: [Lint] = []
+        for link in links {
+            for condition in link.words.only + link.words.unless {
+                if case .result(let method, _) = condition, known.isEmpty {
+                    let message = "\"\(condition)\" never holds here: no stage before \(link.name) finds \(method) results"
+                    lints.append(Lint(file: link.file, message: message))
+                }
+            }
+            if link.effects.contains(.authenticates) { known.formUnion(link.base.phases) }
+        }
+        return lints
+    }
+
+    private var unroutable: [Lint] {
+        guard !active.contains(where: { $0.effects.contains(.routes) && $0.base.phases.contains(.recipient) }) else {
+            return []
+        }
+        let message = "no stage says where mail goes, so every recipient is refused; the stage \"recipients\" is missing"
+        return [Lint(file: links.last?.file ?? "filters.d", message: message)]
+    }
+
+    private var impossibleQuarantines: [Lint] {
+        links.compactMap { link in
+            guard
+                link.words.onFailure == .quarantine, !link.base.phases.contains(.recipient),
+                !link.base.phases.contains(.message)
+            else { return nil }
+            let message = "on_failure = \"quarantine\" has nothing to hold: \(link.name) is asked before there is a message"
+            return Lint(file: link.file, message: message)
+        }
+    }
+
+    private func pairs(_ judge: (Link, Link) -> String?) -> [Lint] {
+        let active = active
+        return active.indices.flatMap { first in
+            active[(first + 1)...].compactMap { second in
+                judge(active[first], second).map { Lint(file: second.file, other: active[first].file, message: $0) }
+            }
+        }
+    }
+}
+
+extension Link {
+    /// What this stage, with its values, may do.
+    public var effects: Effects {
+        ([base] + domains.values).reduce([]) { $0.union($1.stage.currentEffects) }
+    }
+}
