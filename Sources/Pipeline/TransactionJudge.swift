@@ -18,6 +18,8 @@ public actor TransactionJudge {
         /// Which values of each message stage hold for it.
         var policy: [String?]
         var isDiscarded: Bool
+        /// Said before in this transaction: answered again, delivered once.
+        var isRepeated = false
     }
 
     public init(
@@ -99,8 +101,8 @@ public actor TransactionJudge {
         guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
             return refuse(Reply(550, .deliveryNotAuthorized, "Relaying is not permitted"), address)
         }
-        // Said twice, delivered once.
-        if accepted.contains(where: { $0.recipient.address.key == address.key }) { return admitted(candidate) }
+        candidate.isRepeated = accepted.contains { $0.recipient.address.key == address.key }
+        if candidate.isRepeated { return admitted(candidate) }
         candidate.policy = chain.links(in: .message).map { $0.variant(for: candidate.recipient.policyDomain).scope }
         if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let first = accepted.first,
             first.policy != candidate.policy || first.symbols != candidate.symbols
@@ -113,7 +115,7 @@ public actor TransactionJudge {
 
     private func admitted(_ candidate: AcceptedRecipient) -> Reply {
         accepted.append(candidate)
-        transaction.recipients.append(candidate.recipient)
+        if !candidate.isRepeated { transaction.recipients.append(candidate.recipient) }
         transaction.envelope?.recipients.append(candidate.recipient.said)
         trace.envelope?.recipients.append(candidate.recipient.said)
         return .recipientAccepted
@@ -141,7 +143,7 @@ public actor TransactionJudge {
     private func openDrafts(of message: Message) -> [Draft] {
         var drafts: [Draft] = []
         var symbols: [[Symbol]] = []
-        for one in accepted where !one.isDiscarded && !notes.isDiscarded {
+        for one in accepted where !one.isDiscarded && !one.isRepeated && !notes.isDiscarded {
             var recipient = one.recipient
             if notes.quarantined != nil { recipient.disposition = .quarantine }
             if let place = symbols.firstIndex(of: one.symbols) {
@@ -190,7 +192,7 @@ public actor TransactionJudge {
             replies = [refusal?.marked(with: transaction.id) ?? taken]
         } else {
             replies = accepted.map { one in
-                let draft = drafts.first { $0.recipients.contains { $0.address == one.recipient.address } }
+                let draft = drafts.first { $0.recipients.contains { $0.address.key == one.recipient.address.key } }
                 return draft?.refusal?.marked(with: transaction.id) ?? taken
             }
         }

@@ -1,0 +1,92 @@
+import MailTypes
+import Testing
+
+@testable import Pipeline
+
+@Suite struct ChainLintTests {
+    struct Signer: MessageStage {
+        static let name: StageName = "signer"
+        static let effects: Effects = [.signs, .editsHeader]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    struct Judge: MessageStage {
+        static let name: StageName = "thresholds"
+        static let effects: Effects = [.readsScore, .rejects]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    struct Waver: MessageStage {
+        static let name: StageName = "wave-through"
+        static let effects: Effects = [.accepts, .acceptsAlways]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    static func link(_ number: Int, _ stage: any Stage, words: Link.Words = Link.Words()) -> Link {
+        Link(number: number, file: "\(number).toml", base: StageVariant(stage), words: words)
+    }
+
+    static let quiet: @Sendable (Message, Transaction) async throws(StageFailure) -> Finding =
+        { _, _ throws(StageFailure) in .none }
+
+    @Test func `a chain in good order has no lint`() {
+        let chain = Chain([.router, .scripted(50, Self.quiet), Self.link(60, Judge()), Self.link(70, Signer())])
+        #expect(chain.lints.isEmpty)
+    }
+
+    @Test func `each disorder is told with both files`() {
+        func lints(_ links: [Link]) -> [String] {
+            Chain([.router] + links).lints.map { "\($0.file) \($0.other ?? "-"): \($0.message.prefix(30))" }
+        }
+        #expect(
+            lints([Self.link(60, Signer()), .scripted(70, Self.quiet)])
+                == ["70-scripted.toml 60.toml: scripted changes the body behi"])
+        #expect(
+            lints([Self.link(45, Judge()), .scripted(50, Self.quiet)])
+                == ["50-scripted.toml 45.toml: thresholds judges the score be"])
+        #expect(lints([Self.link(45, Waver()), Self.link(50, Judge())]) == ["50.toml 45.toml: thresholds is never asked: wav"])
+    }
+
+    @Test func `conditions that can never hold are told`() {
+        var words = Link.Words()
+        words.only = [.plain(.tls)]
+        words.unless = [.plain(.tls)]
+        #expect(Chain([.router, Self.link(50, Judge(), words: words)]).lints.count == 1)
+        words.only = [.result(method: "spf", .pass)]
+        words.unless = []
+        #expect(Chain([.router, Self.link(50, Judge(), words: words)]).lints.count == 1)
+    }
+
+    @Test func `a chain that routes nothing is told`() {
+        #expect(Chain([Self.link(50, Judge())]).lints.count == 1)
+    }
+
+    @Test func `a reload can say what has changed`() {
+        let old = Chain([.router])
+        var words = Link.Words()
+        words.isObserved = true
+        let new = Chain([.router, Self.link(50, Judge(), words: words)])
+        #expect(
+            new.difference(from: old).map(\.description)
+                == ["+ 50.toml: thresholds (on_failure tempfail; timeout 30s; observed only)"])
+        #expect(old.difference(from: new).count == 1)
+        #expect(old.difference(from: old).isEmpty)
+    }
+
+    @Test(arguments: Condition.vocabulary)
+    func `each word of the vocabulary reads and writes`(_ word: String) {
+        #expect(Condition(word)?.description == word)
+    }
+
+    @Test func `a word outside the vocabulary is no condition`() {
+        for word in ["", "spf", "spf.passed", "clamav.pass", "Authenticated", "spf.pass.x"] {
+            #expect(Condition(word) == nil)
+        }
+    }
+}

@@ -1,0 +1,179 @@
+import MailTypes
+import Testing
+
+@testable import Pipeline
+
+@Suite struct TransactionJudgeTests {
+    static let refusal = Reply(550, .deliveryNotAuthorized, "Not today")
+
+    @Test func `what no stage refuses is taken, and the reply has the id`() async throws {
+        let (outcome, _, trace) = await Play([.router]).run(to: ["bob@here.example"])
+        let only = try #require(outcome)
+        #expect(only.replies == [Reply(250, .other, "Taken as \(Play.id)")])
+        #expect(only.copies.count == 1)
+        #expect(only.copies[0].recipients.map(\.address) == ["bob@here.example"])
+        #expect(trace.outcome == .accepted)
+        #expect(trace.summary["subject"] == "Hello")
+    }
+
+    @Test func `a recipient that nobody routes is refused, whoever it is`() async {
+        let (outcome, replies, trace) = await Play([.router]).run(to: ["nobody@here.example"])
+        #expect(outcome == nil)
+        #expect(replies[1].code == 550)
+        #expect(replies[1].status?.description == "5.7.1")
+        #expect(trace.outcome == .rejected)
+        #expect(trace.refused.map(\.address) == ["nobody@here.example"])
+    }
+
+    @Test func `an empty chain is no open relay`() async {
+        let (_, replies, _) = await Play([]).run(to: ["bob@elsewhere.example"])
+        #expect(replies[1].code == 550)
+    }
+
+    @Test func `a refused message is refused with the stage's words and the id`() async throws {
+        let chain = [Link.router, .scripted { _, _ throws(StageFailure) in Finding(.reject(Self.refusal)) }]
+        let (outcome, _, trace) = await Play(chain).run(to: ["bob@here.example"])
+        #expect(try #require(outcome).replies == [Reply(550, .deliveryNotAuthorized, "Not today [\(Play.id)]")])
+        #expect(try #require(outcome).copies.isEmpty)
+        #expect(trace.outcome == .rejected)
+    }
+
+    @Test func `a discarded message is answered as if taken, and nothing is queued`() async throws {
+        let (outcome, _, trace) = await Play([.router, .scripted { _, _ throws(StageFailure) in Finding(.discard) }])
+            .run(to: ["bob@here.example"])
+        #expect(try #require(outcome).replies[0].code == 250)
+        #expect(try #require(outcome).copies.isEmpty)
+        #expect(trace.outcome == .discarded)
+    }
+
+    @Test func `an observed stage is traced and changes nothing`() async throws {
+        var words = Link.Words()
+        words.isObserved = true
+        let link = Link.scripted(words: words) { _, _ throws(StageFailure) in Finding(.reject(Self.refusal)) }
+        let (outcome, _, trace) = await Play([.router, link]).run(to: ["bob@here.example"])
+        #expect(try #require(outcome).replies[0].code == 250)
+        let step = try #require(trace.steps.last)
+        #expect(step.finding?.verdict == .reject(Self.refusal))
+        #expect(!step.isApplied)
+    }
+
+    @Test(arguments: [
+        (FailurePolicy.tempfail, 451), (.continue, 250), (.quarantine, 250),
+    ])
+    func `a stage that cannot decide leaves it to on_failure`(_ policy: FailurePolicy, _ code: Int) async throws {
+        var words = Link.Words()
+        words.onFailure = policy
+        let link = Link.scripted(words: words) { _, _ throws(StageFailure) in throw StageFailure("the scanner is dead") }
+        let (outcome, _, trace) = await Play([.router, link]).run(to: ["bob@here.example"])
+        let only = try #require(outcome)
+        #expect(only.replies[0].code == code)
+        #expect(trace.steps.last?.failure?.reason == "the scanner is dead")
+        switch policy {
+        case .tempfail: #expect(only.copies.isEmpty)
+        case .continue: #expect(only.copies[0].message.header["X-Sluice-Unchecked"] != nil)
+        case .quarantine: #expect(only.copies[0].recipients[0].disposition == .quarantine)
+        }
+    }
+
+    @Test func `a service that hangs costs the stage's timeout and no more`() async throws {
+        var words = Link.Words()
+        words.timeout = "20ms"
+        let link = Link.scripted(words: words) { _, transaction async throws(StageFailure) in
+            _ = try await transaction.services.dns("out.example", .mx)
+            return .none
+        }
+        let (outcome, _, trace) = await Play([.router, link]).run(to: ["bob@here.example"])
+        #expect(try #require(outcome).replies[0].code == 451)
+        #expect(trace.steps.last?.failure?.timedOut == true)
+    }
+
+    @Test func `a finding outside the declared effects is not applied`() async {
+        let liar = Link(number: 10, file: "10-liar.toml", base: StageVariant(Liar()))
+        let judge = Play([liar]).judge()
+        let reply = await judge.sender(Envelope(sender: "a@out.example"))
+        #expect(reply.code == 451)
+        #expect(await judge.trace().steps[0].failure != nil)
+    }
+
+    @Test func `later stages see what earlier ones changed`() async throws {
+        let first = Link.scripted(50) { _, _ throws(StageFailure) in
+            Finding(edits: [
+                .prependField(name: "X-First", value: "1"), .removeFields(at: [1]), .replaceBody("Changed.\r\n"),
+                .score(Symbol("A", points: 2.5, description: "a")),
+            ])
+        }
+        let second = Link.scripted(60) { message, transaction throws(StageFailure) in
+            let seen = message.header.fields.map(\.name).joined(separator: ",")
+            let text = "\(seen) \(String(decoding: message.body.array, as: UTF8.self)) \(transaction.score)"
+            return Finding(edits: [.appendField(name: "X-Seen", value: text)])
+        }
+        let (outcome, _, trace) = await Play([.router, first, second]).run(to: ["bob@here.example"])
+        let message = try #require(outcome?.copies.first).message
+        #expect(message.header["X-Seen"]?.value == "X-First,From Changed. 2.5")
+        #expect(message.header["Subject"] == nil)
+        #expect(trace.score == 2.5)
+    }
+
+    // MARK: Per recipient
+
+    static let strict = StageVariant(
+        Scripted { _, _ throws(StageFailure) in Finding(.reject(refusal)) }, scope: "strict.example")
+
+    static var mixedChain: [Link] {
+        [.router, .scripted(domains: ["strict.example": strict]) { _, _ throws(StageFailure) in .none }]
+    }
+
+    @Test func `a recipient with another policy is asked to come alone`() async {
+        let (outcome, replies, _) = await Play(Self.mixedChain).run(to: ["bob@here.example", "eve@strict.example"])
+        #expect(replies[2].code == 451)
+        #expect(replies[2].status?.description == "4.5.3")
+        #expect(outcome?.copies.flatMap(\.recipients).map(\.address) == ["bob@here.example"])
+    }
+
+    @Test func `with on_mixed junk the stricter recipient gets it as junk`() async throws {
+        let (outcome, _, _) = await Play(Self.mixedChain, onMixed: .junk)
+            .run(to: ["bob@here.example", "eve@strict.example"])
+        let copies = try #require(outcome).copies
+        #expect(outcome?.replies.map(\.code) == [250])
+        #expect(copies.flatMap(\.recipients).map(\.disposition) == [.deliver, .junk])
+    }
+
+    @Test func `where each recipient is answered, each gets its own verdict`() async throws {
+        var play = Play(Self.mixedChain)
+        play.session.repliesPerRecipient = true
+        let (outcome, _, _) = await play.run(to: ["eve@strict.example", "bob@here.example"])
+        #expect(outcome?.replies.map(\.code) == [550, 250])
+        #expect(outcome?.copies.flatMap(\.recipients).map(\.address) == ["bob@here.example"])
+    }
+
+    @Test func `a recipient said twice is delivered once`() async throws {
+        let (outcome, replies, _) = await Play([.router]).run(to: ["bob@here.example", "BOB@here.example"])
+        #expect(replies.map(\.code) == [250, 250, 250])
+        #expect(outcome?.copies.flatMap(\.recipients).count == 1)
+
+        var play = Play([.router])
+        play.session.repliesPerRecipient = true
+        let (each, _, _) = await play.run(to: ["bob@here.example", "BOB@here.example"])
+        #expect(each?.replies.map(\.code) == [250, 250])
+        #expect(each?.copies.flatMap(\.recipients).count == 1)
+    }
+
+    // MARK: Judged again
+
+    @Test func `the same facts give the same findings`() async throws {
+        let clocked = Link(number: 10, file: "10-clocked.toml", base: StageVariant(Clocked()))
+        let play = Play([clocked, .router])
+        let (_, _, trace) = await play.run(to: ["bob@here.example"])
+        #expect(trace.score == 1)
+        let again = await trace.judgedAgain(on: play.chain, hostname: "mx.here.example", message: .sample)
+        #expect(again.steps.map(\.finding) == trace.steps.map(\.finding))
+        #expect(again.replies == trace.replies)
+    }
+
+    @Test func `what was never asked has no answer in the record`() async throws {
+        let (_, _, trace) = await Play([.router]).run(to: ["bob@here.example"])
+        let clocked = Link(number: 10, file: "10-clocked.toml", base: StageVariant(Clocked()))
+        let again = await trace.judgedAgain(on: Chain([clocked, .router]), hostname: "mx", message: .sample)
+        #expect(again.steps.first?.failure != nil)
+    }
+}
