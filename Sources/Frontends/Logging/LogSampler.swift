@@ -21,7 +21,7 @@ public final class LogSampler: Sendable {
         var suppressed = 0
     }
 
-    private let buckets = Mutex<[Key: Bucket]>([:])
+    private let buckets = Mutex(BoundedTable<Key, Bucket>(capacity: mostSources))
 
     public init() {}
 
@@ -33,7 +33,6 @@ public final class LogSampler: Sendable {
     /// Whether a line may be written at `now`, in seconds of any steady clock.
     func ask(_ key: Key, at now: Double) -> Answer {
         buckets.withLock { buckets in
-            if buckets[key] == nil, buckets.count >= Self.mostSources { Self.forget(&buckets) }
             var bucket = buckets[key] ?? Bucket(last: now)
             bucket.tokens = min(Self.burst, bucket.tokens + max(0, now - bucket.last) * Self.perSecond)
             bucket.last = now
@@ -42,16 +41,10 @@ public final class LogSampler: Sendable {
                 bucket.suppressed += 1
                 return .suppress
             }
+            let suppressed = bucket.suppressed
             bucket.tokens -= 1
-            defer { bucket.suppressed = 0 }
-            return .write(suppressed: bucket.suppressed)
+            bucket.suppressed = 0
+            return .write(suppressed: suppressed)
         }
-    }
-
-    /// Makes room: half of the sources go, those that were heard of longest ago.
-    private static func forget(_ buckets: inout [Key: Bucket]) {
-        let middle = buckets.values.map(\.last).sorted()[buckets.count / 2]
-        buckets = buckets.filter { $0.value.last > middle }
-        if buckets.count >= mostSources { buckets.removeAll() }
     }
 }
