@@ -14,13 +14,14 @@ public struct HeaderField: Sendable, Hashable {
 
     /// Makes a field of our own. The value is cleaned: no line end or control character of a
     /// stranger's gets into the header, and lines longer than 78 octets are folded at blanks.
+    /// In the name, what may not stand there becomes `-`.
     public init(name: StaticString, value: String) {
         self.init(name: "\(name)", value: value)
     }
 
     public init(name: String, value: String) {
         let encoded = HeaderFolding.field(name: name, value: value)
-        self.init(raw: encoded[...], nameCount: name.utf8.count)
+        self.init(raw: encoded[...], nameCount: HeaderFolding.legalName(name).count)
     }
 
     public var nameBytes: ArraySlice<UInt8> { raw.prefix(nameCount) }

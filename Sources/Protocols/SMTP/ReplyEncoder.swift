@@ -1,0 +1,58 @@
+public import MailTypes
+public import NIOCore
+
+/// Writes replies as they go over the wire. RFC 5321 §4.2.1.
+///
+///     250-mx.example.org
+///     250 PIPELINING
+///
+/// The enhanced status code is repeated on each line, RFC 2034 §4.
+public enum SMTPReplyEncoder {
+    /// The longest text of one line; RFC 5321 §4.5.3.1.5 allows 512 octets for the whole line.
+    static let longestText = 500
+
+    public static func write(_ reply: Reply, to buffer: inout ByteBuffer) {
+        let status = reply.status
+        let last = reply.lines.count - 1
+        for (place, line) in reply.lines.enumerated() {
+            write(code: reply.code, separator: place == last ? .space : UInt8(ascii: "-"), to: &buffer)
+            var room = longestText
+            if let status {
+                let text = status.description.utf8
+                buffer.writeBytes(text)
+                buffer.writeInteger(UInt8.space)
+                room -= text.count + 1
+            }
+            writeText(line, room: room, to: &buffer)
+            buffer.writeInteger(UInt8.cr)
+            buffer.writeInteger(UInt8.lf)
+        }
+    }
+
+    /// `334 ` and a challenge of SASL. RFC 4954 §4.
+    public static func write(challenge: String, to buffer: inout ByteBuffer) {
+        buffer.writeStaticString("334 ")
+        buffer.writeString(challenge)
+        buffer.writeStaticString("\r\n")
+    }
+
+    private static func write(code: Int, separator: UInt8, to buffer: inout ByteBuffer) {
+        for divisor in [100, 10, 1] { buffer.writeInteger(UInt8(truncatingIfNeeded: 0x30 + code / divisor % 10)) }
+        buffer.writeInteger(separator)
+    }
+
+    /// Control characters in a text would let whoever it quotes write replies of their own.
+    private static func writeText(_ line: String, room: Int, to buffer: inout ByteBuffer) {
+        var left = room
+        for scalar in line.unicodeScalars {
+            let width = UTF8.width(scalar)
+            guard width <= left else { return }
+            left -= width
+            if scalar.value < 0x20 || scalar.value == 0x7F {
+                buffer.writeInteger(UInt8(ascii: "?"))
+            } else {
+                UTF8.encode(scalar)?.forEach { buffer.writeInteger($0) }
+            }
+        }
+    }
+}
