@@ -7,6 +7,7 @@ let fuzzing = Context.environment["SLUICE_FUZZ"] != nil
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
@@ -53,7 +54,7 @@ let package = Package(
             name: "Frontends",
             dependencies: [
                 "Protocols", "Pipeline", "Queue", "Mailboxes", "Directory", "MailTypes",
-                nio, nioPosix, nioSSL, nioHTTP, logging,
+                nio, nioPosix, nioTLS, nioSSL, nioHTTP, logging, metrics,
             ]
         ),
         .target(name: "Configuration", dependencies: ["MailTypes", "CTOML"]),
@@ -102,7 +103,10 @@ let package = Package(
             ]),
         .testTarget(
             name: "FrontendsTests",
-            dependencies: ["Frontends", "Protocols", "Pipeline", "Queue", "MailTypes", "SluiceTesting", nio, nioPosix]),
+            dependencies: [
+                "Frontends", "Protocols", "Pipeline", "Queue", "MailTypes", "SluiceTesting",
+                nio, nioPosix, nioSSL, logging, metrics,
+            ]),
         .testTarget(name: "SluiceTests", dependencies: ["Sluice", "SluiceTesting"]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,0 +1,141 @@
+public import Logging
+public import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Synchronization
+
+/// The HTTP listener for operators: `GET /metrics` for Prometheus and `GET /health` for whoever watches.
+public final class StatusServer: Sendable {
+    /// Connections at once; more are closed unheard.
+    public static let mostConnections = 64
+    /// From the first octet to the last of the answer.
+    public static let requestTimeout = TimeAmount.seconds(10)
+    /// Octets of all header fields of a request.
+    public static let longestHeader = 16 << 10
+
+    private let group: any EventLoopGroup
+    private let registry: MetricsRegistry
+    private let health: @Sendable () -> Health
+    private let open = Mutex(0)
+    private let channel = Mutex<(any Channel)?>(nil)
+
+    /// How the server is.
+    public struct Health: Sendable {
+        /// `false` makes the answer 503.
+        public var isWell: Bool
+        /// For people; one line each.
+        public var details: [String]
+        public init(isWell: Bool, details: [String] = []) {
+            self.isWell = isWell
+            self.details = details
+        }
+    }
+
+    public init(
+        group: any EventLoopGroup, registry: MetricsRegistry, health: @escaping @Sendable () -> Health
+    ) {
+        self.group = group
+        self.registry = registry
+        self.health = health
+    }
+
+    /// Listens; the address tells the port that the system chose for port 0.
+    @discardableResult
+    public func start(_ address: BindAddress) async throws -> SocketAddress? {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try setUp(channel) }
+            }
+        let channel = try await bootstrap.bind(to: address.socketAddress()).get()
+        self.channel.withLock { $0 = channel }
+        return channel.localAddress
+    }
+
+    public func stop() async {
+        let channel = channel.withLock { channel in
+            defer { channel = nil }
+            return channel
+        }
+        try? await channel?.close()
+    }
+
+    private func setUp(_ channel: any Channel) throws {
+        let mayCome = open.withLock { open in
+            guard open < Self.mostConnections else { return false }
+            open += 1
+            return true
+        }
+        guard mayCome else {
+            channel.close(promise: nil)
+            return
+        }
+        channel.closeFuture.whenComplete { [self] _ in open.withLock { $0 -= 1 } }
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderListSize = Self.longestHeader
+        let operations = channel.pipeline.syncOperations
+        try operations.addHandler(HTTPResponseEncoder())
+        try operations.addHandler(ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)))
+        try operations.addHandler(StatusHandler(answer: answer))
+        channel.eventLoop.scheduleTask(in: Self.requestTimeout) { channel.close(promise: nil) }
+    }
+
+    private func answer(_ head: HTTPRequestHead) -> StatusHandler.Answer {
+        guard head.method == .GET || head.method == .HEAD else { return .init(.methodNotAllowed, "only GET\n") }
+        switch head.uri.prefix(while: { $0 != "?" }) {
+        case "/metrics": return .init(.ok, registry.exposition(), type: "text/plain; version=0.0.4; charset=utf-8")
+        case "/health":
+            let health = health()
+            let lines = [health.isWell ? "ok" : "not well"] + health.details
+            return .init(health.isWell ? .ok : .serviceUnavailable, lines.joined(separator: "\n") + "\n")
+        default: return .init(.notFound, "there are /metrics and /health\n")
+        }
+    }
+}
+
+/// Answers one request and closes.
+private final class StatusHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    struct Answer {
+        var status: HTTPResponseStatus
+        var text: String
+        var type: String
+        init(_ status: HTTPResponseStatus, _ text: String, type: String = "text/plain; charset=utf-8") {
+            self.status = status
+            self.text = text
+            self.type = type
+        }
+    }
+
+    private let answer: (HTTPRequestHead) -> Answer
+    private var isAnswered = false
+
+    init(answer: @escaping (HTTPRequestHead) -> Answer) { self.answer = answer }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // The body, if any, is not read: the answer needs none, and the connection ends with it.
+        guard case .head(let head) = unwrapInboundIn(data), !isAnswered else { return }
+        send(answer(head), body: head.method != .HEAD, context)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if isAnswered || !(error is HTTPParserError) { return context.close(promise: nil) }
+        send(Answer(.badRequest, "that is not HTTP\n"), body: true, context)
+    }
+
+    private func send(_ answer: Answer, body: Bool, _ context: ChannelHandlerContext) {
+        isAnswered = true
+        let content = ByteBuffer(string: answer.text)
+        let headers: HTTPHeaders = [
+            "content-type": answer.type, "content-length": "\(content.readableBytes)", "connection": "close",
+            "x-content-type-options": "nosniff", "cache-control": "no-store",
+        ]
+        let head = HTTPResponseHead(version: .http1_1, status: answer.status, headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        if body { context.write(wrapOutboundOut(.body(.byteBuffer(content))), promise: nil) }
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
+    }
+}

@@ -1,0 +1,60 @@
+import NIOCore
+import NIOSSL
+import NIOTLS
+import Synchronization
+
+/// One listener's TLS: its own contexts, one per server name, made from the store's certificates
+/// when they are first needed. Since no two listeners share a context, a ticket that one has
+/// given is worth nothing at another.
+final class ListenerTLS: Sendable {
+    private struct Made {
+        var generation = 0
+        var contexts: [String?: NIOSSLContext] = [:]
+    }
+
+    struct NoCertificate: Error {}
+
+    private let store: CertificateStore
+    private let made = Mutex(Made())
+
+    init(_ store: CertificateStore) { self.store = store }
+
+    /// The context for a client that asked for `serverName`.
+    func context(for serverName: String?) throws -> NIOSSLContext {
+        let loaded = store.current
+        let key = loaded.key(for: serverName)
+        return try made.withLock { made in
+            if made.generation != loaded.generation { made = Made(generation: loaded.generation) }
+            if let known = made.contexts[key] { return known }
+            guard let identity = loaded.identity(key) else { throw NoCertificate() }
+            let context = try NIOSSLContext(configuration: CertificateStore.configuration(identity))
+            made.contexts[key] = context
+            return context
+        }
+    }
+
+    /// Expects a handshake before `handler`, which is told the server name that the client asked for.
+    func begin(before handler: some ChannelHandler & ServerNameUser, on channel: any Channel) throws {
+        let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+        let reader = SNIHandler { result, channel in
+            let handler = bound.value
+            var name: String?
+            if case .hostname(let asked) = result { name = asked }
+            do {
+                let tls = NIOSSLServerHandler(context: try self.context(for: name))
+                try channel.pipeline.syncOperations.addHandler(tls, position: .before(handler))
+                handler.serverName(name)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            } catch {
+                channel.close(promise: nil)
+                return channel.eventLoop.makeFailedFuture(error)
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(reader), position: .before(handler))
+    }
+}
+
+/// Wants to know which server name a client asked for. RFC 6066 §3.
+protocol ServerNameUser: AnyObject {
+    func serverName(_ name: String?)
+}
