@@ -77,5 +77,6 @@ import Testing
         let text = Array(String(repeating: token, count: 100_000).utf8)
         let list = AddressList(parsing: text[...])
         #expect(list.mailboxes.count <= AddressList.defaultLimit)
+        #expect(list.groups.count <= AddressList.defaultLimit)
     }
 }

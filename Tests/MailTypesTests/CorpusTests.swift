@@ -130,6 +130,16 @@ enum Invariants {
         return octets
     }
 
+    @Test func `the seeds of the fuzzers break no parser`() {
+        let seeds = Suites.files(in: Suites.package.appendingPathComponent("Fuzz/seeds"))
+        #expect(seeds.count > 20)
+        for (name, octets) in seeds {
+            Invariants.check(octets, "\(name)")
+            Invariants.read(HeaderField(name: "X-Seed", value: String(decoding: octets, as: UTF8.self)))
+            _ = try? AddressParser.path(octets[...], .forward, options: .stored)
+        }
+    }
+
     @Test func `20,000 mutations break no parser`() {
         var chance = Chance(state: 1997)
         let seeds = Self.seeds.map { Array($0.utf8) }

@@ -19,7 +19,7 @@ public struct AddressList: Sendable, Hashable {
     public enum Defect: String, Sendable, Hashable, Codable {
         /// Something that is no address, or two addresses without a comma.
         case malformed
-        /// More mailboxes than the limit; the rest is not read.
+        /// More mailboxes or groups than the limit; the rest is not read.
         case tooMany = "too-many"
     }
 
@@ -121,6 +121,10 @@ private struct AddressListReader {
 
     private mutating func beginGroup() {
         if group != nil || tokens.isEmpty || isAfterBrackets { defects.insert(.malformed) }
+        guard groups.count < limit else {
+            defects.insert(.tooMany)
+            return
+        }
         let name = phrase() ?? ""
         groups.append(name)
         group = name

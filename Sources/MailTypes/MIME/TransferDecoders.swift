@@ -174,8 +174,10 @@ public struct QuotedPrintableDecoder: Sendable {
             blanks.removeAll(keepingCapacity: true)
             output.append(octet)
         default:
-            output += blanks
-            blanks.removeAll(keepingCapacity: true)
+            if !blanks.isEmpty {
+                output += blanks
+                blanks.removeAll(keepingCapacity: true)
+            }
             if octet == UInt8(ascii: "=") {
                 state = .escape
             } else {
