@@ -37,7 +37,8 @@ struct Names {
         return address
     }
 
-    /// A host name of at least one label, in A-labels and lower case. RFC 1123 §2.1, RFC 5890 §2.3.
+    /// A host name of at least one label, in A-labels and lower case. RFC 1123 §2.1, RFC 5890 §2.3. Underscores
+    /// pass, as they do in ``AddressParser``.
     func domain(_ text: String) throws(DirectoryError) -> String {
         let trimmed = text.hasSuffix(".") ? String(text.dropLast()) : text
         guard let ascii = domainToASCII(trimmed)?.asciiLowercased, ascii.utf8.count <= Self.longestDomain else {
@@ -46,7 +47,7 @@ struct Names {
         let labels = ascii.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         let isGood = labels.allSatisfy { label in
             (1...Self.longestLabel).contains(label.count) && label.first != Self.hyphen && label.last != Self.hyphen
-                && label.allSatisfy { $0.isLetter || $0.isDigit || $0 == Self.hyphen }
+                && label.allSatisfy { $0.isLetter || $0.isDigit || $0 == Self.hyphen || $0 == Self.underscore }
         }
         // 192.0.2.1 is an address, not a domain. RFC 3696 §2.
         guard isGood, labels.last?.allSatisfy(\.isDigit) == false else {
@@ -71,6 +72,7 @@ struct Names {
     static func key(_ title: String) -> String { title.lowercased().precomposedStringWithCanonicalMapping }
 
     private static let hyphen = UInt8(ascii: "-")
+    private static let underscore = UInt8(ascii: "_")
 }
 
 extension Unicode.Scalar {

@@ -62,6 +62,8 @@ struct MemoryFile {
         }
     }
 
+    func close() { try? pool.close() }
+
     // MARK: Reading, at the start
 
     /// Tells `body` all that is not forgotten, what was seen last first.

@@ -1,4 +1,4 @@
-import Foundation
+public import struct Foundation.Date
 public import MailTypes
 public import Pipeline
 import Synchronization
@@ -16,6 +16,8 @@ public final class StageMemoryStore: Sendable {
         public var writeInterval: Interval = "2s"
         /// How often what is forgotten is cleared away.
         public var sweepInterval: Interval = "10m"
+        /// The file is read and never written: for a look at it from beside the server.
+        public var isReadOnly = false
         /// The clock for clearing away; questions bring their own time.
         public var now: @Sendable () -> Date = { Date() }
 
@@ -48,16 +50,18 @@ public final class StageMemoryStore: Sendable {
         let now = options.now()
         lastSweep = Mutex(now)
         try load(at: now)
+        guard !options.isReadOnly else { return }
         let beat = Heartbeat(name: "stage-memory", every: options.writeInterval) { [weak self] in self?.beat() }
         heartbeat.withLock { $0 = beat }
     }
 
     /// Writes the rest and stops.
     public func close() {
-        guard let beat = heartbeat.withLock({ $0.take() }) else { return }
-        beat.stop()
-        try? flush()
-        try? file.pool.close()
+        if let beat = heartbeat.withLock({ $0.take() }) {
+            beat.stop()
+            try? flush()
+        }
+        file.close()
     }
 
     // MARK: Questions
@@ -133,6 +137,7 @@ public final class StageMemoryStore: Sendable {
         try file.readCounters(at: now) { name, key, entry in
             if !counterTable(name).loadIfRoom(entry, for: key, now: now) { excess.append((name, key)) }
         }
+        guard !options.isReadOnly else { return }
         try file.remove(excess)
         try file.removeForgotten(at: now)
     }
@@ -157,6 +162,7 @@ public final class StageMemoryStore: Sendable {
 
     /// Writes what is not yet written. Blocks.
     public func flush() throws(DirectoryError) {
+        guard !options.isReadOnly else { return }
         do {
             try writing.withLock { _ in
                 for table in visits.withLock({ Array($0.values) }) {

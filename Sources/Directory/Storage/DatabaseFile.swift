@@ -12,16 +12,31 @@ enum DatabaseFile {
         case normal = "NORMAL"
     }
 
+    /// `givesBackSpace`: what is deleted can be given back to the file system by `PRAGMA incremental_vacuum`.
     static func open(
-        _ path: String, durability: Durability, busyTimeout: Interval = "5s", readers: Int = 4
+        _ path: String, durability: Durability, busyTimeout: Interval = "5s", readers: Int = 4,
+        givesBackSpace: Bool = false
     ) throws(DirectoryError) -> DatabasePool {
+        var configuration = configuration(busyTimeout: busyTimeout, readers: readers)
+        configuration.prepareDatabase { db in
+            // It can be said only while the file is empty; later it is without effect.
+            if givesBackSpace { try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL") }
+            // The level stands in our own source; a pragma takes no bound parameter.
+            try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
+        }
         do {
             try makePrivate(path)
-            return try DatabasePool(
-                path: path, configuration: configuration(durability, busyTimeout: busyTimeout, readers: readers))
+            return try DatabasePool(path: path, configuration: configuration)
         } catch {
             throw DirectoryError(error)
         }
+    }
+
+    /// Opens a file that must exist, beside the process that writes it.
+    static func openReadOnly(_ path: String) throws(DirectoryError) -> DatabasePool {
+        var configuration = configuration(busyTimeout: "5s", readers: 1)
+        configuration.readonly = true
+        do { return try DatabasePool(path: path, configuration: configuration) } catch { throw DirectoryError(error) }
     }
 
     /// Applies the migrations that the file has not seen; refuses a file that has seen more.
@@ -34,16 +49,10 @@ enum DatabaseFile {
         }
     }
 
-    private static func configuration(
-        _ durability: Durability, busyTimeout: Interval, readers: Int
-    ) -> GRDB.Configuration {
+    private static func configuration(busyTimeout: Interval, readers: Int) -> GRDB.Configuration {
         var configuration = GRDB.Configuration()
         configuration.busyMode = .timeout(busyTimeout.seconds)
         configuration.maximumReaderCount = max(1, readers)
-        configuration.prepareDatabase { db in
-            // The level stands in our own source; a pragma takes no bound parameter.
-            try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
-        }
         return configuration
     }
 

@@ -38,7 +38,7 @@ public struct ScryptParameters: Sendable, Hashable {
 ///
 /// The parameters stand in each hash, so they can be raised: an old hash stays right, and is made anew at
 /// the next login.
-public struct ScryptPasswords: PasswordHashing {
+public struct ScryptHashing: PasswordHashing {
     public let parameters: ScryptParameters
     public let decoy: String
 
