@@ -38,6 +38,7 @@ extension HeaderSanity {
         public var blankBeforeColon = Action.score
         public var endsInHeader = Action.ignore
         public var overlongLine = Action.ignore
+        public var mailboxLine = Action.score
         public var blankContinuation = Action.score
         /// The points of each fault whose action is `score`.
         public var points = 1.0
@@ -71,6 +72,7 @@ extension HeaderSanity.Configuration {
         case blankBeforeColon = "blank_before_colon"
         case endsInHeader = "ends_in_header"
         case overlongLine = "overlong_line"
+        case mailboxLine = "mailbox_line"
         case blankContinuation = "blank_continuation"
         case points
         case stripResults = "strip_results"
@@ -96,6 +98,7 @@ extension HeaderSanity.Configuration {
         blankBeforeColon = table.value(.blankBeforeColon, default: blankBeforeColon)
         endsInHeader = table.value(.endsInHeader, default: endsInHeader)
         overlongLine = table.value(.overlongLine, default: overlongLine)
+        mailboxLine = table.value(.mailboxLine, default: mailboxLine)
         blankContinuation = table.value(.blankContinuation, default: blankContinuation)
         points = table.value(.points, default: points)
         stripResults = table.value(.stripResults, default: stripResults)
@@ -198,6 +201,8 @@ extension HeaderSanity.Configuration {
             fault(.endsInHeader, endsInHeader, "The message ends in its header")
         case .overlongLine:
             fault(.overlongLine, overlongLine, "The header has a line longer than 998 octets")
+        case .mailboxLine:
+            fault(.mailboxLine, mailboxLine, "The message begins with a From line of a mailbox file")
         case .blankContinuation:
             fault(.blankContinuation, blankContinuation, "The header has a continuation line of blanks only")
         }

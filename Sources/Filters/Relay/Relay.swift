@@ -56,7 +56,7 @@ public struct Relay: SenderStage, RecipientStage, MessageStage {
         _ recipient: Recipient, in transaction: Transaction
     ) async throws(StageFailure) -> Finding {
         let address = recipient.address
-        if policy.refuseRouting, address.asksForRouting {
+        if policy.refuseRouting, address.hasRoutingLocalPart {
             return Self.refusal(550, "Address is not accepted", "refuse_routing", "the local part asks for routing")
         }
         // Somebody has said where it goes, or it is postmaster of this server itself.
