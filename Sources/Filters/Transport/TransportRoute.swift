@@ -42,7 +42,9 @@ public struct TransportRoute: Sendable, Hashable {
         guard isHost(name) else { throw malformed }
         var port = language == .lmtp ? 24 : 25
         if !rest.isEmpty {
-            guard rest.first == ":", let number = UInt16(rest.dropFirst()), number > 0 else { throw malformed }
+            guard rest.first == ":", rest.dropFirst().utf8.allSatisfy(\.isDigit), let number = UInt16(rest.dropFirst()),
+                number > 0
+            else { throw malformed }
             port = Int(number)
         }
         return RelayHost(name: String(name).asciiLowercased, port: port, language: language)
