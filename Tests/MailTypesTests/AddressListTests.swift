@@ -22,14 +22,17 @@ import Testing
         Sample(
             text: "A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
             mailboxes: [
-                ("Ed Jones", "c@a.test", "A Group"), (nil, "joe@where.test", "A Group"), ("John", "jdoe@one.test", "A Group"),
+                ("Ed Jones", "c@a.test", "A Group"), (nil, "joe@where.test", "A Group"),
+                ("John", "jdoe@one.test", "A Group"),
             ], groups: ["A Group"]),
         Sample(text: "Undisclosed recipients:;", mailboxes: [], groups: ["Undisclosed recipients"]),
         Sample(
             text: "Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
             mailboxes: [("Pete", "pete@silly.test", nil)]),
         Sample(text: "c@(Chris's host.)public.example (Chris)", mailboxes: [("Chris", "c@public.example", nil)]),
-        Sample(text: "Mary <@node.test,@other.test:mary@example.net>, , a@b", mailboxes: [("Mary", "mary@example.net", nil), (nil, "a@b", nil)]),
+        Sample(
+            text: "Mary <@node.test,@other.test:mary@example.net>, , a@b",
+            mailboxes: [("Mary", "mary@example.net", nil), (nil, "a@b", nil)]),
         Sample(text: "<boss@nil.test>", mailboxes: [(nil, "boss@nil.test", nil)]),
         Sample(text: #""a b"@c"#, mailboxes: [(nil, #""a b"@c"#, nil)]),
         Sample(text: "a . b @ c . d", mailboxes: [(nil, "a.b@c.d", nil)]),

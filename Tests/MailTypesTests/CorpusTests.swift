@@ -90,16 +90,24 @@ enum Invariants {
     static let seeds: [String] = [
         "From: a@b\r\nTo: G: \"x y\" <c@d>, e@f (g);\r\nDate: Fri, 21 Nov 1997 09:55:06 -0600\r\n\r\nbody\r\n",
         """
-        Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?Q?x?=\r
-        Content-Type: multipart/alternative; boundary=bb\r\n\r\n--bb\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r
+        Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r
+        Content-Type: message/rfc822\r\n\r\nSubject: =?utf-8?Q?x?=\r
+        Content-Type: multipart/alternative; boundary=bb\r\n\r\n--bb\r
+        Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r
         --bb--\r\n--b\r\nContent-Disposition: attachment; filename*0*=utf-8''%C3; filename*1=a\r
         Content-Transfer-Encoding: quoted-printable\r\n\r\na=\r\nb=41\r\n--b--\r\n
         """,
         "Authentication-Results: (c) mx.example.org 1; spf=pass reason=\"x\" smtp.mailfrom=\"a b\"@c; dkim/1=fail\r\n"
             + "References: <a@b> <c@d>\r\nMessage-ID: <x@[192.0.2.1]>\r\n\r\n",
     ]
-    static let paths = ["<@a,@[192.0.2.1]:\"u\\\"@T\"@s.example> SIZE=1", "<u@[IPv6:2001:db8::1]>", "<é@ü.example>", "<>"]
-    static let tokens: [[UInt8]] = ["\r\n", "\n", "\r", "\0", "--b", "--b--", ":", ";", "=", "\"", "(", ")", "<", ">", "@", "\\", "*", "%", "'", "=?", "?=", " ", "\t", "é", "From "]
+    static let paths = [
+        "<@a,@[192.0.2.1]:\"u\\\"@T\"@s.example> SIZE=1", "<u@[IPv6:2001:db8::1]>", "<é@ü.example>", "<>",
+    ]
+    static let tokens: [[UInt8]] =
+        [
+            "\r\n", "\n", "\r", "\0", "--b", "--b--", ":", ";", "=", "\"", "(", ")", "<", ">", "@", "\\", "*", "%", "'",
+            "=?", "?=", " ", "\t", "é", "From ",
+        ]
         .map { Array($0.utf8) } + [[0xFF], [0xC3], [0x80]]
 
     static func mutated(_ seed: [UInt8], _ chance: inout Chance) -> [UInt8] {
@@ -112,7 +120,9 @@ enum Invariants {
             case 2: if place < octets.count { octets[place] = UInt8.random(in: 0...255, using: &chance) }
             case 3:
                 let length = min(octets.count - place, Int.random(in: 0..<60, using: &chance))
-                octets.insert(contentsOf: Array(octets[place..<place + length]), at: Int.random(in: 0...octets.count, using: &chance))
+                octets.insert(
+                    contentsOf: Array(octets[place..<place + length]),
+                    at: Int.random(in: 0...octets.count, using: &chance))
             default: octets.removeSubrange(place...)
             }
             if octets.isEmpty { break }
@@ -128,7 +138,9 @@ enum Invariants {
             Invariants.check(Self.mutated(seeds[round % seeds.count], &chance), "message \(round)")
             let path = Self.mutated(paths[round % paths.count], &chance)
             for direction in [AddressParser.Direction.reverse, .forward] {
-                guard let (parsed, rest) = try? AddressParser.path(path[...], direction, options: .stored) else { continue }
+                guard let (parsed, rest) = try? AddressParser.path(path[...], direction, options: .stored) else {
+                    continue
+                }
                 #expect(rest.endIndex == path.count)
                 guard let mailbox = parsed.mailbox else { continue }
                 #expect((try? AddressParser.mailbox(mailbox.description)) == mailbox, "path \(round)")

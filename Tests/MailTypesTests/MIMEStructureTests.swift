@@ -19,7 +19,9 @@ import Testing
         Sample(testDescription: "plain text", text: "Subject: x\n\nhello\n", parts: ["0 text/plain hello|"]),
         Sample(
             testDescription: "two parts",
-            text: "Content-Type: multipart/mixed; boundary=b\n\npre\n--b\n\none\n--b\nContent-Type: TEXT/Html\n\ntwo\n--b--\npost\n",
+            text:
+                "Content-Type: multipart/mixed; boundary=b\n\npre\n--b\n\none\n"
+                + "--b\nContent-Type: TEXT/Html\n\ntwo\n--b--\npost\n",
             parts: ["0 multipart/mixed", "1 text/plain one", "1 text/html two"]),
         Sample(
             testDescription: "a part that ends with an empty line",
@@ -101,10 +103,12 @@ import Testing
             parts: ["0 multipart/digest", "1 message/rfc822", "2 text/html body"]),
         Sample(
             testDescription: "a message whose header is cut off",
-            text: "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: x\n--b--\n",
+            text:
+                "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: x\n--b--\n",
             parts: ["0 multipart/mixed", "1 message/rfc822", "2 text/plain "], defects: [.endsInHeader]),
         Sample(
-            testDescription: "no boundary", text: "Content-Type: multipart/mixed\n\n--b\n", parts: ["0 multipart/mixed --b|"],
+            testDescription: "no boundary", text: "Content-Type: multipart/mixed\n\n--b\n",
+            parts: ["0 multipart/mixed --b|"],
             defects: [.missingBoundary]),
         Sample(
             testDescription: "an empty boundary", text: "Content-Type: multipart/mixed; boundary=\"\"\n\n--\n",
@@ -114,7 +118,8 @@ import Testing
             text: "Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--b\n\nno\n--a\n\nyes\n--a--\n",
             parts: ["0 multipart/mixed", "1 text/plain yes"], defects: [.duplicateParameter]),
         Sample(
-            testDescription: "two types", text: "Content-Type: text/html\nContent-Type: text/plain\n\nx", parts: ["0 text/html x"],
+            testDescription: "two types", text: "Content-Type: text/html\nContent-Type: text/plain\n\nx",
+            parts: ["0 text/html x"],
             defects: [.duplicateField]),
         Sample(
             testDescription: "a multipart without parts", text: "Content-Type: multipart/mixed; boundary=b\n\nx\n",
@@ -132,7 +137,8 @@ import Testing
             parts: ["0 multipart/mixed", "1 text/plain x"]),
         Sample(
             testDescription: "an encoded message is a leaf",
-            text: "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nAAAA", parts: ["0 message/rfc822 AAAA"],
+            text: "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nAAAA",
+            parts: ["0 message/rfc822 AAAA"],
             defects: [.encodedComposite]),
         Sample(
             testDescription: "no type and no encoding that we know",

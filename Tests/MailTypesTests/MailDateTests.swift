@@ -6,7 +6,10 @@ import Testing
     static let dates: [(String, Double, Int)] = [
         ("Fri, 21 Nov 1997 09:55:06 -0600", 880_127_706, -360),
         ("Tue, 1 Jul 2003 10:52:37 +0200", 1_057_049_557, 120),
-        ("Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)", -27_723_480, -210),
+        (
+            "Thu,\r\n   13\r\n     Feb\r\n    1969\r\n   23:32\r\n        -0330 (Newfoundland Time)",
+            -27_723_480, -210
+        ),
         ("21 Nov 97 09:55:06 GMT", 880_106_106, 0),
         ("Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", 880_127_706, -360),
         ("21 nov 97 09:55 EST", 880_124_100, -300),
@@ -34,7 +37,9 @@ import Testing
     }
 
     @Test func `dates are written as RFC 5322 has them and read back`() {
-        #expect(MailDate(Date(timeIntervalSince1970: 880_127_706), offset: -360).description == "Fri, 21 Nov 1997 09:55:06 -0600")
+        #expect(
+            MailDate(Date(timeIntervalSince1970: 880_127_706), offset: -360).description
+                == "Fri, 21 Nov 1997 09:55:06 -0600")
         #expect(MailDate(Date(timeIntervalSince1970: -1)).description == "Wed, 31 Dec 1969 23:59:59 +0000")
         for day in stride(from: -20_000, through: 60_000, by: 13) {
             let written = MailDate(Date(timeIntervalSince1970: Double(day * 86_400 + 4711)), offset: (day % 14) * 60)

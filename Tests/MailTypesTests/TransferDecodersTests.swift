@@ -22,7 +22,8 @@ import Testing
     }
 
     static let quotedPrintable: [(String, String, Bool)] = [
-        ("caf=C3=A9", "café", false), ("caf=c3=a9", "café", false), ("a=\r\nb", "ab", false), ("a= \t\r\nb", "ab", false),
+        ("caf=C3=A9", "café", false), ("caf=c3=a9", "café", false), ("a=\r\nb", "ab", false),
+        ("a= \t\r\nb", "ab", false),
         ("a \t\r\nb ", "a\r\nb", false), ("a=\nb\n", "ab\n", false), ("a=zb", "a=zb", true), ("a=4zb", "a=4zb", true),
         ("a=", "a", true), ("a=4", "a=4", true), ("=3D=3D", "==", false), ("a==41", "a=A", true),
         (String(repeating: "=\r\n", count: 1000), "", false),
@@ -65,7 +66,8 @@ import Testing
         ("plain", "plain"), ("=?utf-8?Q?caf=C3=A9?=", "café"), ("=?ISO-8859-1*en?q?a_b=E9?= c", "a bé c"),
         ("=?utf-8?B?Y2Fmw6k=?=", "café"), ("=?utf-8?q?a?= =?utf-8?q?b?=", "ab"), ("=?utf-8?q?a?= b", "a b"),
         ("x =?utf-8?q?=C3?= =?utf-8?q?=A9?= y", "x é y"), ("=?windows-1252?Q?=80?=", "€"), ("=?x?q?", "=?x?q?"),
-        ("=?utf-8?x?a?=", "=?utf-8?x?a?="), ("=?utf-8?Q?a", "=?utf-8?Q?a"), ("a=b", "a=b"), ("=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
+        ("=?utf-8?x?a?=", "=?utf-8?x?a?="), ("=?utf-8?Q?a", "=?utf-8?Q?a"), ("a=b", "a=b"),
+        ("=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
     ]
 
     @Test(arguments: words)

@@ -85,7 +85,8 @@ public struct ParsedAuthenticationResults: Sendable, Hashable {
         }
         if isFirst { isDamaged = true }
         let result = AuthenticationResults.Result(rawValue: word == "hardfail" ? "fail" : word)
-        guard let result, !method.isEmpty else {
+        // method = Keyword; what else stands there is no method's name.
+        guard let result, !method.isEmpty, method.allSatisfy({ $0.isMIMEToken && $0 < 0x80 }) else {
             isDamaged = true
             return
         }

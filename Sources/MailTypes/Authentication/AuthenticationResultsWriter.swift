@@ -14,7 +14,8 @@ extension AuthenticationResults {
     /// A token, an address or a quoted string. RFC 8601 §2.2 (pvalue).
     fileprivate static func pvalue(_ text: String) -> String {
         let isToken = text.utf8.allSatisfy {
-            $0 < 0x80 && ($0.isMIMEToken || $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: ":"))
+            $0 < 0x80
+                && ($0.isMIMEToken || $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: ":"))
         }
         return isToken && !text.isEmpty ? text : quoted(text)
     }
@@ -38,7 +39,9 @@ extension AuthenticationResults.Entry {
         return words.joined(separator: " ")
     }
 
+    /// The name with whatever may not stand in one turned to `-`.
     private static func keyword(_ text: String) -> String {
-        String(decoding: text.utf8.filter { $0.isMIMEToken && $0 < 0x80 }, as: UTF8.self)
+        let octets = text.utf8.map { $0.isMIMEToken && $0 < 0x80 ? $0 : UInt8(ascii: "-") }
+        return octets.isEmpty ? "-" : String(decoding: octets, as: UTF8.self)
     }
 }

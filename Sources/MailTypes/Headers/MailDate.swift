@@ -70,8 +70,10 @@ extension MailDate: CustomStringConvertible {
         let wanted = date.timeIntervalSince1970.isNaN ? 0 : date.timeIntervalSince1970
         let clamped = Swift.min(Swift.max(wanted, limits.lowerBound), limits.upperBound)
         let minutes = Swift.min(Swift.max(offset, -1439), 1439)
-        let seconds = Int(Swift.min(Swift.max(clamped.rounded(.down) + Double(minutes * 60), limits.lowerBound),
-            limits.upperBound))
+        let seconds = Int(
+            Swift.min(
+                Swift.max(clamped.rounded(.down) + Double(minutes * 60), limits.lowerBound),
+                limits.upperBound))
         let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
         let time = seconds - days * 86_400
         let (year, month, day) = Self.civil(days: days)

@@ -69,12 +69,13 @@ public enum TransferEncoding: Sendable, Hashable {
         lexer.skipCFWS()
         let token = lexer.run { $0.isMIMEToken }
         self =
-            if token.equalsIgnoringCase("7bit") { .sevenBit }
-            else if token.equalsIgnoringCase("8bit") { .eightBit }
-            else if token.equalsIgnoringCase("binary") { .binary }
-            else if token.equalsIgnoringCase("quoted-printable") { .quotedPrintable }
-            else if token.equalsIgnoringCase("base64") { .base64 }
-            else { .unknown }
+            if token.equalsIgnoringCase("7bit") { .sevenBit } else if token.equalsIgnoringCase("8bit") {
+                .eightBit
+            } else if token.equalsIgnoringCase("binary") {
+                .binary
+            } else if token.equalsIgnoringCase("quoted-printable") {
+                .quotedPrintable
+            } else if token.equalsIgnoringCase("base64") { .base64 } else { .unknown }
     }
 
     /// Whether the octets are what they are, without decoding.

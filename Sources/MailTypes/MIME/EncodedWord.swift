@@ -33,7 +33,9 @@ public enum EncodedWord {
     // encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
     private static func word(at start: Int, in octets: [UInt8]) -> Word? {
         let mark = UInt8(ascii: "?")
-        guard start + 8 <= octets.count, octets[start] == UInt8(ascii: "="), octets[start + 1] == mark else { return nil }
+        guard start + 8 <= octets.count, octets[start] == UInt8(ascii: "="), octets[start + 1] == mark else {
+            return nil
+        }
         let limit = Swift.min(octets.count, start + longest)
         guard let charsetEnd = octets[start + 2..<limit].firstIndex(of: mark), charsetEnd + 2 < limit,
             octets[charsetEnd + 2] == mark
@@ -42,7 +44,8 @@ public enum EncodedWord {
         guard !charset.isEmpty, charset.allSatisfy(\.isMIMEToken) else { return nil }
         let textStart = charsetEnd + 3
         guard let textEnd = octets[textStart..<limit].firstIndex(of: mark), textEnd + 1 < octets.count,
-            octets[textEnd + 1] == UInt8(ascii: "="), let content = content(
+            octets[textEnd + 1] == UInt8(ascii: "="),
+            let content = content(
                 octets[textStart..<textEnd], encoding: octets[charsetEnd + 1])
         else { return nil }
         return Word(charset: String(decoding: charset, as: UTF8.self), octets: content, end: textEnd + 2)
