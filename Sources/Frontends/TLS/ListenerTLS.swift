@@ -36,7 +36,7 @@ final class ListenerTLS: Sendable {
     /// Expects a handshake before `handler`, which is told the server name that the client asked for.
     func begin(before handler: some ChannelHandler & ServerNameUser, on channel: any Channel) throws {
         let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
-        let reader = SNIHandler { result, channel in
+        let reader = SNIHandler { result in
             let handler = bound.value
             var name: String?
             if case .hostname(let asked) = result { name = asked }
