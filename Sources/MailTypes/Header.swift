@@ -58,6 +58,8 @@ public enum HeaderDefect: String, Sendable, Hashable, Codable {
     case endsInHeader = "ends-in-header"
     /// A line longer than 998 octets. RFC 5322 §2.1.1.
     case overlongLine = "overlong-line"
+    /// The message began with `From ` lines of an mbox file, which were taken off. RFC 4155.
+    case mailboxLine = "mailbox-line"
     /// A continuation line of blanks only. RFC 5322 §3.2.2.
     case blankContinuation = "blank-continuation"
 }
