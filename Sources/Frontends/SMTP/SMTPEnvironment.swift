@@ -1,6 +1,7 @@
 public import struct Foundation.Date
 public import Logging
 public import MailTypes
+public import Metrics
 public import Pipeline
 
 /// The world around the SMTP front-end: who judges, who takes the mail, who knows the passwords.
@@ -19,6 +20,7 @@ public struct SMTPEnvironment: Sendable {
     /// Told of every transaction that has ended, well or not; must not wait.
     public var traced: @Sendable (Trace) -> Void = { _ in }
     public var logger: Logger
+    public var metrics: any MetricsFactory = MetricsSystem.factory
     public var now: @Sendable () -> Date = { Date() }
     public var random: @Sendable () -> UInt32 = { UInt32.random(in: .min ... .max) }
     public var headerLimits = HeaderLimits()
