@@ -1,0 +1,84 @@
+public import MailTypes
+
+extension ServerConfiguration {
+    /// `[auth]`: what failed logins cost, on all listeners together. RFC 4954 §6.
+    public struct Auth: Sendable, Hashable {
+        /// Failures from one address (IPv6: one /64) within ``window`` before it is refused unheard.
+        public var maxFailuresPerAddress = 20
+        /// Failures for one account within ``window`` before strange addresses are refused.
+        public var maxFailuresPerAccount = 50
+        public var window: Interval = "10m"
+        /// The wait before the reply to the first failure, doubled for each further one.
+        public var firstDelay: Interval = "500ms"
+        public var longestDelay: Interval = "10s"
+        public init() {}
+    }
+
+    /// `[chain]`: what holds for all stages.
+    public struct Chain: Sendable, Hashable {
+        public enum OnMixed: String, Sendable, Hashable, Codable, CaseIterable {
+            /// A recipient with a policy of its own is asked to come in a transaction of its own: 451 4.5.3.
+            case split
+            /// All are taken; who would have refused the message gets it as junk.
+            case junk
+        }
+
+        public var onMixed = OnMixed.split
+        /// Who gets the mail of `postmaster` where a domain has no such mailbox. RFC 5321 §4.5.1.
+        public var postmaster: EmailAddress?
+        public init() {}
+    }
+
+    /// `[log]`: lines on standard error.
+    public struct Log: Sendable, Hashable {
+        public enum Format: String, Sendable, Hashable, Codable, CaseIterable {
+            case logfmt, json
+        }
+
+        public enum Level: String, Sendable, Hashable, Codable, CaseIterable {
+            case trace, debug, info, notice, warning, error, critical
+        }
+
+        public var format = Format.logfmt
+        public var level = Level.info
+        public init() {}
+    }
+
+    /// `[metrics]`: an HTTP listener for Prometheus.
+    public struct Metrics: Sendable, Hashable {
+        /// Empty: none.
+        public var bind: [BindAddress] = []
+        public init() {}
+    }
+
+    /// `[trace]`: how long verdicts can be explained and judged again.
+    public struct Trace: Sendable, Hashable {
+        public enum Messages: String, Sendable, Hashable, Codable, CaseIterable {
+            /// Findings and facts alone.
+            case none
+            /// With the header.
+            case header
+            /// With the whole message.
+            case whole
+        }
+
+        public var keepFor: Interval = "30d"
+        public var keepMessages = Messages.header
+        /// Messages longer than this are not kept with their trace.
+        public var maxMessage: ByteCount = "1MB"
+        /// All traces together; the oldest go first.
+        public var maxSize: ByteCount = "1GB"
+        public init() {}
+    }
+
+    /// `[run]`: the process.
+    public struct Run: Sendable, Hashable {
+        /// Who the process becomes once its sockets are bound; `nil`: it stays who it is.
+        public var user: String?
+        /// `nil`: the user's own group.
+        public var group: String?
+        /// How long transactions under way may take to end when the server is told to stop.
+        public var stopLimit: Interval = "30s"
+        public init() {}
+    }
+}

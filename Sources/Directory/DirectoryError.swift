@@ -1,0 +1,84 @@
+/// Why the directory refused; ``description`` is one sentence for the person who asked.
+public enum DirectoryError: Error, Sendable, Hashable {
+    /// What an error is about.
+    public enum Kind: String, Sendable, Hashable {
+        case postOffice = "post office"
+        case domain, address, mailbox, alias, group
+    }
+
+    case alreadyExists(Kind, name: String)
+    /// `nearest` is a name that does exist and is spelled alike.
+    case notFound(Kind, name: String, nearest: String?)
+    case domainNotHosted(String, nearest: String?)
+    /// `reason` completes the sentence "`text` …".
+    case malformed(text: String, reason: String)
+    /// Mail would go round for ever; the chain begins and ends with the same address.
+    case loop([String])
+    /// More aliases and groups inside one another than ``DirectoryLimits/depth``.
+    case tooDeep([String])
+    /// More than ``DirectoryLimits/members`` in one alias or group, or more than
+    /// ``DirectoryLimits/expansion`` addresses in the end.
+    case tooMany(name: String, count: Int, limit: Int)
+    /// A post office or domain that still holds something; `content` says what.
+    case notEmpty(Kind, name: String, content: String)
+    /// An address that is a member of others or postmaster.
+    case inUse(name: String, by: [String])
+    /// The file was written by a newer version of this program.
+    case newerSchema(path: String)
+    /// The database cannot be read or written now.
+    case unavailable(String)
+}
+
+extension DirectoryError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .alreadyExists(let kind, let name):
+            "The \(kind.rawValue) \(name) exists already."
+        case .notFound(let kind, let name, let nearest):
+            "There is no \(kind.rawValue) \(name)\(Self.hint(nearest))"
+        case .domainNotHosted(let name, let nearest):
+            "The domain \(name) is not hosted here\(Self.hint(nearest))"
+        case .malformed(let text, let reason):
+            "\"\(text)\" \(reason)."
+        case .loop(let chain):
+            "Mail would go round for ever: \(chain.joined(separator: " > "))."
+        case .tooDeep(let chain):
+            "At most \(DirectoryLimits.depth) aliases and groups may lie inside one another: "
+                + "\(chain.joined(separator: " > "))."
+        case .tooMany(let name, let count, let limit):
+            "\(name) would stand for \(count) addresses; at most \(limit) are allowed."
+        case .notEmpty(let kind, let name, let content):
+            "The \(kind.rawValue) \(name) still holds \(content); remove them first, or force it."
+        case .inUse(let name, let by):
+            "\(name) is used by \(Self.list(by)); change that first, or force it."
+        case .newerSchema(let path):
+            "\(path) was written by a newer version of Sluice; this version must not touch it."
+        case .unavailable(let reason):
+            "The directory cannot be used now: \(reason)."
+        }
+    }
+
+    private static func hint(_ nearest: String?) -> String {
+        nearest.map { "; did you mean \($0)?" } ?? "."
+    }
+
+    private static func list(_ names: [String]) -> String {
+        names.count <= 5
+            ? names.joined(separator: ", ")
+            : names.prefix(5).joined(separator: ", ") + " and \(names.count - 5) more"
+    }
+}
+
+/// What the directory allows at most.
+public enum DirectoryLimits {
+    /// Aliases and groups inside one another.
+    public static let depth = 10
+    /// Members of one alias or group.
+    public static let members = 1_000
+    /// Addresses that one address stands for in the end.
+    public static let expansion = 5_000
+    /// Octets of a password.
+    public static let password = 1_024
+    /// Octets of a post office's name, a full name and an actor's name.
+    public static let name = 128
+}

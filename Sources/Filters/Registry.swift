@@ -1,0 +1,50 @@
+public import Pipeline
+
+/// One kind of stage: what `stage =` in a file of `filters.d` may name.
+public struct StageKind: Sendable {
+    public let name: StageName
+    public let effects: Effects
+    /// When it is asked: the phases whose protocols it conforms to.
+    public let phases: Set<Phase>
+    /// One line for `sluice explain` and the list of stages.
+    public let summary: String
+    /// Makes a stage from its table in `filters.d`.
+    public let make: @Sendable (any Decoder) throws -> any Stage
+
+    init<Kind: Stage>(_ kind: Kind.Type, _ summary: String) {
+        name = Kind.name
+        effects = Kind.effects
+        phases = Self.phases(of: Kind.self)
+        self.summary = summary
+        make = { try Kind(Kind.Configuration(from: $0)) }
+    }
+
+    private static func phases(of kind: any Stage.Type) -> Set<Phase> {
+        var phases: Set<Phase> = []
+        if kind is any ConnectStage.Type { phases.insert(.connect) }
+        if kind is any HelloStage.Type { phases.insert(.hello) }
+        if kind is any SenderStage.Type { phases.insert(.sender) }
+        if kind is any RecipientStage.Type { phases.insert(.recipient) }
+        if kind is any MessageStage.Type { phases.insert(.message) }
+        return phases
+    }
+}
+
+/// The one table of all stages that this program knows.
+public enum Registry {
+    public static let all: [StageKind] = [
+        StageKind(Access.self, "Who may connect at all, by address"),
+        StageKind(EarlyTalker.self, "Clients that speak before they may"),
+        StageKind(Rate.self, "How much a client, sender, user or recipient may within a time"),
+        StageKind(Size.self, "How large a message may be"),
+        StageKind(Transport.self, "Fixed routes of whole domains"),
+        StageKind(Relay.self, "Who may send to other servers, and under which name"),
+        StageKind(Recipients.self, "What a local address stands for: mailbox, alias, group"),
+        StageKind(Greylist.self, "Strangers come back later"),
+        StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
+        StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
+    ]
+
+    /// The kind of that name, if there is one.
+    public static func kind(named name: String) -> StageKind? { all.first { $0.name.text == name } }
+}

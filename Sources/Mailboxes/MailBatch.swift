@@ -1,0 +1,213 @@
+public import MailTypes
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A round of deliveries into mailboxes that share one sync at the end.
+///
+/// 1. ``deliver(_:)`` writes a file in `tmp` and renames it into `new`: readers see it whole at once.
+/// 2. Nothing counts as delivered before ``sync()`` has returned; until then a power cut may take it.
+/// 3. A message that may have been delivered before is looked for first, and found again by its name
+///    wherever the user has put it. What is found is compared octet by octet: a file that a power cut has left
+///    empty or torn is replaced in its place.
+///
+/// Used by one thread at a time.
+public final class MailBatch {
+    private let store: MailStore
+    private var folders: [FolderKey: OpenFolder] = [:]
+    private var files: [(file: Descriptor, folder: Descriptor, device: UInt64)] = []
+    private var seen: [EmailAddress: [SeenFile]] = [:]
+
+    private struct FolderKey: Hashable {
+        var mailbox: EmailAddress
+        var folder: MailFolder
+    }
+
+    /// A message that lies in some folder already.
+    private struct SeenFile {
+        var name: String
+        var directory: Descriptor
+    }
+
+    /// Up to how many files are synced one by one, before syncing the file system is cheaper.
+    private static let fewFiles = 1
+    /// Up to which size a message is gathered in memory and written in one call.
+    private static let gatheredSize = 128 * 1024
+    /// How many folders are held open.
+    private static let maxOpenFolders = 128
+
+    init(_ store: MailStore) { self.store = store }
+
+    /// Puts a message into a mailbox; durable only after ``sync()``.
+    /// - Returns: whether it was written now; `false`: it was there already.
+    @discardableResult
+    public func deliver(_ delivery: MailDelivery) throws(SystemError) -> Bool {
+        let folder = try open(delivery.folder, of: delivery.mailbox)
+        if delivery.mayBeThere, let there = try find(delivery, in: folder) {
+            let file = try store.calls.open(there.name, in: there.directory.number, O_RDONLY)
+            if try Self.isSame(file, delivery.pieces) {
+                files.append((file, there.directory, folder.device))
+                return false
+            }
+            try write(delivery, in: folder, to: there.directory, as: there.name)
+            return true
+        }
+        do {
+            try write(delivery, in: folder, to: folder.new, as: delivery.name.fileName(size: delivery.size))
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            // The mailbox was removed while its folders were held open: once more, from the root.
+            folders[FolderKey(mailbox: delivery.mailbox, folder: delivery.folder)] = nil
+            let again = try open(delivery.folder, of: delivery.mailbox)
+            try write(delivery, in: again, to: again.new, as: delivery.name.fileName(size: delivery.size))
+        }
+        return true
+    }
+
+    /// Makes everything durable that was delivered since the last call.
+    public func sync() throws(SystemError) {
+        defer {
+            files.removeAll()
+            seen.removeAll()
+        }
+        if files.count <= Self.fewFiles {
+            for entry in files {
+                try store.calls.sync(entry.file.number)
+                try store.calls.sync(entry.folder.number)
+            }
+            return
+        }
+        // The oldest descriptor of each file system also tells of write errors since it was opened.
+        var synced: Set<UInt64> = []
+        for entry in files where synced.insert(entry.device).inserted {
+            try store.calls.syncFileSystem(of: entry.file.number)
+        }
+    }
+
+    // MARK: Writing
+
+    private func open(_ folder: MailFolder, of mailbox: EmailAddress) throws(SystemError) -> OpenFolder {
+        let key = FolderKey(mailbox: mailbox, folder: folder)
+        if let open = folders[key] { return open }
+        let open = try store.openFolder(folder, of: mailbox)
+        if folders.count >= Self.maxOpenFolders { folders.removeAll(keepingCapacity: true) }
+        folders[key] = open
+        return open
+    }
+
+    private func write(
+        _ delivery: MailDelivery, in folder: OpenFolder, to directory: Descriptor, as name: String
+    ) throws(SystemError) {
+        let calls = store.calls
+        let temporary = delivery.name.fileName(size: delivery.size)
+        let flags = O_RDWR | O_CREAT | O_EXCL
+        let file: Descriptor
+        do { file = try calls.open(temporary, in: folder.tmp.number, flags, mode: MailStore.fileMode) } catch {
+            guard error.code == EEXIST else { throw error }
+            // What a crash has left of an earlier attempt. If it is a link that somebody planted, only the link goes.
+            try calls.remove(temporary, in: folder.tmp.number)
+            file = try calls.open(temporary, in: folder.tmp.number, flags, mode: MailStore.fileMode)
+        }
+        do {
+            try write(delivery, to: file)
+            try calls.rename(temporary, in: folder.tmp.number, to: name, in: directory.number)
+        } catch {
+            try? calls.remove(temporary, in: folder.tmp.number)
+            throw error
+        }
+        files.append((file, directory, folder.device))
+    }
+
+    private func write(_ delivery: MailDelivery, to file: Descriptor) throws(SystemError) {
+        guard delivery.size <= Self.gatheredSize else {
+            for piece in delivery.pieces {
+                try piece.withUnsafeBytes { (octets) throws(SystemError) in try store.calls.write(octets, to: file) }
+            }
+            return
+        }
+        var whole: [UInt8] = []
+        whole.reserveCapacity(delivery.size)
+        for piece in delivery.pieces { piece.withUnsafeBytes { whole.append(contentsOf: $0) } }
+        try Bytes(whole).withUnsafeBytes { (octets) throws(SystemError) in try store.calls.write(octets, to: file) }
+    }
+
+    // MARK: Looking for what is there
+
+    private func find(_ delivery: MailDelivery, in folder: OpenFolder) throws(SystemError) -> SeenFile? {
+        if let known = seen[delivery.mailbox] { return known.first { delivery.name.names($0.name) } }
+        let found = try search(delivery.mailbox)
+        seen[delivery.mailbox] = found
+        return found.first { delivery.name.names($0.name) }
+    }
+
+    /// Every message of this server's making in all folders of a mailbox.
+    private func search(_ mailbox: EmailAddress) throws(SystemError) -> [SeenFile] {
+        let inbox = try open(.inbox, of: mailbox)
+        var found: [SeenFile] = []
+        try collect(from: inbox.itself, into: &found)
+        let names = try store.calls.names(in: inbox.itself.number, limit: store.options.maxScannedFolders)
+        for name in names where name.hasPrefix(".") {
+            let flags = O_RDONLY | O_DIRECTORY
+            guard let folder = try? store.calls.open(name, in: inbox.itself.number, flags) else { continue }
+            try collect(from: folder, into: &found)
+        }
+        return found
+    }
+
+    private func collect(from folder: Descriptor, into found: inout [SeenFile]) throws(SystemError) {
+        for part in ["new", "cur"] {
+            let flags = O_RDONLY | O_DIRECTORY
+            // A folder of somebody else's making may lack one of its parts.
+            guard let directory = try? store.calls.open(part, in: folder.number, flags) else { continue }
+            let names = try store.calls.names(in: directory.number, limit: store.options.maxScannedNames)
+            for name in names where name.contains(".sluice") {
+                found.append(SeenFile(name: name, directory: directory))
+            }
+        }
+    }
+
+    /// Whether a file holds exactly these octets.
+    private static func isSame(_ file: Descriptor, _ pieces: [Bytes]) throws(SystemError) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+        for piece in pieces {
+            var place = 0
+            while place < piece.count {
+                let wanted = min(buffer.count, piece.count - place)
+                let count = read(file.number, &buffer, wanted)
+                if count < 0, errno == EINTR { continue }
+                guard count >= 0 else { throw SystemError(call: "read", code: errno) }
+                guard count > 0, piece[place..<place + count].withUnsafeBytes({ $0.elementsEqual(buffer[..<count]) })
+                else { return false }
+                place += count
+            }
+        }
+        return read(file.number, &buffer, 1) == 0
+    }
+}
+
+/// A message on its way into a mailbox.
+public struct MailDelivery: Sendable {
+    public var mailbox: EmailAddress
+    public var folder: MailFolder
+    public var name: MaildirName
+    /// The whole message, the fields of delivery included.
+    public var pieces: [Bytes]
+    /// Whether an earlier attempt may have succeeded without having been recorded.
+    public var mayBeThere: Bool
+
+    public init(
+        mailbox: EmailAddress, folder: MailFolder = .inbox, name: MaildirName, pieces: [Bytes],
+        mayBeThere: Bool = false
+    ) {
+        self.mailbox = mailbox
+        self.folder = folder
+        self.name = name
+        self.pieces = pieces
+        self.mayBeThere = mayBeThere
+    }
+
+    var size: Int { pieces.reduce(0) { $0 + $1.count } }
+}

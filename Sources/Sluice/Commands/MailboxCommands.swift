@@ -1,0 +1,131 @@
+import ArgumentParser
+import Directory
+import Foundation
+import MailTypes
+
+struct MailboxCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mailbox", abstract: "Keep mailboxes: where mail is kept and who logs in.",
+        subcommands: [Add.self, Change.self, Password.self, List.self, Remove.self])
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add a mailbox.",
+            discussion: "Without --password-stdin a random password is made and printed once.")
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "Its address, such as anna@acme.test.") var address: String
+        @OptionGroup var secret: PasswordOptions
+        @Option(name: .customLong("name"), help: "The person's name.") var fullName: String?
+        @Option(help: "How much it may hold, such as 2GB; unlimited without.") var quota: ByteCountArgument?
+
+        func run() throws {
+            let directory = try place.open()
+            defer { directory.close() }
+            let (password, isRandom) = try secret.read(from: directory)
+            let hash = try told { try directory.passwordHash(Array(password.utf8)) }
+            try place.change(in: directory) {
+                try $0.addMailbox(address, passwordHash: hash, fullName: fullName, quota: quota?.count.octets)
+            }
+            print("Added mailbox \(address).")
+            if isRandom { print("Its password: \(password)") }
+        }
+    }
+
+    struct Change: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Change a mailbox.")
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "Its address.") var address: String
+        @Flag(inversion: .prefixedEnableDisable, help: "Whether it takes mail and its owner may log in.") var mail: Bool?
+        @Option(name: .customLong("name"), help: "The person's name.") var fullName: String?
+        @Option(help: "How much it may hold, such as 2GB; \"none\" for unlimited.") var quota: String?
+
+        func validate() throws {
+            guard mail != nil || fullName != nil || quota != nil else {
+                throw ValidationError("Say what to change: --enable-mail, --disable-mail, --name or --quota.")
+            }
+            if let quota, quota != "none", (try? ByteCount(parsing: quota)) == nil {
+                throw ValidationError("\"\(quota)\" is not a size such as 500MB or 2GB, nor \"none\".")
+            }
+        }
+
+        func run() throws {
+            var limit: Int??
+            if let quota { limit = .some(try? ByteCount(parsing: quota).octets) }
+            try place.change {
+                try $0.setMailbox(address, enabled: mail, fullName: fullName.map { .some($0) } ?? nil, quota: limit)
+            }
+            print("Changed mailbox \(address).")
+        }
+    }
+
+    struct Password: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Set a mailbox's password.",
+            discussion: "Without --password-stdin a random password is made and printed once.")
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "Its address.") var address: String
+        @OptionGroup var secret: PasswordOptions
+
+        func run() throws {
+            let directory = try place.open()
+            defer { directory.close() }
+            let (password, isRandom) = try secret.read(from: directory)
+            let hash = try told { try directory.passwordHash(Array(password.utf8)) }
+            try place.change(in: directory) { try $0.setPassword(address, hash: hash) }
+            print("Changed the password of \(address).")
+            if isRandom { print("The new one: \(password)") }
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the mailboxes.")
+        @OptionGroup var place: DirectoryOptions
+        @OptionGroup var output: OutputOptions
+        @Option(help: "Only those of this domain.") var domain: String?
+
+        func run() throws {
+            let entries = try place.read { try $0.mailboxes(domain: domain) }
+            try output.show(entries, header: ["MAILBOX", "MAIL", "NAME", "QUOTA", "SINCE"]) {
+                [
+                    $0.address.description, $0.isEnabled ? "on" : "off", $0.fullName ?? "-",
+                    $0.quota.map { ByteCount($0).description } ?? "-", $0.created.day,
+                ]
+            }
+        }
+    }
+
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Remove a mailbox; its mail stays in the data folder.")
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "Its address.") var address: String
+        @Flag(help: "Take it out of the aliases and groups that it is in.") var force = false
+
+        func run() throws {
+            try place.change { try $0.removeMailbox(address, force: force) }
+            print("Removed mailbox \(address). Mail that was delivered stays in the data folder.")
+        }
+    }
+}
+
+/// Where a password comes from: never from the command line, where others could read it.
+struct PasswordOptions: ParsableArguments {
+    @Flag(help: "Read the password from standard input, up to the first line end.") var passwordStdin = false
+
+    /// The password, and whether it was made up.
+    func read(from directory: MailDirectory) throws -> (String, isRandom: Bool) {
+        guard passwordStdin else { return (try told { try directory.randomPassword() }, true) }
+        guard let line = readLine(strippingNewline: true), !line.isEmpty else {
+            throw CommandFailure.wrong("There is no password on standard input.")
+        }
+        return (line, false)
+    }
+}
+
+/// A size on the command line.
+struct ByteCountArgument: ExpressibleByArgument {
+    let count: ByteCount
+    init?(argument: String) {
+        guard let count = try? ByteCount(parsing: argument) else { return nil }
+        self.count = count
+    }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The program. Exit codes: 0 fine, 1 the thing asked is wrong, 2 wrong usage, 75 try again later.
+@main
+enum Main {
+    static func main() async {
+        do {
+            var command = try RootCommand.parseAsRoot()
+            if var waiting = command as? any AsyncParsableCommand {
+                try await waiting.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Terminal.complain(failure.message)
+            exit(failure.code)
+        } catch {
+            finish(with: error)
+        }
+    }
+
+    /// Help and version go to stdout with 0; what was typed wrongly to stderr with 2.
+    private static func finish(with error: any Error) -> Never {
+        let message = RootCommand.fullMessage(for: error)
+        switch RootCommand.exitCode(for: error) {
+        case .success:
+            print(message)
+            exit(0)
+        case .validationFailure:
+            Terminal.complain(message)
+            exit(ExitCodes.usage)
+        case let code:
+            if !message.isEmpty { Terminal.complain(message) }
+            exit(code.rawValue)
+        }
+    }
+}
+
+struct RootCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sluice",
+        abstract: "A filtering mail server: one chain of stages, one trace per message.",
+        discussion: """
+            Mail comes in by SMTP, submission or LMTP, goes through the stages of filters.d in their order, is queued \
+            durably and delivered. `sluice demo` starts a demonstration server that needs no configuration; \
+            `sluice try` shows what would become of a message; `sluice trace` shows what became of one.
+            """,
+        version: "sluice \(Version.text)",
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Server", subcommands: [ServeCommand.self, ReloadCommand.self, StatusCommand.self, DemoCommand.self]),
+            CommandGroup(
+                name: "Chain and messages",
+                subcommands: [
+                    CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, TryOutCommand.self,
+                ]),
+            CommandGroup(name: "Queue", subcommands: [QueueCommand.self]),
+            CommandGroup(
+                name: "Directory",
+                subcommands: [
+                    PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
+                    GroupCommand.self, AuditCommand.self,
+                ]),
+            CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
+        ])
+}
+
+enum ExitCodes {
+    static let wrong: Int32 = 1
+    static let usage: Int32 = 2
+    static let again: Int32 = 75
+}
+
+/// Why a command ends without having done what was asked.
+struct CommandFailure: Error {
+    let message: String
+    let code: Int32
+
+    /// The thing asked is wrong.
+    static func wrong(_ message: String) -> Self { Self(message: message, code: ExitCodes.wrong) }
+    /// It may work later.
+    static func again(_ message: String) -> Self { Self(message: message, code: ExitCodes.again) }
+    /// Everything was said already.
+    static let silent = Self(message: "", code: ExitCodes.wrong)
+}
+
+enum Version {
+    static let text = "0.1.0"
+}
