@@ -18,6 +18,8 @@ final class MailTransaction {
     /// The judge has been told the envelope.
     var isJudged = false
     var spool: ContentSpool?
+    /// The machine has found fault with the content; it is refused when it has ended.
+    private(set) var isSpoilt = false
 
     init(id: TransactionID, judge: TransactionJudge, asksSender: Bool, envelope: Envelope, received: Date) {
         self.id = id
@@ -27,19 +29,20 @@ final class MailTransaction {
         self.received = received
         began = .now()
     }
+
+    func spoil() {
+        isSpoilt = true
+        spool = nil
+    }
 }
 
 extension Outcome {
     /// What is to be queued: one submission for each copy, and another one for those of its
     /// recipients that a person must look at first.
-    func submissions(
-        id: TransactionID, envelope: Envelope, received: Date, arrival: String, trace field: HeaderField
-    ) -> [Submission] {
+    func submissions(id: TransactionID, envelope: Envelope, received: Date, arrival: String) -> [Submission] {
         var made: [Submission] = []
         for copy in copies {
-            var message = copy.message
-            message.header.prepend(field)
-            let content = message.pieces
+            let content = copy.message.pieces
             let held = copy.recipients.filter { $0.disposition == .quarantine }
             let free = copy.recipients.filter { $0.disposition != .quarantine }
             for (recipients, reason) in [(free, nil), (held, copy.quarantined ?? "quarantine")] {

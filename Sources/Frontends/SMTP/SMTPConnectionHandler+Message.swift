@@ -63,13 +63,9 @@ extension SMTPConnectionHandler {
     // MARK: - The queue
 
     private func commit(_ outcome: Outcome, _ envelope: Envelope, _ transaction: MailTransaction) {
-        let field = ReceivedField.make(
-            .init(
-                id: transaction.id, hostname: environment.hostname, session: session, verb: machine.helloVerb,
-                envelope: envelope, date: transaction.received))
         let arrival = session.hello.map { "\($0) (\(session.client.literal))" } ?? session.client.literal
         let submissions = outcome.submissions(
-            id: transaction.id, envelope: envelope, received: transaction.received, arrival: arrival, trace: field)
+            id: transaction.id, envelope: envelope, received: transaction.received, arrival: arrival)
         guard !submissions.isEmpty else {
             return conclude(transaction, envelope, Conclusion(replies: outcome.replies, queued: []))
         }

@@ -43,20 +43,24 @@ extension SMTPConnectionHandler {
 
     private func greet() {
         let number = openQuestion()
-        guard options.greetDelay.seconds > 0 else { return askToGreet() }
+        guard options.greetDelay.seconds > 0 else { return firstGreeting() }
         let delay = options.greetDelay.timeAmount
         loopContext.loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
             guard let self, isOpen(number) else { return }
-            askToGreet()
+            firstGreeting()
         }
     }
 
-    private func askToGreet() {
+    private func firstGreeting() {
         let early = unread + waitingOctets
         if early > 0 {
             machine.inputBefore(greeting: early)
             log(.info, "client spoke before the greeting", ["octets": "\(early)"])
         }
+        askToGreet()
+    }
+
+    private func askToGreet() {
         takeFlags()
         let chain = environment.chain()
         guard chain.asks(in: .connect) else {
@@ -196,10 +200,6 @@ extension SMTPConnectionHandler {
             }
         }
         log(.info, "client told by proxy", [:])
-        askAfterProxy()
-    }
-
-    private func askAfterProxy() {
         openQuestion()
         askToGreet()
     }

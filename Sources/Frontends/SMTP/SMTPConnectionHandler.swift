@@ -14,7 +14,7 @@ import Protocols
 ///        +--> closing <-- handshaking           closing: the last reply is on its way
 ///
 /// Everything happens on the channel's event loop; what takes time is a task on that loop.
-final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser {
+final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitness {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -50,6 +50,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
     private var isStarved = false
     private var inputEnded = false
     private var serverName: String?
+    private var cipher: String?
     private var hasBegun = false
 
     var environment: SMTPEnvironment { listener.shared.environment }
@@ -76,7 +77,6 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
         loopContext.add(self)
         listener.metrics.connections.increment()
         listener.metrics.open.increment(by: 1)
-        if context.channel.isActive { channelActive(context: context) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -159,6 +159,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
     }
 
     func serverName(_ name: String?) { serverName = name }
+    func cipher(_ name: String) { cipher = name }
 
     // MARK: - Reading
 
@@ -189,11 +190,18 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
         while state == .ready, !isStarved, mayGoOn {
             var octets = input ?? ByteBuffer()
             input = nil
+            let before = octets.readableBytes
             let action = machine.next(&octets)
-            if octets.readableBytes > 0, state == .ready { input = octets }
-            if action != .wait { clock.progressed(within: options.commandTimeout) }
-            run(action)
-            forgetEndedTransaction()
+            let isTaken = octets.readableBytes < before
+            if octets.readableBytes > 0 { input = octets }
+            if action == .wait {
+                // Something was taken without an action; only when nothing is, more is needed.
+                isStarved = !isTaken
+            } else {
+                clock.progressed(within: options.commandTimeout)
+                run(action)
+                forgetEndedTransaction(after: action)
+            }
         }
         isProceeding = false
         if state == .ready {
@@ -221,14 +229,14 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
     /// What the machine wants done.
     func run(_ action: SMTPServerMachine.Action) {
         switch action {
-        case .wait: isStarved = true
+        case .wait: break
         case .send(let reply): put(reply)
         case .sendEach(let replies): for reply in replies { put(reply) }
         case .challenge(let text): put { SMTPReplyEncoder.write(challenge: text, to: &$0) }
         case .startTLS(let reply): startTLS(reply)
         case .ask(let question): ask(question)
         case .content(let octets): transaction?.spool?.append(octets)
-        case .dropContent: transaction?.spool = nil
+        case .dropContent: transaction?.spoil()
         case .xclient(let told): xclient(told)
         case .close(let reply):
             if let reply { put(reply) }
@@ -241,16 +249,23 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
         guard state == .asking else { return }
         state = .ready
         clock.progressed(within: options.commandTimeout)
-        if action != .wait { run(action) }
-        forgetEndedTransaction()
+        run(action)
+        forgetEndedTransaction(after: action)
         proceed()
     }
 
-    /// RSET, a new hello and STARTTLS end a transaction in the machine; nothing of it may stay here.
-    private func forgetEndedTransaction() {
+    /// RSET, a new hello, STARTTLS and content that is refused end a transaction in the machine;
+    /// nothing of it may stay here.
+    private func forgetEndedTransaction(after action: SMTPServerMachine.Action) {
         guard state != .asking, let ended = transaction, !machine.isInTransaction else { return }
         transaction = nil
-        finish(ended, replies: nil, queued: [])
+        clock.contentEnds()
+        var said: [Reply]?
+        if ended.isSpoilt {
+            if case .send(let reply) = action { said = [reply] }
+            if case .sendEach(let replies) = action { said = replies }
+        }
+        finish(ended, replies: said, queued: [])
     }
 
     // MARK: - Questions
@@ -308,7 +323,6 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
         if let left = input?.readableBytes, left > 0 { log(.notice, "octets after STARTTLS thrown away", ["octets": "\(left)"]) }
         input = nil
         flush()
-        forgetEndedTransaction()
         shakeHands()
     }
 
@@ -326,7 +340,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, ServerNameUser
         releaseHandshakeSlot()
         machine.tlsEstablished()
         let version = (try? context?.channel.pipeline.syncOperations.nioSSL_tlsVersion()) ?? nil
-        session.tls = Session.TLS(version: version.map(Self.name) ?? "TLS", cipher: "", serverName: serverName)
+        session.tls = Session.TLS(version: version.map(Self.name) ?? "TLS", cipher: cipher ?? "", serverName: serverName)
         session.hello = nil
         session.user = nil
         input = nil
