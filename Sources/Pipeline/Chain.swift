@@ -75,7 +75,10 @@ public struct Link: Sendable {
         self.words = words
     }
 
-    func asks(in phase: Phase) -> Bool { base.phases.contains(phase) }
+    /// When the stage is asked.
+    public var phases: Set<Phase> { base.phases }
+
+    func asks(in phase: Phase) -> Bool { phases.contains(phase) }
 
     func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
 

@@ -15,7 +15,7 @@ struct DirectoryOptions: ParsableArguments {
     func open() throws -> MailDirectory {
         let settings = try configuration.load()
         let data = try DataFolder(settings).prepared()
-        return try told { try Opening.directory(in: data, settings) }
+        return try told { try Stores.directory(in: data, settings) }
     }
 
     func read<Result>(_ body: (MailDirectory) throws -> Result) throws -> Result {

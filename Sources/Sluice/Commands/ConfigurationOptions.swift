@@ -1,0 +1,41 @@
+import ArgumentParser
+import Configuration
+import Foundation
+
+/// `--config`, which every command has.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(
+        name: .customLong("config"),
+        help: ArgumentHelp(
+            "The configuration.", discussion: "Otherwise ./sluice.toml, then /etc/sluice/sluice.toml.", valueName: "file"))
+    var file: String?
+
+    /// Where the configuration is, if anywhere.
+    func path() throws -> String {
+        if let file {
+            guard FileManager.default.fileExists(atPath: file) else {
+                throw CommandFailure.wrong("There is no configuration file \(file).")
+            }
+            return file
+        }
+        let usual = ["sluice.toml", "/etc/sluice/sluice.toml"]
+        guard let found = usual.first(where: FileManager.default.fileExists) else {
+            throw CommandFailure.wrong(
+                "There is no ./sluice.toml and no /etc/sluice/sluice.toml. Name one with --config, "
+                    + "or try `sluice demo`, which needs none.")
+        }
+        return found
+    }
+
+    /// The settings alone, for commands that do not need the chain.
+    func load() throws -> ServerConfiguration {
+        let loaded = ServerConfiguration.load(try path())
+        guard loaded.isUsable else {
+            for diagnostic in loaded.diagnostics { Terminal.note(diagnostic) }
+            throw CommandFailure.silent
+        }
+        return loaded.value
+    }
+
+    func loadAll() throws -> LoadedConfiguration { LoadedConfiguration(file: try path()) }
+}

@@ -1,0 +1,160 @@
+import ArgumentParser
+import Foundation
+import MailTypes
+import Queue
+
+struct QueueCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "queue", abstract: "Look at the queue, and change what happens to its messages.",
+        discussion: "A running server is asked; without one the queue is read, and changed, where it lies.",
+        subcommands: [
+            List.self, Show.self, Retry.self, Hold.self, Release.self, Remove.self, Bounce.self,
+        ])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the messages with next retry, last reply and reason per recipient.")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let listings = try await place.access().all()
+            if output.json {
+                print(try Terminal.json(listings.map(QueueReport.init)))
+            } else if listings.isEmpty {
+                print("The queue is empty.")
+            } else {
+                print(listings.map { QueueReport($0).text }.joined(separator: "\n"))
+            }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show one message of the queue.")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+        @Argument(help: "Its id.") var id: QueueID
+
+        func run() async throws {
+            let report = QueueReport(try await place.access().show(id))
+            print(output.json ? try Terminal.json(report) : report.text)
+        }
+    }
+
+    struct Retry: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Try messages now instead of later.")
+        @OptionGroup var change: QueueChangeOptions
+        func run() async throws { try await change.apply(.retry) }
+    }
+
+    struct Hold: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Hold messages until they are released.")
+        @OptionGroup var change: QueueChangeOptions
+        func run() async throws { try await change.apply(.hold) }
+    }
+
+    struct Release: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Let held messages go on.")
+        @OptionGroup var change: QueueChangeOptions
+        func run() async throws { try await change.apply(.release) }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Take messages out of the queue; nobody is told.")
+        @OptionGroup var change: QueueChangeOptions
+        func run() async throws { try await change.apply(.remove) }
+    }
+
+    struct Bounce: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Give messages up now and tell their senders.")
+        @OptionGroup var change: QueueChangeOptions
+        func run() async throws { try await change.apply(.bounce) }
+    }
+}
+
+extension QueueID: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+struct QueueOptionsGroup: ParsableArguments {
+    @OptionGroup var configuration: ConfigurationOptions
+
+    func access() throws -> QueueAccess { QueueAccess(settings: try configuration.load()) }
+}
+
+struct QueueChangeOptions: ParsableArguments {
+    @OptionGroup var place: QueueOptionsGroup
+    @Argument(help: "The messages' ids.") var ids: [QueueID] = []
+    @Flag(help: "All messages of the queue.") var all = false
+
+    func validate() throws {
+        guard all != !ids.isEmpty else { throw ValidationError("Name messages by their ids, or say --all.") }
+    }
+
+    func apply(_ change: QueueChange) async throws {
+        let access = try place.access()
+        let chosen = all ? try await access.all().map(\.id) : ids
+        for id in chosen { try await access.change(change, id) }
+        print("\(change.past) \(chosen.count) \(chosen.count == 1 ? "message" : "messages").")
+    }
+}
+
+extension QueueChange {
+    fileprivate var past: String {
+        switch self {
+        case .retry: "Will now try"
+        case .hold: "Held"
+        case .release: "Released"
+        case .remove: "Removed"
+        case .bounce: "Bounced"
+        }
+    }
+}
+
+/// A queued message for people and programs.
+struct QueueReport: Encodable {
+    struct Recipient: Encodable {
+        var address: String
+        var route: String
+        var disposition: String
+        var status: String
+        var attempts: Int
+        var nextRetry: Date?
+        var lastReply: String?
+    }
+
+    var id: String
+    var from: String
+    var received: Date
+    var size: Int
+    var arrival: String
+    var held: String?
+    var recipients: [Recipient]
+
+    init(_ listing: QueueListing) {
+        id = listing.id.description
+        from = listing.sender?.description ?? ""
+        received = listing.received
+        size = listing.size
+        arrival = listing.arrival
+        held = listing.holdReason
+        recipients = listing.recipients.map { one in
+            Recipient(
+                address: one.recipient.address.description, route: one.recipient.route.words,
+                disposition: one.recipient.disposition.rawValue, status: one.progress.status.rawValue,
+                attempts: one.progress.attempts, nextRetry: one.progress.due,
+                lastReply: one.progress.lastReply?.description)
+        }
+    }
+
+    var text: String {
+        let sender = from.isEmpty ? "<>" : from
+        var lines = ["\(Terminal.styled(id, .bold))  \(received.stamp)  \(size) octets  from \(sender)"]
+        if let held { lines.append("  \(Terminal.styled("held", .yellow)): \(Terminal.harmless(held))") }
+        for one in recipients {
+            lines.append("  \(one.address)  \(one.status) by \(one.route)" + (one.nextRetry.map { ", next try \($0.stamp)" } ?? ""))
+            if let reply = one.lastReply { lines.append("    after \(one.attempts) tries: \(Terminal.harmless(reply))") }
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Configuration
+import Foundation
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run the server in the foreground.",
+        discussion: """
+            SIGTERM and SIGINT stop it gracefully: transactions under way are finished, up to run.stop_limit. SIGHUP \
+            reloads configuration, chain and certificates. It logs to stderr.
+            """)
+    @OptionGroup var configuration: ConfigurationOptions
+
+    func run() async throws {
+        let file = try configuration.path()
+        let loaded = try LoadedConfiguration(file: file).usable()
+        for diagnostic in loaded.diagnostics { Terminal.note(diagnostic) }
+        try await Server.run(loaded, file: file)
+    }
+}
+
+struct ReloadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reload", abstract: "Let the running server take the configuration as it is now.",
+        discussion: """
+            The whole new configuration is built first. If anything is wrong with it, all mistakes are told, the old \
+            one stays in force and the exit code is 1. Otherwise the difference of the chains is printed.
+            """)
+    @OptionGroup var configuration: ConfigurationOptions
+
+    func run() throws {
+        let data = DataFolder(try configuration.load())
+        switch try ControlClient(data: data).ask(.reload) {
+        case .reloaded(let changes, let complaints):
+            for line in complaints { Terminal.complain(line) }
+            print(changes.isEmpty ? "Reloaded; the chain is as it was." : "Reloaded.")
+            for change in changes { print(change) }
+        case .refused(let complaints):
+            for line in complaints { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+            throw CommandFailure.wrong("Not reloaded; the server goes on with the old configuration.")
+        case .failed(let reason, _): throw CommandFailure.again(reason)
+        case nil: throw CommandFailure.again("No server is running on \(data.path).")
+        default: throw CommandFailure.again("The server has answered something else; is it of another version?")
+        }
+    }
+}
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show how the running server is.",
+        discussion: "Exits with 0 if it runs and nothing is wrong, 1 if there is something to look at, 75 if none runs.")
+    @OptionGroup var configuration: ConfigurationOptions
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() throws {
+        let data = DataFolder(try configuration.load())
+        guard let answer = try ControlClient(data: data).ask(.status) else {
+            throw CommandFailure.again("No server is running on \(data.path).")
+        }
+        guard case .status(let status) = answer else {
+            throw CommandFailure.again("The server has answered something else; is it of another version?")
+        }
+        print(json ? try Terminal.json(status) : status.text)
+        if !status.warnings.isEmpty { throw CommandFailure.silent }
+    }
+}
+
+extension ServerStatus {
+    fileprivate var text: String {
+        var lines = [
+            "\(Terminal.styled(hostname, .bold))  sluice \(version), process \(processID), since \(started.stamp)",
+            "  listening    \(listeners.joined(separator: ", "))",
+            "  connections  \(connections)",
+            "  chain        \(stages) stages",
+            "  queue        \(queue.messages) messages, \(queue.deferred) recipients deferred, \(queue.held) held",
+        ]
+        if droppedTraces > 0 { lines.append("  traces       \(droppedTraces) could not be kept") }
+        lines += warnings.map { "  \(Terminal.styled("look at", .yellow))      \($0)" }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,172 @@
+import Adapters
+import ArgumentParser
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+
+struct TryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "try", abstract: "Show what would become of a message; needs no server and changes nothing.",
+        discussion: """
+            The message goes through the chain as if it had just come in from the client named here. Directory, stage \
+            memory and DNS are asked, but nothing is remembered, queued or delivered.
+            """)
+    @OptionGroup var configuration: ConfigurationOptions
+    @Argument(help: "The message's file, or - for standard input.") var message: String
+    @Option(help: "The client's IP address.") var client = "127.0.0.1"
+    @Option(help: "What the client says in EHLO.") var hello = "localhost"
+    @Option(help: "The envelope's sender; \"<>\" for none. Otherwise that of the From field.") var from: String?
+    @Option(help: "A recipient; may be repeated.") var to: [String]
+    @Option(help: "As if this mailbox had logged in.") var user: String?
+    @Option(help: "As if it came in by smtp, submission or lmtp.") var `protocol`: SessionLanguage = .smtp
+    @Flag(help: "As if the connection were encrypted.") var tls = false
+    @Flag(help: "Also print what was asked of the world.") var facts = false
+    @Flag(help: "Print JSON.") var json = false
+
+    func run() async throws {
+        let loaded = try configuration.loadAll().usable()
+        let octets = try content()
+        let message = try parsed(octets)
+        let session = try session()
+        let world = try TrialWorld(loaded)
+        defer { world.close() }
+        let envelope = Envelope(sender: try sender(message))
+        let recipients = try to.map { try EmailAddress(typed: $0) }
+        let trial = Trial(hostname: loaded.settings.hostname, chain: loaded.chain, source: world.source)
+        let trace = await trial.run(session, envelope, to: recipients, message: message)
+        if json {
+            print(try Terminal.json(TraceReport(trace, hostname: loaded.settings.hostname)))
+        } else {
+            var printer = TracePrinter(trace, hostname: loaded.settings.hostname)
+            printer.showsFacts = facts
+            print(printer.text)
+        }
+    }
+
+    /// The file with the line ends of the wire.
+    private func content() throws -> [UInt8] {
+        let data: Data
+        if message == "-" {
+            data = FileHandle.standardInput.readDataToEndOfFile()
+        } else {
+            guard let read = FileManager.default.contents(atPath: message) else {
+                throw CommandFailure.wrong("The message \(message) cannot be read.")
+            }
+            data = read
+        }
+        var octets: [UInt8] = []
+        octets.reserveCapacity(data.count + data.count / 32)
+        var previous: UInt8 = 0
+        for octet in data {
+            if octet == .lf, previous != .cr { octets.append(.cr) }
+            octets.append(octet)
+            previous = octet
+        }
+        return octets
+    }
+
+    private func parsed(_ octets: [UInt8]) throws -> Message {
+        do {
+            return try Message(parsing: Bytes(octets))
+        } catch {
+            throw CommandFailure.wrong("The server would refuse this message unread: \(error).")
+        }
+    }
+
+    private func session() throws -> Session {
+        guard let address = IPAddress(client) else {
+            throw CommandFailure.wrong("\"\(client)\" is not an IP address.")
+        }
+        var session = Session(language: `protocol`.language, listener: "try", client: address)
+        session.hello = hello
+        if tls { session.tls = Session.TLS(version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384") }
+        if let user { session.user = Session.User(mailbox: try EmailAddress(typed: user), mechanism: "PLAIN") }
+        return session
+    }
+
+    private func sender(_ message: Message) throws -> EmailAddress? {
+        if let from { return from == "<>" || from.isEmpty ? nil : try EmailAddress(typed: from) }
+        return message.header["From"].flatMap { field in
+            AddressList(parsing: field.rawValue).addresses.first
+        }
+    }
+}
+
+/// A session's language on the command line.
+enum SessionLanguage: String, ExpressibleByArgument, CaseIterable {
+    case smtp, submission, lmtp
+
+    var language: Session.Language {
+        switch self {
+        case .smtp: .smtp
+        case .submission: .submission
+        case .lmtp: .lmtp
+        }
+    }
+}
+
+extension EmailAddress {
+    /// An address that somebody typed at the command line.
+    init(typed text: String) throws {
+        do { self = try AddressParser.mailbox(text) } catch {
+            throw CommandFailure.wrong("\"\(text)\" is not an address such as anna@acme.test.")
+        }
+    }
+}
+
+/// One message's way through a chain, without a connection.
+struct Trial {
+    let hostname: String
+    let chain: Chain
+    let source: any ServiceSource
+
+    func run(
+        _ session: Session, _ envelope: Envelope, to recipients: [EmailAddress], message: Message
+    ) async -> Trace {
+        let now = Date()
+        let id = TransactionID(milliseconds: UInt64(max(0, now.timeIntervalSince1970 * 1000)), random: .random(in: 0 ... .max))
+        var opening = Opening()
+        var greeted = session
+        greeted.hello = nil
+        var refusal = await opening.connect(
+            session: greeted, on: chain, id: id, hostname: hostname, source: source)
+        if refusal == nil {
+            refusal = await opening.hello(session: session, on: chain, id: id, hostname: hostname, source: source)
+        }
+        let judge = TransactionJudge(
+            chain: chain, id: id, hostname: hostname, session: session, opening: opening, started: now, source: source)
+        if let refusal { return await judge.trace(replies: [refusal]) }
+        guard await judge.sender(envelope).isPositive else { return await judge.trace() }
+        var isAnyTaken = false
+        for recipient in recipients {
+            let reply = await judge.recipient(EnvelopeRecipient(recipient))
+            isAnyTaken = isAnyTaken || reply.isPositive
+        }
+        guard isAnyTaken else { return await judge.trace() }
+        let outcome = await judge.message(message)
+        let queued = outcome.copies.indices.map { "\(id)-\($0)" }
+        return await judge.trace(replies: outcome.replies, queued: queued)
+    }
+}
+
+/// What `sluice try` asks: the stores as they are, and DNS.
+struct TrialWorld {
+    let source: any ServiceSource
+    private let world: LiveWorld
+
+    init(_ loaded: LoadedConfiguration) throws {
+        let data = try DataFolder(loaded.settings).prepared()
+        world = LiveWorld(
+            directory: try told { try Stores.directory(in: data, loaded.settings) },
+            memory: try told { try StageMemoryStore.openReadOnly(data.memory) },
+            resolver: try Stores.resolver(loaded.settings))
+        source = HarmlessWorld(world: world)
+    }
+
+    func close() {
+        world.resolver.stop()
+        world.memory.close()
+        world.directory.close()
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import Logging
+import MailTypes
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Takes commands from the command line, one connection at a time, on a thread of its own.
+final class ControlServer: Sendable {
+    private let path: String
+    private let descriptor: CInt
+    private let logger: Logger
+    private let answer: @Sendable (ControlRequest) async -> ControlAnswer
+
+    init(
+        _ data: DataFolder, logger: Logger, answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer
+    ) throws(SystemError) {
+        path = data.control
+        self.logger = logger
+        self.answer = answer
+        // The queue's lock says that no other server is alive here, so what lies there is a dead one's.
+        unlink(path)
+        let made = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        guard made >= 0 else { throw SystemError(call: "socket", code: errno) }
+        let before = umask(0o177)
+        let bound = try UnixAddress(path).with { bind(made, $0, $1) }
+        umask(before)
+        guard bound == 0, listen(made, 16) == 0 else {
+            let code = errno
+            close(made)
+            throw SystemError(call: "bind", path: path, code: code)
+        }
+        descriptor = made
+    }
+
+    func start() {
+        let thread = Thread { [self] in
+            while true {
+                let connection = accept(descriptor, nil, nil)
+                if connection < 0 {
+                    if errno == EINTR || errno == ECONNABORTED { continue }
+                    return
+                }
+                serve(ControlSocket(descriptor: connection))
+            }
+        }
+        thread.name = "control"
+        thread.start()
+    }
+
+    /// Ends the thread's waiting and takes the socket away.
+    func stop() {
+        shutdown(descriptor, CInt(SHUT_RDWR))
+        unlink(path)
+    }
+
+    private func serve(_ socket: consuming ControlSocket) {
+        do {
+            guard let line = try socket.receive() else { return }
+            let answered = wait(for: try JSONDecoder().decode(ControlRequest.self, from: line))
+            try socket.send(try JSONEncoder().encode(answered))
+        } catch {
+            logger.warning("a command could not be answered", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// This thread is there to wait; what it asks runs elsewhere.
+    private func wait(for request: ControlRequest) -> ControlAnswer {
+        let done = DispatchSemaphore(value: 0)
+        let slot = AnswerSlot()
+        Task {
+            slot.value = await answer(request)
+            done.signal()
+        }
+        done.wait()
+        return slot.value
+    }
+
+    /// Written before the semaphore is signalled, read after.
+    private final class AnswerSlot: @unchecked Sendable {
+        var value = ControlAnswer.done
+    }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import MailTypes
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A connection over the data folder's socket, which only the server's own user may open.
+/// Blocking: each side has a thread to wait with.
+struct ControlSocket: ~Copyable {
+    /// Octets of one request or answer.
+    static let longestMessage = 64 << 20
+    /// How long either side waits for the other.
+    static let patience: Interval = "60s"
+
+    private let descriptor: CInt
+
+    init(descriptor: CInt) {
+        self.descriptor = descriptor
+        var timeout = timeval(tv_sec: Int(Self.patience.seconds), tv_usec: 0)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, size)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, size)
+    }
+
+    /// Connects to a server; `nil` if none is running there.
+    init?(connectingTo path: String) throws(SystemError) {
+        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw SystemError(call: "socket", code: errno) }
+        let result = try UnixAddress(path).with { connect(descriptor, $0, $1) }
+        guard result == 0 else {
+            let code = errno
+            close(descriptor)
+            if code == ENOENT || code == ECONNREFUSED { return nil }
+            throw SystemError(call: "connect", path: path, code: code)
+        }
+        self.init(descriptor: descriptor)
+    }
+
+    deinit { _ = Glibc.close(descriptor) }
+
+    /// The other side's next line; `nil` at its end.
+    func receive() throws(SystemError) -> Data? {
+        var line = Data()
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while line.count < Self.longestMessage {
+            let count = read(descriptor, &buffer, buffer.count)
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw SystemError(call: "read", code: errno)
+            }
+            if count == 0 { return nil }
+            line.append(contentsOf: buffer[0..<count])
+            if buffer[count - 1] == .lf { return line }
+        }
+        throw SystemError(call: "read", code: EMSGSIZE)
+    }
+
+    func send(_ line: Data) throws(SystemError) {
+        let octets = Array(line) + [.lf]
+        var sent = 0
+        while sent < octets.count {
+            let count = octets[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue)) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw SystemError(call: "send", code: errno)
+            }
+            sent += count
+        }
+    }
+}
+
+/// A path as a socket address.
+struct UnixAddress {
+    private var address = sockaddr_un()
+
+    init(_ path: String) throws(SystemError) {
+        address.sun_family = sa_family_t(AF_UNIX)
+        let room = MemoryLayout.size(ofValue: address.sun_path)
+        guard path.utf8.count < room else { throw SystemError(call: "bind", path: path, code: ENAMETOOLONG) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    }
+
+    func with<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        var address = address
+        let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, size) }
+        }
+    }
+}
+
+/// Asks the server that runs on a data folder.
+struct ControlClient {
+    let data: DataFolder
+
+    /// The answer; `nil` if no server is running.
+    func ask(_ request: ControlRequest) throws -> ControlAnswer? {
+        do {
+            guard let socket = try ControlSocket(connectingTo: data.control) else { return nil }
+            try socket.send(try JSONEncoder().encode(request))
+            guard let line = try socket.receive() else {
+                throw CommandFailure.again("The server has hung up; it may be stopping.")
+            }
+            return try JSONDecoder().decode(ControlAnswer.self, from: line)
+        } catch let error as SystemError where error.code == EACCES || error.code == EPERM {
+            throw CommandFailure.wrong("Only the server's own user may give it commands (\(data.control)).")
+        } catch let error as SystemError {
+            throw CommandFailure.again("The server cannot be asked: \(error).")
+        }
+    }
+}

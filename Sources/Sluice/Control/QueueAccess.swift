@@ -1,0 +1,107 @@
+import Configuration
+import Foundation
+import MailTypes
+import Queue
+
+/// The queue as the command line reaches it: through the running server, or where it lies.
+struct QueueAccess {
+    let settings: ServerConfiguration
+
+    private var data: DataFolder { DataFolder(settings) }
+
+    /// Messages asked for at once; a large queue comes in pieces.
+    private static let page = 1000
+
+    func all() async throws -> [QueueListing] {
+        var listings: [QueueListing] = []
+        while true {
+            let after = listings.last?.id
+            let next = try list(after: after)
+            listings += next
+            if next.count < Self.page { return listings }
+        }
+    }
+
+    private func list(after: QueueID?) throws -> [QueueListing] {
+        switch try ControlClient(data: data).ask(.queueList(after: after, limit: Self.page)) {
+        case .listings(let listings): return listings
+        case let other?: throw unexpected(other)
+        case nil: return try offline(isReadOnly: true) { $0.list(after: after, limit: Self.page) }
+        }
+    }
+
+    func show(_ id: QueueID) async throws -> QueueListing {
+        switch try ControlClient(data: data).ask(.queueShow(id)) {
+        case .listings(let listings):
+            guard let one = listings.first else { throw CommandFailure.wrong("There is no message \(id) in the queue.") }
+            return one
+        case let other?: throw unexpected(other)
+        case nil: return try offline(isReadOnly: true) { try $0.show(id) }
+        }
+    }
+
+    func change(_ change: QueueChange, _ id: QueueID) async throws {
+        switch try ControlClient(data: data).ask(.queueChange(change, id)) {
+        case .done: return
+        case let other?: throw unexpected(other)
+        case nil: break
+        }
+        guard change != .bounce else {
+            throw CommandFailure.again("The server is not running, and it is the server that writes reports. Start it first.")
+        }
+        let queue = try open(isReadOnly: false)
+        defer { queue.close() }
+        do {
+            try await queue.apply(change, to: id, now: Date())
+        } catch let failure as QueueFailure {
+            throw CommandFailure(failure)
+        }
+    }
+
+    private func offline<Result>(isReadOnly: Bool, _ body: (MailQueue) throws -> Result) throws -> Result {
+        let queue = try open(isReadOnly: isReadOnly)
+        defer { queue.close() }
+        do { return try body(queue) } catch let failure as QueueFailure { throw CommandFailure(failure) }
+    }
+
+    private func open(isReadOnly: Bool) throws -> MailQueue {
+        var options = QueueOptions(settings)
+        options.isReadOnly = isReadOnly
+        let folder = try data.prepared()
+        do {
+            return try MailQueue.open(folder.queue, files: LinuxFileSystem(), options: options, now: Date()).0
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    private func unexpected(_ answer: ControlAnswer) -> CommandFailure {
+        if case .failed(let reason, let isTemporary) = answer {
+            return isTemporary ? .again(reason) : .wrong(reason)
+        }
+        return .again("The server has answered something else; is it of another version?")
+    }
+}
+
+extension MailQueue {
+    /// Does what `sluice queue` asks, apart from what needs a report to be written.
+    func apply(_ change: QueueChange, to id: QueueID, now: Date) async throws(QueueFailure) {
+        switch change {
+        case .retry: try await retry(id, now: now)
+        case .hold: try await hold(id, reason: "held by an operator")
+        case .release: try await release(id, now: now)
+        case .remove: try await remove(id)
+        case .bounce: break
+        }
+    }
+}
+
+extension CommandFailure {
+    init(_ failure: QueueFailure) {
+        let sentence = failure.description.prefix(1).uppercased() + failure.description.dropFirst() + "."
+        switch failure {
+        case .unknown, .malformed, .damaged, .newerFormat: self = .wrong(sentence)
+        case .outOfSpace, .unavailable, .closed, .locked: self = .again(sentence)
+        }
+    }
+}

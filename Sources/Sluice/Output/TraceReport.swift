@@ -1,0 +1,233 @@
+import Foundation
+import MailTypes
+import Pipeline
+
+/// A trace as programs read it: what `sluice try --json` and `sluice trace --json` print.
+struct TraceReport: Encodable {
+    struct ReplyReport: Encodable {
+        var code: Int
+        var enhanced: String?
+        var text: String
+
+        init(_ reply: Reply) {
+            code = reply.code
+            enhanced = reply.status?.description
+            text = reply.text
+        }
+    }
+
+    struct RecipientReport: Encodable {
+        var address: String
+        /// `deliver`, `junk`, `quarantine`; `refused` for those that were turned away.
+        var disposition: String
+        /// `mailbox anna@acme.test`, `mx elsewhere.test`; several for an alias.
+        var route: [String]
+        var reply: ReplyReport?
+    }
+
+    struct StageReport: Encodable {
+        var name: String
+        var file: String
+        var phase: Phase
+        var recipients: [String]
+        /// The domain whose own values were used.
+        var scope: String?
+        /// `continue`, `reject`, …; `skipped`, `failed`.
+        var verdict: String
+        var reply: ReplyReport?
+        var note: String?
+        var edits: [String]
+        var applied: Bool
+        var microseconds: Int
+        var decidedBy: [String: ValueOrigin]
+        var facts: [Int]
+    }
+
+    struct FactReport: Encodable {
+        var question: String
+        var answer: String
+    }
+
+    var id: String
+    var started: Date
+    var client: String
+    var hello: String?
+    var user: String?
+    var from: String?
+    var outcome: Trace.Outcome
+    var reply: ReplyReport?
+    var replies: [ReplyReport]
+    var recipients: [RecipientReport]
+    var score: Double
+    var symbols: [Symbol]
+    /// The value of an Authentication-Results field.
+    var authentication: String
+    var stages: [StageReport]
+    var facts: [FactReport]
+    var queued: [String]
+    var size: Int?
+
+    init(_ trace: Trace, hostname: String) {
+        id = trace.id.text
+        started = trace.started
+        client = trace.session.client.description
+        hello = trace.session.hello
+        user = trace.session.user?.mailbox.description
+        from = trace.envelope.map { $0.sender?.description ?? "" }
+        outcome = trace.outcome
+        replies = trace.replies.map(ReplyReport.init)
+        reply = (trace.replies.first ?? trace.refused.first?.reply).map(ReplyReport.init)
+        recipients =
+            trace.recipients.map {
+                RecipientReport(
+                    address: $0.address.description, disposition: $0.disposition.rawValue,
+                    route: $0.destinations.map(\.route.words))
+            }
+            + trace.refused.map {
+                RecipientReport(
+                    address: $0.address.description, disposition: "refused", route: [], reply: ReplyReport($0.reply))
+            }
+        score = trace.score
+        symbols = trace.symbols
+        authentication = trace.authentication.value(hostname: hostname)
+        stages = trace.steps.map(StageReport.init)
+        facts = trace.facts.map { FactReport(question: $0.question.words, answer: $0.answer.words) }
+        queued = trace.queued
+        size = trace.size
+    }
+}
+
+extension TraceReport.StageReport {
+    init(_ step: TraceStep) {
+        name = step.stage.text
+        file = step.file
+        phase = step.phase
+        recipients = step.recipients
+        scope = step.scope
+        if step.skipped != nil {
+            verdict = "skipped"
+        } else if step.failure != nil {
+            verdict = "failed"
+        } else {
+            verdict = step.finding?.verdict.word ?? "continue"
+        }
+        reply = step.finding?.verdict.reply.map(TraceReport.ReplyReport.init)
+        note = step.skipped ?? step.failure?.reason ?? step.finding?.note
+        edits = step.finding?.edits.map(\.words) ?? []
+        applied = step.isApplied
+        microseconds = step.microseconds
+        decidedBy = step.decidedBy
+        facts = Array(step.facts)
+    }
+}
+
+// MARK: - Words for people
+
+extension Verdict {
+    var word: String {
+        switch self {
+        case .continue: "continue"
+        case .accept: "accept"
+        case .reject: "reject"
+        case .tempfail: "tempfail"
+        case .quarantine: "quarantine"
+        case .discard: "discard"
+        }
+    }
+
+    var reply: Reply? {
+        switch self {
+        case .reject(let reply), .tempfail(let reply): reply
+        case .continue, .accept, .quarantine, .discard: nil
+        }
+    }
+}
+
+extension Edit {
+    var words: String {
+        switch self {
+        case .score(let symbol): "score \(symbol.name) \(symbol.points)"
+        case .authentication(let entry): "\(entry.method)=\(entry.result.rawValue)"
+        case .prependField(let name, let value), .appendField(let name, let value): "add \(name): \(value)"
+        case .removeFields(let places): "remove \(places.count) \(places.count == 1 ? "field" : "fields")"
+        case .replaceBody(let body): "replace the body (\(body.count) octets)"
+        case .resolve(let address, let destinations):
+            "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"
+        case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
+        }
+    }
+}
+
+extension Route {
+    var words: String {
+        switch self {
+        case .mailbox(let box): "mailbox \(box)"
+        case .exchanger(let domain): "mx \(domain)"
+        case .host(let host): "\(host.language.rawValue) \(host.name):\(host.port)"
+        case .discard: "discard"
+        }
+    }
+}
+
+extension Question {
+    var words: String {
+        switch self {
+        case .time: "time"
+        case .directory(.address(let address)): "directory: address \(address)"
+        case .directory(.domain(let domain)): "directory: domain \(domain)"
+        case .directory(.maySend(let mailbox, let address)): "directory: may \(mailbox) send as \(address)"
+        case .memory(.visit(let table, let key, _, _)): "memory: visit of \(key) in \(table)"
+        case .memory(.peek(let table, let key, _)): "memory: what is known of \(key) in \(table)"
+        case .memory(.count(let table, let key, let amount, let window, _)):
+            "memory: \(amount) more for \(key) in \(table) within \(window)"
+        case .dns(let question): "dns: \(question.name) \(String(describing: question.type).uppercased())"
+        }
+    }
+}
+
+extension Answer {
+    var words: String {
+        switch self {
+        case .time(let date): date.formatted(.iso8601)
+        case .directory(let answer): answer.words
+        case .memory(.visit(nil)): "never seen"
+        case .memory(.visit(let visits?)):
+            "first \(visits.first.formatted(.iso8601)), last \(visits.last.formatted(.iso8601)), \(visits.count) times"
+        case .memory(.count(let count)): "\(count)"
+        case .dns(.records(let records, let isSecure)):
+            records.map { "\($0)" }.joined(separator: ", ") + (isSecure ? " (secure)" : "")
+        case .dns(.noData): "no such record"
+        case .dns(.noName): "no such name"
+        case .failure(let failure): "failed: \(failure.reason)"
+        }
+    }
+}
+
+extension DirectoryAnswer {
+    fileprivate var words: String {
+        switch self {
+        case .address(.mailbox(let box)): "mailbox \(box)"
+        case .address(.disabled): "switched off"
+        case .address(.expands(let members, let kind)):
+            "\(kind.rawValue) of \(members.map(\.description).joined(separator: ", "))"
+        case .address(.unknown): "unknown here"
+        case .address(.foreign): "not hosted here"
+        case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"
+        case .maySend(let may): may ? "yes" : "no"
+        }
+    }
+}
+
+extension AuthenticationResults {
+    /// `mx.example.org; spf=pass smtp.mailfrom=a.test; …` RFC 8601 §2.2.
+    func value(hostname: String) -> String {
+        guard !entries.isEmpty else { return "\(hostname); none" }
+        let parts = entries.map { entry in
+            var words = ["\(entry.method)=\(entry.result.rawValue)"]
+            if let reason = entry.reason { words.append("reason=\"\(reason)\"") }
+            words += entry.properties.map { "\($0.name)=\($0.value)" }
+            return words.joined(separator: " ")
+        }
+        return "\(hostname); " + parts.joined(separator: "; ")
+    }
+}

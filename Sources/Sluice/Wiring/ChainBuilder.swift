@@ -1,0 +1,59 @@
+import Configuration
+import Filters
+import MailTypes
+import Pipeline
+
+/// Makes the chain from the files of `filters.d`, and tells every mistake in them at once.
+struct ChainBuilder {
+    private(set) var diagnostics: [Diagnostic] = []
+    private var links: [Link] = []
+
+    /// The chain, and all that is to be said about it; it is to be used only if nothing of that is an error.
+    static func build(_ files: Loaded<[FilterFile]>, onMixed: OnMixed) -> (chain: Chain, diagnostics: [Diagnostic]) {
+        var builder = ChainBuilder()
+        builder.diagnostics = files.diagnostics
+        for file in files.value where file.isEnabled { builder.add(file) }
+        let chain = Chain(builder.links, onMixed: onMixed)
+        let places = Dictionary(files.value.map { ($0.file, $0.stage.location) }, uniquingKeysWith: { first, _ in first })
+        if !builder.diagnostics.containErrors {
+            for lint in chain.lints {
+                let place = places[lint.file] ?? SourceLocation(file: lint.file)
+                let hint = lint.other.map { other in "the other is \(places[other]?.description ?? other)" }
+                builder.diagnostics.append(Diagnostic(.lint, at: place, lint.message, hint: hint))
+            }
+        }
+        return (chain, Set(builder.diagnostics).sorted())
+    }
+
+    private mutating func add(_ file: FilterFile) {
+        guard let kind = Registry.kind(named: file.stage.value) else {
+            let names = Registry.all.map(\.name.text)
+            diagnostics += FilterFile.unknownWords([file.stage], vocabulary: names, kind: "stage")
+            return
+        }
+        var words = Link.Words()
+        words.only = conditions(file.only)
+        words.unless = conditions(file.unless)
+        words.onFailure = FailurePolicy(rawValue: file.onFailure.rawValue) ?? .tempfail
+        words.timeout = file.timeout
+        words.isObserved = file.isObserved
+
+        guard let base = variant(of: kind, in: file, domain: nil) else { return }
+        var domains: [String: StageVariant] = [:]
+        for domain in file.domains { domains[domain.value] = variant(of: kind, in: file, domain: domain.value) }
+        links.append(Link(number: file.number, file: file.file, base: base, domains: domains, words: words))
+    }
+
+    private mutating func variant(of kind: StageKind, in file: FilterFile, domain: String?) -> StageVariant? {
+        let table = file.decode(domain: domain) { try kind.make($0) }
+        diagnostics += table.diagnostics
+        var values: [String: ValueOrigin] = [:]
+        for option in table.options { values[option.key] = ValueOrigin(value: option.value, origin: option.origin) }
+        return table.value.map { StageVariant($0, scope: domain, values: values) }
+    }
+
+    private mutating func conditions(_ words: [Located<String>]) -> [Condition] {
+        diagnostics += FilterFile.unknownWords(words, vocabulary: Condition.vocabulary, kind: "condition")
+        return words.compactMap { Condition($0.value) }
+    }
+}

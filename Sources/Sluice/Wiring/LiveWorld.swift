@@ -1,0 +1,52 @@
+import Adapters
+import Directory
+import Foundation
+import Pipeline
+
+/// The living world behind the stages' services: directory, memory, DNS and clock.
+struct LiveWorld: ServiceSource {
+    let directory: MailDirectory
+    let memory: StageMemoryStore
+    let resolver: UnboundResolver
+
+    func immediate(_ question: Question) -> Answer? {
+        switch question {
+        case .time: .time(Date())
+        case .directory(let question): directory.immediate(question).map(Answer.directory)
+        case .memory(let question): .memory(memory.answer(question))
+        case .dns: nil
+        }
+    }
+
+    func answer(_ question: Question) async throws(StageFailure) -> Answer {
+        switch question {
+        case .time: .time(Date())
+        case .directory(let question): .directory(try await directory.answer(question))
+        case .memory(let question): .memory(memory.answer(question))
+        case .dns(let question): .dns(try await resolver.answer(question))
+        }
+    }
+}
+
+/// The world as `sluice try` sees it: it answers like the living one and is not changed by questions.
+struct HarmlessWorld: ServiceSource {
+    let world: LiveWorld
+
+    func immediate(_ question: Question) -> Answer? { world.immediate(question.harmless) }
+
+    func answer(_ question: Question) async throws(StageFailure) -> Answer {
+        try await world.answer(question.harmless)
+    }
+}
+
+extension Question {
+    /// The same question, asked without leaving a mark.
+    fileprivate var harmless: Question {
+        switch self {
+        case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
+        case .memory(.count(let table, let key, _, let window, let at)):
+            .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
+        case .time, .directory, .dns, .memory(.peek): self
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import Configuration
+import Foundation
+import MailTypes
+import Pipeline
+
+/// `sluice.toml` and the chain of `filters.d`, read together.
+struct LoadedConfiguration: Sendable {
+    let settings: ServerConfiguration
+    let chain: Chain
+    /// Of both, sorted by file and position.
+    let diagnostics: [Diagnostic]
+
+    var isUsable: Bool { !diagnostics.containErrors }
+
+    init(file: String) {
+        let server = ServerConfiguration.load(file)
+        settings = server.value
+        let files = FilterFile.load(folder: server.value.filters)
+        let onMixed = OnMixed(rawValue: server.value.chain.onMixed.rawValue) ?? .split
+        let built = ChainBuilder.build(files, onMixed: onMixed)
+        chain = built.chain
+        diagnostics = (server.diagnostics + built.diagnostics).sorted()
+    }
+
+    /// The configuration if it can be used; otherwise everything that is wrong with it is told.
+    func usable() throws -> LoadedConfiguration {
+        guard isUsable else {
+            for diagnostic in diagnostics { Terminal.note(diagnostic) }
+            throw CommandFailure.silent
+        }
+        return self
+    }
+}
+
+extension Terminal {
+    /// One diagnostic on stderr, as compilers print theirs.
+    static func note(_ diagnostic: Diagnostic) {
+        FileHandle.standardError.write(Data((diagnostic.description + "\n").utf8))
+    }
+}

@@ -1,0 +1,299 @@
+import Adapters
+import Configuration
+import Delivery
+import Directory
+import Foundation
+import Frontends
+import Logging
+import MailTypes
+import Mailboxes
+import Metrics
+import NIOCore
+import NIOPosix
+import Pipeline
+import Queue
+import Synchronization
+import UnixSignals
+
+/// The running server: everything opened, wired and listening, until it is told to stop.
+final class Server: Sendable {
+    private let file: String
+    private let data: DataFolder
+    private let started = Date()
+    private let logger: Logger
+    private let registry: MetricsRegistry
+    private let state: Mutex<State>
+
+    private let directory: MailDirectory
+    private let memory: StageMemoryStore
+    private let resolver: UnboundResolver
+    private let traces: TraceKeeper
+    private let queue: MailQueue
+    private let certificates: CertificateStore?
+    private let frontend: SMTPFrontend
+    private let delivery: DeliveryAgent
+    private let group: MultiThreadedEventLoopGroup
+
+    /// What a reload replaces.
+    private struct State {
+        var settings: ServerConfiguration
+        /// What an operator should look at.
+        var warnings: [String]
+    }
+
+    /// Serves until SIGTERM or SIGINT; returns when everything is written and closed.
+    static func run(_ loaded: LoadedConfiguration, file: String) async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let registry = MetricsRegistry()
+        MetricsSystem.bootstrap(registry)
+        let server = try await Server(loaded, file: file, registry: registry)
+        try await server.serve()
+    }
+
+    // MARK: - Opening
+
+    private init(_ loaded: LoadedConfiguration, file: String, registry: MetricsRegistry) async throws {
+        let settings = loaded.settings
+        self.file = file
+        self.registry = registry
+        logger = Self.makeLogger(settings)
+        let identity = try Privileges(settings.run)
+        data = try DataFolder(settings).prepared(for: identity)
+        state = Mutex(State(settings: settings, warnings: loaded.diagnostics.map(\.description)))
+
+        // The stores belong to whom the server will be; only the sockets need more.
+        try identity?.assume()
+        (queue, directory, memory, traces) = try Self.openStores(data, settings, logger)
+        resolver = try Stores.resolver(settings)
+        try identity?.resume()
+        certificates = try Self.certificates(settings)
+
+        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let world = LiveWorld(directory: directory, memory: memory, resolver: resolver)
+        let chain = ChainHolder(loaded.chain)
+        self.chain = chain
+        let traces = traces
+        var environment = SMTPEnvironment(
+            hostname: settings.hostname, chain: { chain.current }, services: world, acceptor: queue,
+            authenticator: DirectoryAuthenticator(directory: directory), temporaryDirectory: data.temporary,
+            logger: logger)
+        environment.certificates = certificates
+        environment.traced = { trace, message in traces.keep(trace, message) }
+        environment.domainToASCII = { InternationalDomain.toASCII($0) }
+        frontend = SMTPFrontend(
+            group: group, environment: environment, limits: ServerLimits(settings), logins: LoginThrottle(.init(settings)))
+        delivery = DeliveryAgent(
+            queue: queue, mailboxes: MailStore(root: data.mailboxes), hostname: settings.hostname,
+            hooks: DeliveryHooks(world, logger: logger), options: DeliveryOptions(settings), group: group, logger: logger)
+        try await frontend.listen(Self.listeners(settings))
+        try identity?.becomeForGood()
+    }
+
+    private let chain: ChainHolder
+
+    private static func makeLogger(_ settings: ServerConfiguration) -> Logger {
+        let sampler = LogSampler()
+        let format = LineLogHandler.Format(rawValue: settings.log.format.rawValue) ?? .logfmt
+        LoggingSystem.bootstrap { LineLogHandler(label: $0, format: format, sampler: sampler) }
+        var logger = Logger(label: "sluice")
+        logger.logLevel = Logger.Level(rawValue: settings.log.level.rawValue) ?? .info
+        return logger
+    }
+
+    private static func openStores(
+        _ data: DataFolder, _ settings: ServerConfiguration, _ logger: Logger
+    ) throws -> (MailQueue, MailDirectory, StageMemoryStore, TraceKeeper) {
+        let (queue, report) = try openQueue(data, settings)
+        logger.info(
+            "queue opened", metadata: ["messages": "\(report.messages)", "recipients": "\(report.recipients)"])
+        for damage in report.damages { logger.error("damage in the queue", metadata: ["place": "\(damage)"]) }
+        return try told {
+            let traces = TraceKeeper(try Stores.traces(in: data, settings), keeps: settings.trace.keepMessages)
+            return (
+                queue, try Stores.directory(in: data, settings), try StageMemoryStore.open(data.memory), traces
+            )
+        }
+    }
+
+    private static func openQueue(
+        _ data: DataFolder, _ settings: ServerConfiguration
+    ) throws -> (MailQueue, RecoveryReport) {
+        do {
+            return try MailQueue.open(
+                data.queue, files: LinuxFileSystem(), options: QueueOptions(settings), now: Date())
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    private static func certificates(_ settings: ServerConfiguration) throws -> CertificateStore? {
+        let files = settings.certificateFiles
+        guard !files.isEmpty else { return nil }
+        do { return try CertificateStore(files) } catch {
+            throw CommandFailure.wrong("A certificate cannot be used: \(error)")
+        }
+    }
+
+    private static func listeners(_ settings: ServerConfiguration) -> [ListenerOptions] {
+        settings.listeners.map {
+            ListenerOptions($0, hostname: settings.hostname, hasCertificate: !settings.certificateFiles.isEmpty)
+        }
+    }
+
+    // MARK: - Serving
+
+    private func serve() async throws {
+        let settings = state.withLock { $0.settings }
+        let status = StatusServer(group: group, registry: registry) { [self] in health }
+        for address in settings.metrics.bind { try await status.start(.init(address)) }
+        let control = try ControlServer(data, logger: logger) { [self] in await answer($0) }
+        control.start()
+        let delivering = Task { await delivery.run() }
+        Notifier.tell("READY=1\nSTATUS=Serving")
+        logger.info(
+            "serving",
+            metadata: [
+                "hostname": "\(settings.hostname)", "listeners": "\(addresses.joined(separator: " "))",
+                "stages": "\(chain.current.links.count)",
+            ])
+        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup) {
+            guard signal == .sighup else { break }
+            _ = await reload()
+        }
+        logger.info("stopping")
+        Notifier.tell("STOPPING=1")
+        control.stop()
+        await frontend.stop()
+        await delivery.stop()
+        await delivering.value
+        await status.stop()
+        close()
+        try? await group.shutdownGracefully()
+        logger.info("stopped")
+        DescriptorLogSink.standardError.flush()
+    }
+
+    private func close() {
+        queue.close()
+        traces.close()
+        memory.close()
+        directory.close()
+        resolver.stop()
+    }
+
+    private var addresses: [String] {
+        state.withLock { $0.settings }.listeners.flatMap { listener in
+            frontend.addresses(of: listener.name).map { "\(listener.name)=\($0.text)" }
+        }
+    }
+
+    private var health: StatusServer.Health {
+        let warnings = warnings
+        return StatusServer.Health(isWell: warnings.isEmpty, details: warnings)
+    }
+
+    private var warnings: [String] {
+        var warnings = state.withLock { $0.warnings }
+        if let refusal = queue.refusal(forSize: 0) { warnings.append("No mail is taken: \(refusal).") }
+        return warnings
+    }
+
+    // MARK: - Commands
+
+    private func answer(_ request: ControlRequest) async -> ControlAnswer {
+        switch request {
+        case .status: return .status(status)
+        case .reload: return await reload()
+        case .queueList(let after, let limit): return .listings(queue.list(after: after, limit: limit))
+        case .queueShow(let id):
+            do { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
+        case .queueChange(let change, let id):
+            do {
+                if change == .bounce {
+                    try await delivery.giveUp(id)
+                } else {
+                    try await queue.apply(change, to: id, now: Date())
+                }
+                logger.notice("queue changed", metadata: ["id": "\(id)", "change": "\(change.rawValue)"])
+                return .done
+            } catch { return ControlAnswer(error) }
+        }
+    }
+
+    private var status: ServerStatus {
+        ServerStatus(
+            version: Version.text, processID: getpid(), started: started,
+            hostname: state.withLock { $0.settings.hostname }, listeners: addresses,
+            stages: chain.current.links.count, connections: frontend.openConnections, queue: queue.counts(),
+            droppedTraces: traces.dropped, warnings: warnings)
+    }
+
+    /// Builds everything anew, and takes it only if nothing is wrong with it.
+    private func reload() async -> ControlAnswer {
+        Notifier.tell("RELOADING=1")
+        defer { Notifier.tell("READY=1") }
+        let loaded = LoadedConfiguration(file: file)
+        let complaints = loaded.diagnostics.map(\.description)
+        guard loaded.isUsable else {
+            logger.error("not reloaded", metadata: ["first": "\(complaints.first ?? "")"])
+            return .refused(complaints: complaints)
+        }
+        var remarks = complaints
+        do {
+            try certificates?.reload(loaded.settings.certificateFiles)
+            try await frontend.listen(Self.listeners(loaded.settings))
+        } catch {
+            logger.error("not reloaded", metadata: ["reason": "\(error)"])
+            return .refused(complaints: ["\(error)"])
+        }
+        let changes = loaded.chain.difference(from: chain.current).map(\.description)
+        chain.current = loaded.chain
+        let before = state.withLock { state in
+            defer { state = State(settings: loaded.settings, warnings: complaints) }
+            return state.settings
+        }
+        if let late = before.needsRestart(for: loaded.settings) { remarks.append(late) }
+        logger.notice("reloaded", metadata: ["changes": "\(changes.count)"])
+        for change in changes { logger.notice("chain changed", metadata: ["line": "\(change)"]) }
+        return .reloaded(changes: changes, complaints: remarks)
+    }
+}
+
+/// The chain as it is now; a transaction keeps the one it began with.
+final class ChainHolder: Sendable {
+    private let chain: Mutex<Chain>
+
+    init(_ chain: Chain) { self.chain = Mutex(chain) }
+
+    var current: Chain {
+        get { chain.withLock { $0 } }
+        set { chain.withLock { $0 = newValue } }
+    }
+}
+
+/// The directory's passwords for the front-ends.
+struct DirectoryAuthenticator: Authenticator {
+    let directory: MailDirectory
+
+    func authenticate(login: String, password: [UInt8]) async -> LoginAnswer {
+        switch await directory.authenticate(login: login, password: password) {
+        case .success(let mailbox): .success(mailbox)
+        case .refused: .refused
+        case .temporary(let reason): .temporary(reason)
+        }
+    }
+}
+
+extension ControlAnswer {
+    fileprivate init(_ failure: QueueFailure) {
+        let told = CommandFailure(failure)
+        self = .failed(told.message, isTemporary: told.code == ExitCodes.again)
+    }
+}
+
+extension SocketAddress {
+    fileprivate var text: String {
+        if let ip = ipAddress, let port { return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
+        return pathname.map { "unix:\($0)" } ?? description
+    }
+}

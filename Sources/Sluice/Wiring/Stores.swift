@@ -1,0 +1,31 @@
+import Adapters
+import Configuration
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+
+/// Opens the stores of the data folder as the configuration wants them.
+enum Stores {
+    static func directory(in data: DataFolder, _ settings: ServerConfiguration) throws -> MailDirectory {
+        var options = MailDirectory.Options()
+        options.hostname = settings.hostname
+        options.domainToASCII = { InternationalDomain.toASCII($0) }
+        return try MailDirectory.open(data.directory, hasher: ScryptHashing(), options: options)
+    }
+
+    static func traces(in data: DataFolder, _ settings: ServerConfiguration) throws -> TraceStore {
+        var options = TraceStore.Options()
+        options.maximumAge = settings.trace.keepFor
+        options.maximumSize = settings.trace.maxSize
+        options.maximumMessage = settings.trace.maxMessage
+        return try TraceStore.open(data.traces, options: options)
+    }
+
+    static func resolver(_ settings: ServerConfiguration) throws -> UnboundResolver {
+        var options = UnboundResolver.Options()
+        options.servers = settings.dns.servers.map { .init(address: $0.address, port: $0.port) }
+        options.trustAnchorFile = settings.dns.dnssec ? settings.dns.trustAnchor : nil
+        return try UnboundResolver(options)
+    }
+}

@@ -1,0 +1,41 @@
+import Configuration
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+
+/// Brings traces from the event loops to their store, without making anybody wait.
+final class TraceKeeper: Sendable {
+    private let store: TraceStore
+    private let keeps: ServerConfiguration.Trace.Messages
+
+    init(_ store: TraceStore, keeps: ServerConfiguration.Trace.Messages) {
+        self.store = store
+        self.keeps = keeps
+    }
+
+    /// `message` is the message as it arrived, if it came to that.
+    func keep(_ trace: Trace, _ message: Message?) {
+        let kept: Bytes? =
+            switch keeps {
+            case .none: nil
+            case .header: message.map { Bytes($0.header.serialized) }
+            case .whole: message.map { Bytes($0.pieces.flatMap(\.array)) }
+            }
+        store.append(TraceRecord(trace, finished: Date()), message: kept)
+    }
+
+    var dropped: Int { store.dropped }
+
+    func close() { store.close() }
+}
+
+extension TraceRecord {
+    init(_ trace: Trace, finished: Date) {
+        let last = trace.replies.last ?? trace.refused.last?.reply
+        self.init(
+            id: trace.id, started: trace.started, finished: finished, client: trace.session.client.description,
+            sender: trace.envelope?.sender, recipients: trace.asked.map(\.address), code: last?.code ?? 0,
+            text: last?.text ?? "", outcome: trace.outcome.rawValue, json: (try? Array(JSONEncoder().encode(trace))) ?? [])
+    }
+}
