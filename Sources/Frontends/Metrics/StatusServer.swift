@@ -1,4 +1,3 @@
-public import Logging
 public import NIOCore
 import NIOHTTP1
 import NIOPosix

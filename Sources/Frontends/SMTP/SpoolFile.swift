@@ -22,9 +22,10 @@ final class SpoolFile: Sendable {
             throw SystemError(call: "open", path: directory, code: errno)
         }
         var template = Array("\(directory)/spool.XXXXXX".utf8CString)
-        let named = mkostemp(&template, O_CLOEXEC)
-        guard named >= 0 else { throw SystemError(call: "mkostemp", path: directory, code: errno) }
+        let named = mkstemp(&template)
+        guard named >= 0 else { throw SystemError(call: "mkstemp", path: directory, code: errno) }
         unlink(template)
+        _ = fcntl(named, F_SETFD, FD_CLOEXEC)
         descriptor = named
     }
 

@@ -1,4 +1,4 @@
-public import NIOCore
+import NIOCore
 
 /// Where a listener listens.
 public enum BindAddress: Sendable, Hashable {

@@ -1,5 +1,6 @@
-public import NIOSSL
 import MailTypes
+import NIOCore
+import NIOSSL
 import Synchronization
 
 /// The files of one certificate.

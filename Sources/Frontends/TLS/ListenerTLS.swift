@@ -34,15 +34,17 @@ final class ListenerTLS: Sendable {
     }
 
     /// Expects a handshake before `handler`, which is told the server name that the client asked for.
-    func begin(before handler: some ChannelHandler & ServerNameUser, on channel: any Channel) throws {
+    func begin(before handler: some ChannelHandler & HandshakeWitness, on channel: any Channel) throws {
         let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
-        let reader = SNIHandler { result, channel in
+        let reader = SNIHandler { result in
             let handler = bound.value
             var name: String?
             if case .hostname(let asked) = result { name = asked }
             do {
                 let tls = NIOSSLServerHandler(context: try self.context(for: name))
-                try channel.pipeline.syncOperations.addHandler(tls, position: .before(handler))
+                let operations = channel.pipeline.syncOperations
+                try operations.addHandler(tls, position: .before(handler))
+                try operations.addHandler(CipherReader { handler.cipher($0) }, position: .before(tls))
                 handler.serverName(name)
                 return channel.eventLoop.makeSucceededVoidFuture()
             } catch {
@@ -54,7 +56,10 @@ final class ListenerTLS: Sendable {
     }
 }
 
-/// Wants to know which server name a client asked for. RFC 6066 §3.
-protocol ServerNameUser: AnyObject {
+/// Wants to know what a handshake has brought.
+protocol HandshakeWitness: AnyObject {
+    /// The server name that the client asked for. RFC 6066 §3.
     func serverName(_ name: String?)
+    /// The cipher suite that was chosen, by its registered name.
+    func cipher(_ name: String)
 }

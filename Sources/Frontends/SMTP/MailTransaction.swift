@@ -1,0 +1,80 @@
+import struct Foundation.Date
+import MailTypes
+import NIOCore
+import Pipeline
+import Queue
+
+/// One mail transaction as the driver sees it. It holds the chain it began with, and ends with the
+/// client's reset, with the reply to its message, or with the connection.
+final class MailTransaction {
+    let id: TransactionID
+    let judge: TransactionJudge
+    /// Whether the chain has stages for the sender phase; where not, the judge hears of the envelope
+    /// together with the first recipient, which saves a hop.
+    let asksSender: Bool
+    let envelope: Envelope
+    let received: Date
+    let began: NIODeadline
+    /// The judge has been told the envelope.
+    var isJudged = false
+    var spool: ContentSpool?
+    /// The machine has found fault with the content; it is refused when it has ended.
+    private(set) var isSpoilt = false
+
+    init(id: TransactionID, judge: TransactionJudge, asksSender: Bool, envelope: Envelope, received: Date) {
+        self.id = id
+        self.judge = judge
+        self.asksSender = asksSender
+        self.envelope = envelope
+        self.received = received
+        began = .now()
+    }
+
+    func spoil() {
+        isSpoilt = true
+        spool = nil
+    }
+}
+
+extension Outcome {
+    /// What is to be queued: one submission for each copy, and another one for those of its
+    /// recipients that a person must look at first.
+    func submissions(id: TransactionID, envelope: Envelope, received: Date, arrival: String) -> [Submission] {
+        var made: [Submission] = []
+        for copy in copies {
+            let content = copy.message.pieces
+            let held = copy.recipients.filter { $0.disposition == .quarantine }
+            let free = copy.recipients.filter { $0.disposition != .quarantine }
+            for (recipients, reason) in [(free, nil), (held, copy.quarantined ?? "quarantine")] {
+                let queued = Self.queued(recipients)
+                guard !queued.isEmpty else { continue }
+                var submission = Submission(
+                    id: QueueID(id, copy: made.count), sender: envelope.sender, recipients: queued, content: content,
+                    received: received)
+                submission.parameters = envelope.parameters
+                submission.arrival = arrival
+                submission.holdReason = reason
+                made.append(submission)
+            }
+        }
+        return made
+    }
+
+    /// One entry per destination: who is reached by two addresses gets the message once.
+    private static func queued(_ recipients: [Recipient]) -> [QueueRecipient] {
+        var seen: Set<Destination> = []
+        var queued: [QueueRecipient] = []
+        for recipient in recipients {
+            for destination in recipient.destinations {
+                let key = Destination(
+                    address: EmailAddress(stringLiteral: destination.address.key), route: destination.route)
+                guard seen.insert(key).inserted else { continue }
+                queued.append(
+                    QueueRecipient(
+                        destination.address, said: recipient.said, route: destination.route,
+                        disposition: recipient.disposition))
+            }
+        }
+        return queued
+    }
+}

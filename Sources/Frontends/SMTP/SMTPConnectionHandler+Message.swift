@@ -1,0 +1,155 @@
+import Logging
+import MailTypes
+import Metrics
+import NIOCore
+import Pipeline
+import Protocols
+import Queue
+
+// From the first octet of a message to the reply that it is on stable storage.
+extension SMTPConnectionHandler {
+    func contentBegins() {
+        openQuestion()
+        guard let transaction else { return answer(.outOfStep) }
+        let spool = ContentSpool(
+            .init(
+                memoryLimit: limits.contentMemory, directory: environment.temporaryDirectory,
+                pool: listener.shared.pool),
+            loop: loopContext.loop)
+        spool.whenCaughtUp = { [weak self] in self?.proceed() }
+        transaction.spool = spool
+        clock.contentBegins()
+        answer(Reply(354, "Start mail input; end with <CRLF>.<CRLF>"))
+    }
+
+    /// The content is complete: collect it, have it judged, store it, and only then say so.
+    func message(_ envelope: Envelope) {
+        let number = openQuestion()
+        clock.contentEnds()
+        guard let transaction, let spool = transaction.spool else { return answer(.outOfStep) }
+        transaction.spool = nil
+        spool.whenCaughtUp = nil
+        listener.metrics.octets.increment(by: spool.count)
+        spool.finish { [self] result in
+            guard isOpen(number) else { return }
+            switch result {
+            case .success(let content): judge(content, envelope, transaction)
+            case .failure(let error):
+                log(.error, "message cannot be spooled", ["reason": "\(error)"])
+                let reply = error.isOutOfSpace
+                    ? Reply(452, .systemFull, "Insufficient system storage")
+                    : Reply(451, .systemOther, "Local error in processing")
+                conclude(transaction, envelope, .failed(reply.marked(with: transaction.id)))
+            }
+        }
+    }
+
+    private func judge(_ content: Bytes, _ envelope: Envelope, _ transaction: MailTransaction) {
+        let message: Message
+        do throws(MessageTooComplex) {
+            message = try Message(parsing: content, limits: environment.headerLimits)
+        } catch {
+            let reply = Reply(552, .messageTooBig, "Message refused: \(error)").marked(with: transaction.id)
+            return conclude(transaction, envelope, .failed(reply))
+        }
+        let began = NIODeadline.now()
+        let judge = transaction.judge
+        wait { await judge.message(message) } then: { [self] outcome in
+            listener.metrics.judged.recordNanoseconds((NIODeadline.now() - began).nanoseconds)
+            commit(outcome, envelope, transaction)
+        }
+    }
+
+    // MARK: - The queue
+
+    private func commit(_ outcome: Outcome, _ envelope: Envelope, _ transaction: MailTransaction) {
+        let arrival = session.hello.map { "\($0) (\(session.client.literal))" } ?? session.client.literal
+        let submissions = outcome.submissions(
+            id: transaction.id, envelope: envelope, received: transaction.received, arrival: arrival)
+        guard !submissions.isEmpty else {
+            return conclude(transaction, envelope, Conclusion(replies: outcome.replies, queued: []))
+        }
+        let began = NIODeadline.now()
+        let loop = loopContext.loop
+        let bound = NIOLoopBound((handler: self, transaction: transaction), eventLoop: loop)
+        environment.acceptor.commit(submissions) { result in
+            loop.execute {
+                let (handler, transaction) = bound.value
+                handler.listener.metrics.committed.recordNanoseconds((NIODeadline.now() - began).nanoseconds)
+                handler.committed(result, outcome, envelope, transaction)
+            }
+        }
+    }
+
+    private func committed(
+        _ result: Result<[QueueID], QueueFailure>, _ outcome: Outcome, _ envelope: Envelope,
+        _ transaction: MailTransaction
+    ) {
+        switch result {
+        case .success(let ids):
+            let conclusion = Conclusion(replies: outcome.replies, queued: ids.map(\.description))
+            // The client may have gone: the mail is taken nevertheless, and its trace says so.
+            conclude(transaction, envelope, conclusion)
+        case .failure(let failure):
+            log(.error, "message cannot be queued", ["reason": "\(failure)", "id": "\(transaction.id)"])
+            let reply = failure.reply.marked(with: transaction.id)
+            let replies = outcome.replies.map { $0.isPositive ? reply : $0 }
+            conclude(transaction, envelope, Conclusion(replies: replies, queued: []))
+        }
+    }
+
+    // MARK: - The end of a transaction
+
+    /// How a message ended.
+    struct Conclusion {
+        var replies: [Reply]
+        var queued: [String]
+
+        /// Refused or put off before anybody was judged: the same for all.
+        static func failed(_ reply: Reply) -> Conclusion { Conclusion(replies: [reply], queued: []) }
+    }
+
+    private func conclude(_ ended: MailTransaction, _ envelope: Envelope, _ conclusion: Conclusion) {
+        var conclusion = conclusion
+        let isCurrent = transaction === ended && state == .asking
+        if isCurrent { transaction = nil }
+        let count = machine.repliesPerRecipient ? envelope.recipients.count : 1
+        while conclusion.replies.count < count, let last = conclusion.replies.last { conclusion.replies.append(last) }
+        let replies = conclusion.replies
+        logEnd(ended, envelope, replies)
+        finish(ended, replies: replies, queued: conclusion.queued)
+        guard isCurrent else { return }
+        if machine.repliesPerRecipient {
+            resume(machine.answeredEach(replies))
+        } else {
+            resume(machine.answered(replies.first ?? .outOfStep))
+        }
+        flush()
+    }
+
+    private func logEnd(_ ended: MailTransaction, _ envelope: Envelope, _ replies: [Reply]) {
+        let seconds = Double((NIODeadline.now() - ended.began).nanoseconds) / 1e9
+        log(
+            .info, "message",
+            [
+                "id": "\(ended.id)", "from": "\(envelope.sender?.description ?? "<>")",
+                "to": "\(envelope.recipients.prefix(8).map(\.address.description).joined(separator: ","))",
+                "recipients": "\(envelope.recipients.count)", "reply": "\(replies.first?.description ?? "")",
+                "ms": "\(Int(seconds * 1000))",
+            ])
+    }
+
+    /// Hands the trace of a transaction that is over to whoever keeps traces, off the path of replies.
+    func finish(_ ended: MailTransaction, replies: [Reply]?, queued: [String]) {
+        let (judge, environment, metrics) = (ended.judge, environment, listener.metrics)
+        let unsaid = ended.isJudged ? nil : ended.envelope
+        let isUnstored = queued.isEmpty && replies?.contains { $0.code == 451 || $0.code == 452 } ?? false
+        Task(executorPreference: loopContext.executor) {
+            if let unsaid { _ = await judge.sender(unsaid) }
+            let trace = await judge.trace(replies: replies, queued: queued)
+            let result = isUnstored && trace.outcome == .deferred ? "deferred" : trace.outcome.rawValue
+            metrics.count(.transactions, result)
+            environment.traced(trace)
+        }
+    }
+}

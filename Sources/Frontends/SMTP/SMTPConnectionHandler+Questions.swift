@@ -1,0 +1,233 @@
+import Logging
+import MailTypes
+import NIOCore
+import NIOSSL
+import Pipeline
+import Protocols
+import Queue
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+// The questions of the machine, apart from those about the message itself.
+extension SMTPConnectionHandler {
+    /// The client may be spoken to: at once, or after TLS.
+    func begin() {
+        state = .asking
+        log(.debug, "connected", ["port": "\(session.clientPort)"])
+        run(machine.start())
+    }
+
+    func ask(_ question: SMTPServerMachine.Question) {
+        switch question {
+        case .greeting: greet()
+        case .hello(_, let name): hello(name)
+        case .sender(let envelope): sender(envelope)
+        case .recipient(let recipient): self.recipient(recipient)
+        case .contentBegins: contentBegins()
+        case .message(let envelope): message(envelope)
+        case .login(let login): self.login(login)
+        }
+    }
+
+    /// An answer that is known at once.
+    func answer(_ reply: Reply) {
+        if state != .asking { openQuestion() }
+        resume(machine.answered(reply))
+    }
+
+    // MARK: - Greeting and hello
+
+    private func greet() {
+        let number = openQuestion()
+        guard options.greetDelay.seconds > 0 else { return firstGreeting() }
+        let delay = options.greetDelay.timeAmount
+        loopContext.loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
+            guard let self, isOpen(number) else { return }
+            firstGreeting()
+        }
+    }
+
+    private func firstGreeting() {
+        let early = unread + waitingOctets
+        if early > 0 {
+            machine.inputBefore(greeting: early)
+            log(.info, "client spoke before the greeting", ["octets": "\(early)"])
+        }
+        askToGreet()
+    }
+
+    private func askToGreet() {
+        takeFlags()
+        let chain = environment.chain()
+        guard chain.asks(in: .connect) else {
+            opening = Opening()
+            return answer(greeting)
+        }
+        let (environment, session, id) = (environment, session, connectionID)
+        wait {
+            var opening = Opening()
+            let refusal = await opening.connect(
+                session: session, on: chain, id: id, hostname: environment.hostname, source: environment.services)
+            return (opening, refusal)
+        } then: { [self] opening, refusal in
+            self.opening = opening
+            if let refusal { log(.info, "greeting refused", ["reply": "\(refusal)"]) }
+            answer(refusal ?? greeting)
+        }
+    }
+
+    private var greeting: Reply {
+        let configuration = options.machine
+        let name = configuration.language == .lmtp ? "LMTP" : "ESMTP"
+        return Reply(220, "\(configuration.hostname) \(name) \(configuration.software)")
+    }
+
+    /// Octets that lie in the socket, not read: whoever has sent some before the greeting talks too early.
+    /// In TLS they may be the end of the handshake.
+    private var waitingOctets: Int {
+        guard session.tls == nil, let context else { return 0 }
+        let operations = context.channel.pipeline.syncOperations
+        let count = try? operations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
+            var count: CInt = 0
+            return ioctl(socket, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+        }
+        return count ?? 0
+    }
+
+    private func hello(_ name: String) {
+        openQuestion()
+        takeFlags()
+        var greeted = session
+        greeted.hello = name
+        let chain = environment.chain()
+        guard chain.asks(in: .hello) else {
+            session = greeted
+            return answer(Reply(250, options.machine.hostname))
+        }
+        let (environment, id, opening, session) = (environment, connectionID, opening, greeted)
+        let hostname = options.machine.hostname
+        wait {
+            var opening = opening
+            let refusal = await opening.hello(
+                session: session, on: chain, id: id, hostname: environment.hostname, source: environment.services)
+            return (opening, refusal)
+        } then: { [self] opening, refusal in
+            self.opening = opening
+            if let refusal { log(.info, "hello refused", ["reply": "\(refusal)"]) } else { self.session = session }
+            answer(refusal ?? Reply(250, hostname))
+        }
+    }
+
+    /// What the machine has noticed of the client's manners.
+    private func takeFlags() {
+        session.spokeEarly = machine.spokeEarly
+        session.pipelinedWrongly = machine.pipelinedWrongly
+        session.repliesPerRecipient = machine.repliesPerRecipient
+    }
+
+    // MARK: - Envelope
+
+    private func sender(_ envelope: Envelope) {
+        openQuestion()
+        if clock.isStopping { return sayStopping() }
+        takeFlags()
+        if let failure = environment.acceptor.refusal(forSize: envelope.parameters.size ?? 0) {
+            log(.warning, "nothing can be taken", ["reason": "\(failure)"])
+            return answer(failure.reply)
+        }
+        let chain = environment.chain()
+        let (id, received) = (environment.makeID(), environment.now())
+        let judge = TransactionJudge(
+            chain: chain, id: id, hostname: environment.hostname, session: session, opening: opening,
+            started: received, source: environment.services)
+        let asks = chain.asks(in: .sender)
+        let begun = MailTransaction(id: id, judge: judge, asksSender: asks, envelope: envelope, received: received)
+        transaction = begun
+        guard asks else { return answer(Reply(250, .other, "Sender accepted")) }
+        begun.isJudged = true
+        wait { await judge.sender(envelope) } then: { [self] reply in
+            if !reply.isPositive { refused(begun, reply) }
+            answer(reply)
+        }
+    }
+
+    private func recipient(_ recipient: EnvelopeRecipient) {
+        openQuestion()
+        takeFlags()
+        guard let transaction else { return answer(.outOfStep) }
+        let judge = transaction.judge
+        let envelope = transaction.isJudged ? nil : transaction.envelope
+        transaction.isJudged = true
+        wait {
+            // No stage is asked about the sender: this only tells the judge the envelope.
+            if let envelope { _ = await judge.sender(envelope) }
+            return await judge.recipient(recipient)
+        } then: { [self] reply in
+            if !reply.isPositive {
+                log(.info, "recipient refused", ["recipient": "\(recipient.address)", "reply": "\(reply)"])
+            }
+            answer(reply)
+        }
+    }
+
+    /// The sender was refused: that was this transaction.
+    private func refused(_ refused: MailTransaction, _ reply: Reply) {
+        transaction = nil
+        finish(refused, replies: [reply], queued: [])
+    }
+
+    // MARK: - XCLIENT
+
+    /// Takes over what a trusted proxy tells, and greets anew.
+    func xclient(_ told: SMTPServerMachine.XClient) {
+        state = .asking
+        session.hello = nil
+        session.user = nil
+        for attribute in told.attributes {
+            switch attribute {
+            case .address(let address?): session.client = address
+            case .port(let port?): session.clientPort = port
+            case .hello(let name): session.hello = name
+            case .login(let name?):
+                if let mailbox = try? AddressParser.mailbox(name) {
+                    session.user = Session.User(mailbox: mailbox, mechanism: "XCLIENT")
+                }
+            case .address, .port, .login, .name, .proto, .destinationAddress, .destinationPort: break
+            }
+        }
+        log(.info, "client told by proxy", [:])
+        openQuestion()
+        askToGreet()
+    }
+}
+
+extension Reply {
+    /// A question came where none can: our own bug, which must not become a trap.
+    static let outOfStep = Reply(451, .systemOther, "Internal error; try again later")
+}
+
+extension Session.Language {
+    init(_ language: SMTPServerMachine.Language) {
+        switch language {
+        case .smtp: self = .smtp
+        case .submission: self = .submission
+        case .lmtp: self = .lmtp
+        }
+    }
+}
+
+extension SMTPConnectionHandler {
+    /// As the Received field and the log write it.
+    static func name(_ version: TLSVersion) -> String {
+        switch version {
+        case .tlsv1: "TLSv1.0"
+        case .tlsv11: "TLSv1.1"
+        case .tlsv12: "TLSv1.2"
+        case .tlsv13: "TLSv1.3"
+        }
+    }
+}
