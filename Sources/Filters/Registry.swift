@@ -8,6 +8,10 @@ public struct StageKind: Sendable {
     public let phases: Set<Phase>
     /// One line for `sluice explain` and the list of stages.
     public let summary: String
+    /// What its table in `filters.d` is decoded into.
+    public let configuration: any (Decodable & Sendable).Type
+    /// Makes a stage of a decoded ``configuration``; `nil` if it is a value of another type.
+    public let assemble: @Sendable (Any) throws -> (any Stage)?
     /// Makes a stage from its table in `filters.d`.
     public let make: @Sendable (any Decoder) throws -> any Stage
 
@@ -16,6 +20,8 @@ public struct StageKind: Sendable {
         effects = Kind.effects
         phases = StageVariant.phases(of: Kind.self)
         self.summary = summary
+        configuration = Kind.Configuration.self
+        assemble = { try ($0 as? Kind.Configuration).map(Kind.init) }
         make = { try Kind(Kind.Configuration(from: $0)) }
     }
 }

@@ -43,10 +43,9 @@ struct TraceCommand: ParsableCommand {
         guard let id = TransactionID(text.prefix { $0 != "-" }) else {
             throw CommandFailure.wrong("\"\(text)\" is not an id; ids have 16 characters, as in \"Taken as …\".")
         }
-        guard let record = try told({ try store.trace(id) }) else {
+        guard let trace = try told({ try store.trace(id) }) else {
             throw CommandFailure.wrong("There is no trace of \(id); it may be older than what is kept.")
         }
-        let trace = try Trace(record)
         if json {
             print(try Terminal.json(TraceReport(trace, hostname: hostname)))
         } else {
@@ -65,14 +64,15 @@ struct TraceCommand: ParsableCommand {
         query.limit = limit
         let records = try told { try store.traces(query) }
         if json {
-            print(try Terminal.json(try records.map { TraceReport(try Trace($0), hostname: hostname) }))
+            let traces = try told { try records.compactMap { try store.trace($0.id) } }
+            print(try Terminal.json(traces.map { TraceReport($0, hostname: hostname) }))
             return
         }
         guard !records.isEmpty else { return }
         let rows = records.map { record in
             [
                 record.id.text, record.started.stamp, record.outcome, record.sender?.description ?? "<>",
-                record.recipients.map(\.description).joined(separator: ", "), "\(record.code) \(record.text)",
+                record.recipients.map(\.description).joined(separator: ", "), record.reply ?? "-",
             ].map(Terminal.harmless)
         }
         print(Terminal.table(["ID", "TIME", "OUTCOME", "FROM", "TO", "REPLY"], rows))
@@ -90,16 +90,6 @@ struct Moment: ExpressibleByArgument {
             self.date = date
         } else {
             return nil
-        }
-    }
-}
-
-extension Trace {
-    init(_ record: TraceRecord) throws {
-        do {
-            self = try JSONDecoder().decode(Trace.self, from: Data(record.json))
-        } catch {
-            throw CommandFailure.wrong("The trace \(record.id) was written by another version and cannot be shown.")
         }
     }
 }

@@ -159,7 +159,7 @@ struct TrialWorld {
         let data = try DataFolder(loaded.settings).prepared()
         world = LiveWorld(
             directory: try told { try Stores.directory(in: data, loaded.settings) },
-            memory: try told { try StageMemoryStore.openReadOnly(data.memory) },
+            memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
             resolver: try Stores.resolver(loaded.settings))
         source = HarmlessWorld(world: world)
     }

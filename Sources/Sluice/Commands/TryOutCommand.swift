@@ -42,8 +42,8 @@ struct TryOutCommand: ParsableCommand {
         let store = try told { try TraceStore.openReadOnly(DataFolder(loaded.settings).traces) }
         defer { store.close() }
         for _ in 0..<100 {
-            if let record = try told({ try store.trace(id) }) {
-                var printer = TracePrinter(try Trace(record), hostname: loaded.settings.hostname)
+            if let trace = try told({ try store.trace(id) }) {
+                var printer = TracePrinter(trace, hostname: loaded.settings.hostname)
                 printer.showsFacts = facts
                 print(printer.text)
                 return

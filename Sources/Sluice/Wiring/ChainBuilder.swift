@@ -45,11 +45,23 @@ struct ChainBuilder {
     }
 
     private mutating func variant(of kind: StageKind, in file: FilterFile, domain: String?) -> StageVariant? {
-        let table = file.decode(domain: domain) { try kind.make($0) }
+        decode(kind.configuration, for: kind, in: file, domain: domain)
+    }
+
+    private mutating func decode<Configuration: Decodable>(
+        _ configuration: Configuration.Type, for kind: StageKind, in file: FilterFile, domain: String?
+    ) -> StageVariant? {
+        let table = file.decode(configuration, domain: domain)
         diagnostics += table.diagnostics
+        guard let value = table.value else { return nil }
         var values: [String: ValueOrigin] = [:]
         for option in table.options { values[option.key] = ValueOrigin(value: option.value, origin: option.origin) }
-        return table.value.map { StageVariant($0, scope: domain, values: values) }
+        do {
+            return try kind.assemble(value).map { StageVariant($0, scope: domain, values: values) }
+        } catch {
+            diagnostics.append(file.diagnostic(error, domain: domain))
+            return nil
+        }
     }
 
     private mutating func conditions(_ words: [Located<String>]) -> [Condition] {

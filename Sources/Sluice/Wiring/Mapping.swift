@@ -48,7 +48,7 @@ extension ListenerOptions {
             listener.extensionsOff.compactMap { SMTPServerMachine.Extension(rawValue: $0.rawValue) })
         machine.syncViolation = listener.syncViolation == .refuse ? .refuse : .note
 
-        self.init(name: listener.name, bind: listener.bind.map(Frontends.BindAddress.init), machine: machine)
+        self.init(name: listener.name, bind: listener.bind.map(Frontends.BindAddress.init(_:)), machine: machine)
         tls = listener.tls == .implicit ? .implicit : machine.offersStartTLS ? .starttls : .none
         proxyFrom = listener.proxyFrom
         xclientFrom = listener.xclientFrom
@@ -57,7 +57,9 @@ extension ListenerOptions {
         commandTimeout = limits.commandTimeout
         dataTimeout = limits.dataTimeout
         minimumRate = limits.minimumRate.octets
-        rateGrace = limits.rateWindow
+        rateGrace = limits.rateGrace
+        greetDelay = limits.greetDelay
+        writeTimeout = limits.writeTimeout
         handshakeTimeout = limits.tlsTimeout
         proxyTimeout = limits.proxyTimeout
     }
@@ -71,4 +73,116 @@ extension SMTPServerMachine.Language {
         case .lmtp: self = .lmtp
         }
     }
+}
+
+extension Frontends.BindAddress {
+    init(_ address: Configuration.BindAddress) {
+        switch address {
+        case .address(let ip, let port): self = .ip(ip.description, port: port)
+        case .unix(let path): self = .unix(path: path)
+        }
+    }
+}
+
+extension ServerLimits {
+    init(_ settings: ServerConfiguration) {
+        self.init()
+        maxConnections = settings.limits.maxConnections
+        maxConnectionsPerAddress = settings.limits.maxConnectionsPerAddress
+        maxHandshakes = settings.limits.maxHandshakes
+        contentMemory = settings.limits.contentMemory.octets
+        spoolThreads = settings.limits.spoolThreads
+        stopTimeout = settings.run.stopLimit
+    }
+}
+
+extension LoginThrottle.Limits {
+    init(_ settings: ServerConfiguration) {
+        self.init()
+        failuresPerAddress = settings.auth.maxFailuresPerAddress
+        failuresPerAccount = settings.auth.maxFailuresPerAccount
+        window = settings.auth.window.seconds
+        firstDelay = settings.auth.firstDelay.seconds
+        longestDelay = settings.auth.longestDelay.seconds
+    }
+}
+
+extension DeliveryOptions {
+    init(_ settings: ServerConfiguration) {
+        self.init()
+        let delivery = settings.delivery
+        maxConnections = delivery.maxConnections
+        maxConnectionsPerDestination = delivery.maxConnectionsPerDestination
+        maxMessagesPerConnection = delivery.maxMessagesPerConnection
+        idleTime = delivery.keepConnection
+        maxRecipients = delivery.maxRecipients
+        maxHosts = delivery.maxHosts
+        localThreads = delivery.localThreads
+        exchangerPort = delivery.port
+        addressFamilies = AddressFamilies(rawValue: delivery.family.rawValue) ?? .preferIPv6
+        refusesPrivateExchangers = delivery.refusePrivateExchangers
+        exchangerSecurity = RelayHost.Security(rawValue: delivery.tls.rawValue) ?? .opportunistic
+        trustRoots = delivery.trustRoots
+        maxReturnedContent = delivery.maxReturned.octets
+        maxReceived = delivery.maxReceived
+        schedule = QueueOptions(settings).schedule
+        ownAddresses = settings.ownAddresses
+        take(delivery.timeouts)
+    }
+
+    private mutating func take(_ timeouts: ServerConfiguration.Delivery.Timeouts) {
+        connectTimeout = timeouts.connect
+        greetingTimeout = timeouts.greeting
+        helloTimeout = timeouts.hello
+        handshakeTimeout = timeouts.tls
+        mailTimeout = timeouts.mail
+        recipientTimeout = timeouts.recipient
+        dataTimeout = timeouts.data
+        contentTimeout = timeouts.block
+        finalTimeout = timeouts.final
+        quitTimeout = timeouts.quit
+    }
+}
+
+extension ServerConfiguration {
+    /// Every certificate that is shown: the usual one, and those of further names.
+    var certificateFiles: [CertificateFiles] {
+        var files: [CertificateFiles] = []
+        if let certificate = tls.certificate, let key = tls.key {
+            files.append(CertificateFiles(certificate: certificate, key: key))
+        }
+        return files + tls.names.map { CertificateFiles(name: $0.name, certificate: $0.certificate, key: $0.key) }
+    }
+
+    /// The addresses on which strangers reach this server, where they are named.
+    fileprivate var ownAddresses: Set<IPAddress> {
+        Set(
+            listeners.filter { $0.language == .smtp }.flatMap(\.bind).compactMap { bind in
+                if case .address(let address, _) = bind, !address.isUnspecified { address } else { nil }
+            })
+    }
+
+    /// What of a new configuration only a restart brings, if anything.
+    func needsRestart(for new: ServerConfiguration) -> String? {
+        var parts: [String] = []
+        if data != new.data { parts.append("data") }
+        if hostname != new.hostname { parts.append("hostname") }
+        if limits != new.limits { parts.append("[limits]") }
+        if queue != new.queue { parts.append("[queue]") }
+        if delivery != new.delivery { parts.append("[delivery]") }
+        if dns != new.dns { parts.append("[dns]") }
+        if auth != new.auth { parts.append("[auth]") }
+        if addresses != new.addresses { parts.append("[addresses]") }
+        if memory != new.memory { parts.append("[memory]") }
+        if trace != new.trace { parts.append("[trace]") }
+        if log != new.log { parts.append("[log]") }
+        if metrics != new.metrics { parts.append("[metrics]") }
+        if run != new.run { parts.append("[run]") }
+        return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
+    }
+}
+
+extension IPAddress {
+    /// `0.0.0.0` or `::`: every address of the machine.
+    fileprivate var isUnspecified: Bool { octets.allSatisfy { $0 == 0 } }
 }

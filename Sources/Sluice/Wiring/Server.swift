@@ -83,8 +83,9 @@ final class Server: Sendable {
         frontend = SMTPFrontend(
             group: group, environment: environment, limits: ServerLimits(settings), logins: LoginThrottle(.init(settings)))
         delivery = DeliveryAgent(
-            queue: queue, mailboxes: MailStore(root: data.mailboxes), hostname: settings.hostname,
-            hooks: DeliveryHooks(world, logger: logger), options: DeliveryOptions(settings), group: group, logger: logger)
+            queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
+            options: DeliveryOptions(settings),
+            surroundings: (hooks: DeliveryHooks(world, logger: logger), group: group, logger: logger))
         try await frontend.listen(Self.listeners(settings))
         try identity?.becomeForGood()
     }
@@ -110,7 +111,7 @@ final class Server: Sendable {
         return try told {
             let traces = TraceKeeper(try Stores.traces(in: data, settings), keeps: settings.trace.keepMessages)
             return (
-                queue, try Stores.directory(in: data, settings), try StageMemoryStore.open(data.memory), traces
+                queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings), traces
             )
         }
     }
@@ -164,7 +165,7 @@ final class Server: Sendable {
         Notifier.tell("STOPPING=1")
         control.stop()
         await frontend.stop()
-        await delivery.stop()
+        delivering.cancel()
         await delivering.value
         await status.stop()
         close()

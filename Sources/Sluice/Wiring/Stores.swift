@@ -10,8 +10,22 @@ enum Stores {
     static func directory(in data: DataFolder, _ settings: ServerConfiguration) throws -> MailDirectory {
         var options = MailDirectory.Options()
         options.hostname = settings.hostname
+        options.plusSeparator = settings.addresses.detailSeparator
+        options.passwordThreads = settings.auth.passwordThreads
+        options.waitingLogins = settings.auth.maxWaiting
+        options.loginMemory = settings.auth.remember
         options.domainToASCII = { InternationalDomain.toASCII($0) }
-        return try MailDirectory.open(data.directory, hasher: ScryptHashing(), options: options)
+        return try MailDirectory.open(data.directory, hasher: try ScryptHashing(), options: options)
+    }
+
+    static func memory(
+        in data: DataFolder, _ settings: ServerConfiguration, isReadOnly: Bool = false
+    ) throws -> StageMemoryStore {
+        var options = StageMemoryStore.Options()
+        options.capacity = settings.memory.capacity
+        options.writeInterval = settings.memory.writeEvery
+        options.isReadOnly = isReadOnly
+        return try StageMemoryStore.open(data.memory, options: options)
     }
 
     static func traces(in data: DataFolder, _ settings: ServerConfiguration) throws -> TraceStore {
@@ -24,8 +38,8 @@ enum Stores {
 
     static func resolver(_ settings: ServerConfiguration) throws -> UnboundResolver {
         var options = UnboundResolver.Options()
-        options.servers = settings.dns.servers.map { .init(address: $0.address, port: $0.port) }
-        options.trustAnchorFile = settings.dns.dnssec ? settings.dns.trustAnchor : nil
+        options.servers = settings.dns.servers.map { .init($0.address, port: $0.port) }
+        options.trustAnchor = settings.dns.dnssec ? settings.dns.trustAnchor : nil
         return try UnboundResolver(options)
     }
 }

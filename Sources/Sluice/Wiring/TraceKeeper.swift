@@ -22,20 +22,10 @@ final class TraceKeeper: Sendable {
             case .header: message.map { Bytes($0.header.serialized) }
             case .whole: message.map { Bytes($0.pieces.flatMap(\.array)) }
             }
-        store.append(TraceRecord(trace, finished: Date()), message: kept)
+        store.append(trace, finished: Date(), message: kept)
     }
 
     var dropped: Int { store.dropped }
 
     func close() { store.close() }
-}
-
-extension TraceRecord {
-    init(_ trace: Trace, finished: Date) {
-        let last = trace.replies.last ?? trace.refused.last?.reply
-        self.init(
-            id: trace.id, started: trace.started, finished: finished, client: trace.session.client.description,
-            sender: trace.envelope?.sender, recipients: trace.asked.map(\.address), code: last?.code ?? 0,
-            text: last?.text ?? "", outcome: trace.outcome.rawValue, json: (try? Array(JSONEncoder().encode(trace))) ?? [])
-    }
 }

@@ -1,0 +1,65 @@
+import Delivery
+import Directory
+import Foundation
+import Logging
+import MailTypes
+import Pipeline
+
+extension DeliveryHooks {
+    /// Delivery's hooks into the living world.
+    init(_ world: LiveWorld, logger: Logger) {
+        self.init(
+            resolve: { question async throws(StageFailure) in try await world.resolver.answer(question) },
+            routes: { address async throws(StageFailure) in try await world.destinations(of: address) })
+        isHosted = { domain async throws(StageFailure) in
+            guard case .directory(.domain(let hosted)) = try await world.now(.directory(.domain(domain))) else {
+                return false
+            }
+            return hosted != nil
+        }
+        report = { event in logger.info("delivery", metadata: event.metadata) }
+    }
+}
+
+extension LiveWorld {
+    /// Aliases and groups that one address of a report may lead through.
+    private static let deepestExpansion = 10
+
+    /// Where a report to this address goes: the directory's answer, followed to its end.
+    func destinations(of address: EmailAddress) async throws(StageFailure) -> [Destination] {
+        var found: [Destination] = []
+        var waiting = [(address, 0)]
+        var seen: Set<String> = [address.key]
+        while let (next, depth) = waiting.popLast() {
+            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else { continue }
+            switch meaning {
+            case .mailbox(let mailbox): found.append(Destination(address: next, route: .mailbox(mailbox)))
+            case .foreign: found.append(Destination(address: next, route: .exchanger(domain: next.domain)))
+            case .expands(let members, _) where depth < Self.deepestExpansion:
+                waiting += members.filter { seen.insert($0.key).inserted }.map { ($0, depth + 1) }
+            case .expands, .disabled, .unknown: break
+            }
+        }
+        return found
+    }
+
+    func now(_ question: Question) async throws(StageFailure) -> Answer {
+        if let answer = immediate(question) { return answer }
+        return try await answer(question)
+    }
+}
+
+extension DeliveryEvent {
+    fileprivate var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "id": "\(id)", "to": "\(recipient)", "outcome": "\(outcome.rawValue)",
+            "seconds": "\((seconds * 1000).rounded() / 1000)",
+        ]
+        if let reply { metadata["reply"] = "\(reply)" }
+        if let host {
+            metadata["host"] = "\(host)"
+            metadata["tls"] = "\(host.tls)"
+        }
+        return metadata
+    }
+}
