@@ -33,6 +33,12 @@ public struct SMTPTransactionResult: Sendable, Hashable {
     public var passedDSN: Bool
     /// The session can take another message.
     public var isReusable: Bool
+
+    public init(outcomes: [Outcome], passedDSN: Bool, isReusable: Bool) {
+        self.outcomes = outcomes
+        self.passedDSN = passedDSN
+        self.isReusable = isReusable
+    }
 }
 
 /// How far a session has come: what the client waits for.

@@ -1,0 +1,192 @@
+public import Logging
+public import Mailboxes
+public import NIOCore
+import MailTypes
+import NIOPosix
+import Queue
+import struct Foundation.Date
+
+/// Delivers what is due in the queue: into mailboxes, to other servers, or nowhere, as each route says.
+///
+/// The queue calls when work has come, so a lone message leaves at once; between two calls the agent sleeps
+/// until the next retry is due.
+public final class DeliveryAgent: Sendable {
+    private let queue: any DeliveryQueue
+    private let store: MailStore
+    private let options: DeliveryOptions
+    private let hooks: DeliveryHooks
+    private let logger: Logger
+    private let threads: NIOThreadPool
+    private let group: any EventLoopGroup
+    private let settler: Settler
+    private let flights = Flights()
+    private let wakeUp: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
+    private let local: LocalDelivery
+    private let remote: RemoteDelivery
+
+    /// Works claimed at a time.
+    private static let claimLimit = 1024
+    /// How often remains of crashes are looked for in the mailboxes.
+    private static let cleaningInterval = 12 * 3600.0
+
+    /// - Parameter hostname: this server's name, for EHLO and for reports.
+    public init(
+        queue: any DeliveryQueue, store: MailStore, hostname: String, options: DeliveryOptions = DeliveryOptions(),
+        surroundings: (hooks: DeliveryHooks, group: any EventLoopGroup, logger: Logger)
+    ) {
+        self.queue = queue
+        self.store = store
+        self.options = options
+        hooks = surroundings.hooks
+        logger = surroundings.logger
+        group = surroundings.group
+        threads = NIOThreadPool(numberOfThreads: max(1, options.localThreads) + 1)
+        let wakeUp = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        self.wakeUp = wakeUp
+        let onRoom: @Sendable () -> Void = { wakeUp.continuation.yield() }
+        let settler = Settler(
+            queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights)
+        self.settler = settler
+        local = LocalDelivery(
+            queue: queue, store: store, settler: settler, options: options, threads: threads, started: hooks.now(),
+            onRoom: onRoom)
+        let hooks = hooks
+        let remoteSurroundings = RemoteSurroundings(
+            hostname: hostname, options: options, hooks: hooks,
+            finder: HostFinder(hostname: hostname, options: options, hooks: hooks),
+            tls: TLSContexts(trustRoots: options.trustRoots), limits: SMTPTimeLimits(options), group: group)
+        remote = RemoteDelivery(
+            remoteSurroundings,
+            perform: { [queue, threads] work, worker in
+                await Self.perform(work, worker, queue: queue, settler: settler, threads: threads)
+            },
+            giveBack: { works in
+                // Not now: a minute from now the host may be back, and if not, one of them finds out for all.
+                let until = hooks.now().addingTimeInterval(Self.giveBackDelay)
+                for work in works { settler.giveBack(work, until: until) }
+            },
+            onRoom: onRoom)
+    }
+
+    private static let giveBackDelay = 60.0
+
+    /// Delivers until the task is cancelled; then finishes what is under way, up to ``DeliveryOptions/stopTimeout``.
+    public func run() async {
+        threads.start()
+        queue.onWork { [wakeUp] in wakeUp.continuation.yield() }
+        wakeUp.continuation.yield()
+        let cleaning = Task { await self.clean() }
+        await withTaskCancellationHandler {
+            var timer: Timer?
+            for await _ in wakeUp.stream {
+                if Task.isCancelled { break }
+                dispatch()
+                timer = schedule(after: timer)
+            }
+            timer?.task.cancel()
+        } onCancel: {
+            wakeUp.continuation.yield()
+        }
+        cleaning.cancel()
+        await stop()
+    }
+
+    // MARK: Giving out
+
+    private func dispatch() {
+        while !Task.isCancelled {
+            var full = remote.full
+            if local.isFull { full.formUnion([.mailboxes, .discard]) }
+            let works = queue.claimDue(now: hooks.now(), limit: Self.claimLimit, excluding: full)
+            if works.isEmpty { return }
+            var mailboxes: [Work] = []
+            for work in works {
+                switch work.destination {
+                case .mailboxes, .discard: mailboxes.append(work)
+                case .exchanger, .host: remote.offer(work)
+                }
+            }
+            if !mailboxes.isEmpty { local.offer(mailboxes) }
+            if works.count < Self.claimLimit { return }
+        }
+    }
+
+    /// In seconds. What is due already and was not given out just now waits so long for a clock that lags.
+    private static let shortestSleep = 0.02
+
+    private struct Timer {
+        var due: Date
+        var task: Scheduled<Void>
+    }
+
+    /// Wakes the agent when the next recipient is due.
+    private func schedule(after timer: Timer?) -> Timer? {
+        var full = remote.full
+        if local.isFull { full.formUnion([.mailboxes, .discard]) }
+        guard let due = queue.nextDue(excluding: full) else {
+            timer?.task.cancel()
+            return nil
+        }
+        let left = due.timeIntervalSince(hooks.now())
+        if let timer, timer.due == due, left > 0 { return timer }
+        timer?.task.cancel()
+        let seconds = min(max(left, Self.shortestSleep), Self.cleaningInterval)
+        let continuation = wakeUp.continuation
+        let task = group.next().scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) { () -> Void in
+            continuation.yield()
+        }
+        return Timer(due: due, task: task)
+    }
+
+    /// One work for another server. `false`: nobody there could be talked to.
+    private static func perform(
+        _ work: Work, _ worker: RemoteWorker, queue: any DeliveryQueue, settler: Settler, threads: NIOThreadPool
+    ) async -> Bool {
+        let begun = ContinuousClock.now
+        let read: Result<QueuedMessage, QueueFailure>
+        do {
+            read = try await threads.runIfActive {
+                do throws(QueueFailure) { return .success(try queue.read(work.id)) } catch { return .failure(error) }
+            }
+        } catch {
+            read = .failure(.closed)
+        }
+        switch read {
+        case .failure(let failure):
+            settler.unreadable(work, failure)
+            return true
+        case .success(let message):
+            let (attempts, isUnreachable) = await worker.attempt(message, work.recipients)
+            settler.settle(message, attempts, begun: begun)
+            return !isUnreachable
+        }
+    }
+
+    // MARK: The rest
+
+    private func clean() async {
+        while !Task.isCancelled {
+            let (store, now) = (store, hooks.now())
+            do {
+                let count = try await threads.runIfActive { try store.removeStaleFiles(now: now) }
+                if count > 0 { logger.notice("removed remains of crashes from mailboxes", metadata: ["files": "\(count)"]) }
+            } catch {
+                logger.warning("cannot clean the mailboxes", metadata: ["error": "\(error)"])
+            }
+            try? await Task.sleep(for: .seconds(Self.cleaningInterval))
+        }
+    }
+
+    private func stop() async {
+        queue.onWork {}
+        remote.stop()
+        for work in local.stop() { settler.giveBack(work, until: hooks.now()) }
+        let deadline = ContinuousClock.now + options.stopTimeout.duration
+        // A stop is rare and may look around every few milliseconds.
+        while remote.workers > 0 || !local.isIdle, ContinuousClock.now < deadline {
+            try? await Task.detached { try await Task.sleep(for: .milliseconds(5)) }.value
+        }
+        await flights.landed()
+        try? await threads.shutdownGracefully()
+    }
+}

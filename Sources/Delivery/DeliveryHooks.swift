@@ -1,0 +1,29 @@
+public import MailTypes
+public import Pipeline
+public import Protocols
+public import struct Foundation.Date
+
+/// What delivery asks the rest of the server. The wiring gives it.
+public struct DeliveryHooks: Sendable {
+    /// The clock.
+    public var now: @Sendable () -> Date = { Date() }
+    /// DNS.
+    public var resolve: @Sendable (DNSQuestion) async throws(StageFailure) -> DNSAnswer
+    /// Where a report to this address goes; nowhere, if there is no such address here.
+    public var routes: @Sendable (EmailAddress) async throws(StageFailure) -> [Destination]
+    /// Whether a domain is hosted here, so that its mail never leaves by its own MX.
+    public var isHosted: @Sendable (_ domain: String) async throws(StageFailure) -> Bool = { _ in false }
+    /// The login kept under a name, for a relay host.
+    public var login: @Sendable (_ credential: String) async throws(StageFailure) -> SMTPClientMachine.Login? =
+        { _ in nil }
+    /// Told of each attempt's outcome.
+    public var report: @Sendable (DeliveryEvent) -> Void = { _ in }
+
+    public init(
+        resolve: @escaping @Sendable (DNSQuestion) async throws(StageFailure) -> DNSAnswer,
+        routes: @escaping @Sendable (EmailAddress) async throws(StageFailure) -> [Destination]
+    ) {
+        self.resolve = resolve
+        self.routes = routes
+    }
+}

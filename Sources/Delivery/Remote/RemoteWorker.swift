@@ -1,0 +1,243 @@
+import Logging
+import MailTypes
+import NIOCore
+import Protocols
+import Queue
+
+/// Delivers works of one destination, one after the other, over one connection where it can.
+///
+/// Confined to one task.
+final class RemoteWorker {
+    private let destination: QueueDestination
+    private let surroundings: RemoteSurroundings
+    private let policy = DeliveryFailurePolicy.self
+    private var connection: SMTPConnection?
+    private var isVerified = false
+    /// Messages over the open connection.
+    private var delivered = 0
+
+    init(_ destination: QueueDestination, _ surroundings: RemoteSurroundings) {
+        self.destination = destination
+        self.surroundings = surroundings
+    }
+
+    var isConnected: Bool { connection?.isOpen ?? false }
+
+    func close() {
+        connection?.quit()
+        connection = nil
+    }
+
+    /// One attempt for each recipient of a work.
+    /// - Returns: what came of it; `unreachable`: no host could be talked to at all.
+    func attempt(_ message: QueuedMessage, _ claimed: [Work.Recipient]) async -> (attempts: [Attempt], unreachable: Bool) {
+        var round = Round(message: message, claimed: claimed)
+        if round.glance.received > surroundings.options.maxReceived {
+            return (claimed.map { Attempt(claimed: $0, result: .failed(policy.tooManyHops)) }, false)
+        }
+        if let connection, connection.isOpen {
+            // The server may have got tired of the connection meanwhile: that is nobody's failure.
+            await transact(over: connection, &round, isReused: true)
+        }
+        if round.remaining.isEmpty { return (round.attempts(), false) }
+        let targets: [Target]
+        do throws(RoutingFailure) {
+            targets = try await surroundings.finder.targets(of: destination)
+        } catch {
+            round.note(.init(reply: policy.reply(on: error), triesNextHost: false), host: nil)
+            return (round.attempts(), true)
+        }
+        var hasSpoken = false
+        for target in targets where !round.remaining.isEmpty {
+            close()
+            do throws(SMTPClientFailure) {
+                let connection = try await connect(to: target)
+                hasSpoken = true
+                self.connection = connection
+                delivered = 0
+                await transact(over: connection, &round, isReused: false)
+            } catch {
+                round.note(policy.verdict(on: error), host: target.host)
+            }
+        }
+        return (round.attempts(), !hasSpoken)
+    }
+
+    // MARK: Connecting
+
+    private func connect(to target: Target) async throws(SMTPClientFailure) -> SMTPConnection {
+        var configuration = SMTPClientMachine.Configuration(hostname: surroundings.hostname)
+        configuration.language = target.language == .lmtp ? .lmtp : .smtp
+        configuration.encryption = target.security.encryption
+        configuration.verifiesTLS = target.security == .verified || target.security == .implicit
+        configuration.loginWithoutTLS = target.security == .none
+        configuration.login = try await login(target)
+        do {
+            return try await open(target, configuration)
+        } catch {
+            // Opportunistic TLS that does not come about is no reason not to deliver. RFC 7435 §3.
+            guard target.security == .opportunistic, error.isAboutTLS else { throw error }
+            configuration.encryption = .never
+            return try await open(target, configuration)
+        }
+    }
+
+    private func open(
+        _ target: Target, _ configuration: SMTPClientMachine.Configuration
+    ) async throws(SMTPClientFailure) -> SMTPConnection {
+        try await SMTPConnection.open(
+            target, configuration, tls: surroundings.tls, limits: surroundings.limits, group: surroundings.group)
+    }
+
+    private func login(_ target: Target) async throws(SMTPClientFailure) -> SMTPClientMachine.Login? {
+        guard let credential = target.credential else { return nil }
+        if let login = try? await surroundings.hooks.login(credential) { return login }
+        throw SMTPClientFailure(.auth, .noLogin)
+    }
+
+    // MARK: Transactions
+
+    private func transact(over connection: SMTPConnection, _ round: inout Round, isReused: Bool) async {
+        var waiting = round.remaining[...]
+        while !waiting.isEmpty, connection.isOpen {
+            let group = Array(waiting.prefix(surroundings.options.maxRecipients))
+            waiting = waiting.dropFirst(group.count)
+            let result = await connection.deliver(round.transaction(for: group), round.message.content)
+            delivered += 1
+            for (number, outcome) in zip(group, result.outcomes) {
+                if isReused, outcome.isStaleConnection { continue }
+                round.note(outcome, for: number, host: connection.host, reports: result.passedDSN)
+            }
+        }
+        if delivered >= surroundings.options.maxMessagesPerConnection || !connection.isOpen { close() }
+    }
+}
+
+/// What all workers share.
+struct RemoteSurroundings: Sendable {
+    let hostname: String
+    let options: DeliveryOptions
+    let hooks: DeliveryHooks
+    let finder: HostFinder
+    let tls: TLSContexts
+    let limits: SMTPTimeLimits
+    let group: any EventLoopGroup
+}
+
+/// One attempt under way: who has an outcome, and what the hosts said to the others.
+private struct Round {
+    let message: QueuedMessage
+    let glance: HeaderGlance
+    private let claimed: [Work.Recipient]
+    private var settled: [Int: Attempt] = [:]
+    private var verdicts: [Int: (verdict: DeliveryFailurePolicy.Verdict, host: RemoteHost?)] = [:]
+
+    init(message: QueuedMessage, claimed: [Work.Recipient]) {
+        self.message = message
+        self.claimed = claimed.filter { message.recipients.indices.contains($0.number) }
+        glance = HeaderGlance(message.content)
+    }
+
+    /// Who is still to be tried, by their places in the message.
+    var remaining: [Int] {
+        claimed.map(\.number).filter { settled[$0] == nil && verdicts[$0]?.verdict.triesNextHost != false }
+    }
+
+    func transaction(for numbers: [Int]) -> SMTPTransaction {
+        let recipients = numbers.map { number in
+            let recipient = message.recipients[number]
+            return EnvelopeRecipient(recipient.address, parameters: recipient.said.parameters)
+        }
+        var parameters = message.parameters
+        if parameters.body == .binaryMIME, message.content.isLines { parameters.body = .eightBitMIME }
+        let addresses = [message.sender].compactMap(\.self) + recipients.map(\.address)
+        let hasUTF8Address = addresses.contains { !($0.localPart + $0.domain).utf8.allSatisfy { $0 < 0x80 } }
+        return SMTPTransaction(
+            envelope: Envelope(sender: message.sender, parameters: parameters, recipients: recipients),
+            size: message.content.count, needsUTF8: hasUTF8Address || parameters.smtpUTF8 && glance.hasUTF8)
+    }
+
+    mutating func note(
+        _ outcome: SMTPTransactionResult.Outcome, for number: Int, host: RemoteHost, reports: Bool
+    ) {
+        switch outcome {
+        case .accepted(let reply):
+            guard let recipient = claimed.first(where: { $0.number == number }) else { return }
+            settled[number] = Attempt(claimed: recipient, result: .relayed(reply, reports: reports), host: host)
+        case .refused(let reply, let phase):
+            note(DeliveryFailurePolicy.verdict(on: reply, in: phase), for: number, host: host)
+        case .broken(let failure):
+            note(DeliveryFailurePolicy.verdict(on: failure), for: number, host: host)
+        }
+    }
+
+    /// The same for everybody who is still to be tried.
+    mutating func note(_ verdict: DeliveryFailurePolicy.Verdict, host: RemoteHost?) {
+        for number in remaining { note(verdict, for: number, host: host) }
+    }
+
+    private mutating func note(_ verdict: DeliveryFailurePolicy.Verdict, for number: Int, host: RemoteHost?) {
+        var verdict = verdict
+        // While one host says "later", another's "never" is not the last word.
+        if let before = verdicts[number], before.verdict.reply.isTemporary, verdict.triesNextHost {
+            verdict.reply = verdict.reply.isTemporary ? verdict.reply : before.verdict.reply
+        }
+        verdicts[number] = (verdict, host)
+    }
+
+    func attempts() -> [Attempt] {
+        claimed.map { recipient in
+            if let attempt = settled[recipient.number] { return attempt }
+            guard let (verdict, host) = verdicts[recipient.number] else {
+                let reply = Reply(451, .noAnswer, "No host could be reached")
+                return Attempt(claimed: recipient, result: .deferred(reply))
+            }
+            let reply = verdict.reply
+            return Attempt(
+                claimed: recipient, result: reply.isPermanent ? .failed(reply) : .deferred(reply), host: host)
+        }
+    }
+}
+
+extension RelayHost.Security {
+    fileprivate var encryption: SMTPClientMachine.Encryption {
+        switch self {
+        case .none: .never
+        case .opportunistic: .opportunistic
+        case .required, .verified: .required
+        case .implicit: .implicit
+        }
+    }
+}
+
+extension SMTPClientFailure {
+    fileprivate var isAboutTLS: Bool {
+        if case .handshake = reason { return true }
+        return phase == .handshake || phase == .startTLS
+    }
+}
+
+extension SMTPTransactionResult.Outcome {
+    /// The server had ended the session before it heard of the message.
+    fileprivate var isStaleConnection: Bool {
+        switch self {
+        case .accepted: false
+        case .refused(let reply, let phase): reply.code == 421 && (phase == .reset || phase == .mail)
+        case .broken(let failure): failure.phase == .reset || failure.phase == .mail
+        }
+    }
+}
+
+extension Bytes {
+    /// Whether every CR and LF is half of a pair and there is no NUL: what is called BINARYMIME is often only lines.
+    fileprivate var isLines: Bool {
+        withUnsafeBytes { octets in
+            var previous = UInt8(0)
+            for octet in octets {
+                if octet == 0 || (octet == .lf) != (previous == .cr) { return false }
+                previous = octet
+            }
+            return previous != .cr
+        }
+    }
+}

@@ -1,0 +1,261 @@
+import MailTypes
+import NIOCore
+import NIOSSL
+import NIOTLS
+import Protocols
+
+/// What a connection is told to do.
+enum SMTPOrder: Sendable {
+    case deliver(SMTPTransaction, Bytes, @Sendable (SMTPTransactionResult) -> Void)
+    case quit
+}
+
+/// Drives an ``SMTPClientMachine`` on its event loop: octets in, replies parsed, commands and content out.
+final class SMTPClientHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = SMTPOrder
+    typealias OutboundOut = ByteBuffer
+
+    /// What is told of a connection once it can be used, or cannot.
+    typealias Opened = @Sendable (Result<Bool, SMTPClientFailure>) -> Void
+
+    private var machine: SMTPClientMachine
+    private let tls: @Sendable () throws -> NIOSSLClientHandler
+    private let limits: SMTPTimeLimits
+    private var opened: Opened?
+    private var input = ByteBuffer()
+    private var delivery: (content: Bytes, completion: @Sendable (SMTPTransactionResult) -> Void)?
+    private var encoder = SMTPContentEncoder()
+    private var sent = 0
+    private var deadline = NIODeadline.now()
+    private var timer: Scheduled<Void>?
+    private var isClosed = false
+    private var isHandshaking: Bool
+
+    /// Octets of content that are encoded and written at a time.
+    private static let chunk = 256 * 1024
+    /// Octets that a server may send while nobody reads its replies.
+    private static let maxUnread = 256 * 1024
+
+    init(
+        _ configuration: SMTPClientMachine.Configuration, tls: @escaping @Sendable () throws -> NIOSSLClientHandler,
+        limits: SMTPTimeLimits, opened: @escaping Opened
+    ) {
+        machine = SMTPClientMachine(configuration)
+        isHandshaking = configuration.encryption == .implicit
+        self.tls = tls
+        self.limits = limits
+        self.opened = opened
+    }
+
+    // MARK: Events of the channel
+
+    func channelActive(context: ChannelHandlerContext) {
+        watch(context)
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var octets = unwrapInboundIn(data)
+        if input.readableBytes == 0 { input = octets } else { input.writeBuffer(&octets) }
+        guard input.readableBytes <= Self.maxUnread else {
+            return lost(context, .malformed("the server sends more than anybody asked for"))
+        }
+        run(machine.next(&input), context)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent {
+            let isStartTLS = !isHandshaking
+            isHandshaking = false
+            if isStartTLS { run(machine.tlsEstablished(), context) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .handshake = machine.phase { return lost(context, .handshake(Self.text(error))) }
+        if isHandshaking { return lost(context, .handshake(Self.text(error))) }
+        if case NIOSSLError.uncleanShutdown = error { return lost(context, .closed) }
+        lost(context, .network(Self.text(error)))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let isTLS = isHandshaking || machine.phase == .handshake
+        lost(context, isTLS ? .handshake("the server closed the connection") : .closed)
+        context.fireChannelInactive()
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .deliver(let transaction, let content, let completion):
+            delivery = (content, completion)
+            run(machine.begin(transaction), context)
+        case .quit:
+            run(machine.quit(), context)
+        }
+        promise?.succeed()
+    }
+
+    // MARK: Actions of the machine
+
+    private func run(_ first: SMTPClientMachine.Action, _ context: ChannelHandlerContext) {
+        var action = first
+        while !isClosed {
+            switch action {
+            case .wait:
+                return watch(context)
+            case .send(let octets):
+                context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
+                action = machine.next(&input)
+            case .startTLS:
+                return startTLS(context)
+            case .ready:
+                opened?(.success(machine.isEncrypted))
+                opened = nil
+                return watch(context)
+            case .sendContent:
+                encoder = SMTPContentEncoder()
+                sent = 0
+                return sendContent(context)
+            case .finished(let result):
+                return finish(result, context)
+            case .failed(let failure):
+                opened?(.failure(failure))
+                opened = nil
+                return close(context)
+            case .close:
+                return close(context)
+            }
+        }
+    }
+
+    private func finish(_ result: SMTPTransactionResult, _ context: ChannelHandlerContext) {
+        let completion = delivery?.completion
+        delivery = nil
+        if result.isReusable { watch(context) } else { close(context) }
+        completion?(result)
+    }
+
+    private func startTLS(_ context: ChannelHandlerContext) {
+        do {
+            try context.pipeline.syncOperations.addHandler(tls(), position: .first)
+            watch(context)
+        } catch {
+            lost(context, .handshake(Self.text(error)))
+        }
+    }
+
+    /// Writes the content piece by piece: the next one when the last has left, so that a large message
+    /// to a slow server takes no memory.
+    private func sendContent(_ context: ChannelHandlerContext) {
+        guard !isClosed, let content = delivery?.content else { return }
+        let part = content[sent..<sent + Self.chunk]
+        sent += part.count
+        var octets = context.channel.allocator.buffer(capacity: part.count + part.count / 64 + 16)
+        encoder.encode(part, into: &octets)
+        watch(context)
+        guard sent < content.count else {
+            encoder.finish(into: &octets)
+            context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
+            let action = machine.contentSent()
+            guard case .wait = action else { return run(action, context) }
+            // The server may have answered before it had everything.
+            return run(machine.next(&input), context)
+        }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(octets)).assumeIsolated().whenSuccess {
+            let (handler, context) = bound.value
+            handler.sendContent(context)
+        }
+    }
+
+    // MARK: The end
+
+    private func lost(_ context: ChannelHandlerContext, _ reason: SMTPClientFailure.Reason) {
+        guard !isClosed else { return }
+        run(machine.lost(reason), context)
+        close(context)
+    }
+
+    private func close(_ context: ChannelHandlerContext) {
+        guard !isClosed else { return }
+        isClosed = true
+        timer?.cancel()
+        timer = nil
+        context.close(promise: nil)
+    }
+
+    // MARK: Time
+
+    /// Sets the limit of what the machine waits for now. One timer serves a whole session: when it
+    /// fires early it only waits on.
+    private func watch(_ context: ChannelHandlerContext) {
+        guard !isClosed else { return }
+        let isIdle = machine.phase == .reset && delivery == nil && opened == nil
+        deadline = .now() + (isIdle ? limits.idle : limits[machine.phase])
+        if let timer, timerDeadline <= deadline {
+            _ = timer
+            return
+        }
+        schedule(context)
+    }
+
+    private var timerDeadline = NIODeadline.now()
+
+    private func schedule(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        timerDeadline = deadline
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(deadline: deadline) {
+            let (handler, context) = bound.value
+            handler.timer = nil
+            guard !handler.isClosed else { return }
+            if NIODeadline.now() >= handler.deadline {
+                handler.lost(context, .timedOut)
+            } else {
+                handler.schedule(context)
+            }
+        }
+    }
+
+    private static func text(_ error: any Error) -> String { String(String(describing: error).prefix(200)) }
+}
+
+/// How long each phase of a session may take.
+struct SMTPTimeLimits: Sendable {
+    var connect: TimeAmount
+    /// A session that nobody uses; the worker that holds it ends it earlier.
+    var idle: TimeAmount
+    private var greeting, hello, handshake, mail, recipient, data, content, final, quit: TimeAmount
+
+    init(_ options: DeliveryOptions) {
+        func amount(_ interval: Interval) -> TimeAmount { .nanoseconds(interval.nanoseconds) }
+        connect = amount(options.connectTimeout)
+        idle = amount(options.idleTime) + .seconds(60)
+        greeting = amount(options.greetingTimeout)
+        hello = amount(options.helloTimeout)
+        handshake = amount(options.handshakeTimeout)
+        mail = amount(options.mailTimeout)
+        recipient = amount(options.recipientTimeout)
+        data = amount(options.dataTimeout)
+        content = amount(options.contentTimeout)
+        final = amount(options.finalTimeout)
+        quit = amount(options.quitTimeout)
+    }
+
+    subscript(_ phase: SMTPPhase) -> TimeAmount {
+        switch phase {
+        case .connect: connect
+        case .greeting: greeting
+        case .hello, .startTLS, .auth, .reset: hello
+        case .handshake: handshake
+        case .mail: mail
+        case .recipient: recipient
+        case .data: data
+        case .content: content
+        case .final: final
+        case .quit: quit
+        }
+    }
+}

@@ -1,0 +1,164 @@
+import MailTypes
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Protocols
+import Synchronization
+
+/// A session with another server, ready for messages one after the other.
+final class SMTPConnection: Sendable {
+    let host: RemoteHost
+    private let channel: any Channel
+
+    private init(host: RemoteHost, channel: any Channel) {
+        self.host = host
+        self.channel = channel
+    }
+
+    var isOpen: Bool { channel.isActive }
+
+    /// Connects, greets, makes TLS and logs in, as far as asked.
+    static func open(
+        _ target: Target, _ configuration: SMTPClientMachine.Configuration, tls: TLSContexts, limits: SMTPTimeLimits,
+        group: any EventLoopGroup
+    ) async throws(SMTPClientFailure) -> SMTPConnection {
+        let answer = Answer<Result<Bool, SMTPClientFailure>>()
+        let bootstrap = ClientBootstrap(group: group)
+            .connectTimeout(limits.connect)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let makeTLS: @Sendable () throws -> NIOSSLClientHandler = { try tls.handler(for: target) }
+                    let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits) { answer.give($0) }
+                    if configuration.encryption == .implicit {
+                        try channel.pipeline.syncOperations.addHandler(makeTLS())
+                    }
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+        let channel: any Channel
+        do { channel = try await connect(bootstrap, target) } catch { throw failure(error) }
+        var host = target.host
+        host.tls = try await answer.value().get()
+        return SMTPConnection(host: host, channel: channel)
+    }
+
+    private static func connect(_ bootstrap: ClientBootstrap, _ target: Target) async throws -> any Channel {
+        switch target.endpoint {
+        case .path(let path):
+            return try await bootstrap.connect(unixDomainSocketPath: path).get()
+        case .address(let address, let port):
+            return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .connect(to: SocketAddress(ipAddress: "\(address)", port: port)).get()
+        }
+    }
+
+    private static func failure(_ error: any Error) -> SMTPClientFailure {
+        switch error {
+        case is ChannelError: SMTPClientFailure(.connect, .timedOut)
+        case let error as IOError: SMTPClientFailure(.connect, .network(SystemError(call: "connect", code: error.errnoCode).description))
+        default: SMTPClientFailure(.connect, .network(String(String(describing: error).prefix(200))))
+        }
+    }
+
+    /// Hands over a message. Never fails as a whole: the result says what became of each recipient.
+    func deliver(_ transaction: SMTPTransaction, _ content: Bytes) async -> SMTPTransactionResult {
+        let answer = Answer<SMTPTransactionResult>()
+        let order = SMTPOrder.deliver(transaction, content) { answer.give($0) }
+        let count = transaction.envelope.recipients.count
+        channel.writeAndFlush(order).whenFailure { _ in
+            // The channel was closed before the order reached it.
+            let failure = SMTPClientFailure(.reset, .closed)
+            answer.give(
+                SMTPTransactionResult(
+                    outcomes: Array(repeating: .broken(failure), count: count), passedDSN: false, isReusable: false))
+        }
+        return await answer.value()
+    }
+
+    /// Says goodbye; nobody waits for it.
+    func quit() { channel.writeAndFlush(SMTPOrder.quit, promise: nil) }
+
+    /// Breaks the connection off.
+    func abort() { channel.close(promise: nil) }
+}
+
+/// One value that is given once and awaited once; whoever gives first decides.
+final class Answer<Value: Sendable>: Sendable {
+    private enum State {
+        case open
+        case awaited(CheckedContinuation<Value, Never>)
+        case given(Value)
+    }
+
+    private let state = Mutex(State.open)
+
+    func give(_ value: Value) {
+        let waiter = state.withLock { state -> CheckedContinuation<Value, Never>? in
+            switch state {
+            case .open:
+                state = .given(value)
+                return nil
+            case .awaited(let continuation):
+                state = .given(value)
+                return continuation
+            case .given:
+                return nil
+            }
+        }
+        waiter?.resume(returning: value)
+    }
+
+    func value() async -> Value {
+        await withCheckedContinuation { continuation in
+            let ready = state.withLock { state -> Value? in
+                if case .given(let value) = state { return value }
+                state = .awaited(continuation)
+                return nil
+            }
+            if let ready { continuation.resume(returning: ready) }
+        }
+    }
+}
+
+extension Target {
+    var host: RemoteHost {
+        switch endpoint {
+        case .address(let address, let port): RemoteHost(name: name, address: address, port: port)
+        case .path(let path): RemoteHost(name: path, address: nil, port: 0)
+        }
+    }
+}
+
+/// TLS as a client, in the two ways that delivery has.
+final class TLSContexts: Sendable {
+    private let trustRoots: String?
+    private let contexts = Mutex<(any: NIOSSLContext?, verified: NIOSSLContext?)>((nil, nil))
+
+    init(trustRoots: String?) { self.trustRoots = trustRoots }
+
+    /// A TLS client for one connection. The name goes into SNI, unless the host is known by address only.
+    func handler(for target: Target) throws -> NIOSSLClientHandler {
+        let isVerified = target.security == .verified || target.security == .implicit
+        let context = try contexts.withLock { contexts in
+            if let made = isVerified ? contexts.verified : contexts.any { return made }
+            let made = try make(isVerified: isVerified)
+            if isVerified { contexts.verified = made } else { contexts.any = made }
+            return made
+        }
+        let isName = IPAddress(target.name) == nil && !target.name.contains("/") && !target.name.contains("[")
+        return try NIOSSLClientHandler(context: context, serverHostname: isName ? target.name : nil)
+    }
+
+    private func make(isVerified: Bool) throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if isVerified {
+            if let trustRoots { configuration.trustRoots = .file(trustRoots) }
+        } else {
+            // RFC 7435: whatever certificate, rather than plaintext; old servers too.
+            configuration.certificateVerification = .none
+            configuration.minimumTLSVersion = .tlsv1
+        }
+        return try NIOSSLContext(configuration: configuration)
+    }
+}

@@ -1,0 +1,139 @@
+import MailTypes
+import Pipeline
+import Queue
+
+/// A host to connect to, with how to speak with it.
+struct Target: Sendable, Hashable {
+    /// Where the connection goes.
+    enum Endpoint: Sendable, Hashable {
+        case address(IPAddress, port: Int)
+        /// A socket in the file system.
+        case path(String)
+    }
+
+    /// The name that a certificate must have.
+    var name: String
+    var endpoint: Endpoint
+    var language: RelayHost.Language
+    var security: RelayHost.Security
+    var credential: String?
+}
+
+/// Finds the hosts of a destination.
+struct HostFinder: Sendable {
+    let hostname: String
+    let options: DeliveryOptions
+    let hooks: DeliveryHooks
+
+    func targets(of destination: QueueDestination) async throws(RoutingFailure) -> [Target] {
+        switch destination {
+        case .exchanger(let domain): try await exchangers(of: domain)
+        case .host(let host): try await targets(of: host)
+        case .mailboxes, .discard: []
+        }
+    }
+
+    // MARK: Mail exchangers
+
+    private func exchangers(of domain: String) async throws(RoutingFailure) -> [Target] {
+        if let literal = Self.literal(domain) { return try usable([(domain, literal)], for: domain) }
+        do throws(StageFailure) {
+            if try await hooks.isHosted(domain) { throw StageFailure(Self.hostedMark) }
+        } catch {
+            throw error.reason == Self.hostedMark ? .hosted(domain) : .noAnswer(error.reason)
+        }
+        let answer: DNSAnswer
+        do throws(StageFailure) { answer = try await hooks.resolve(DNSQuestion(domain, .mx)) } catch {
+            throw .noAnswer(error.reason)
+        }
+        var generator = SystemRandomNumberGenerator()
+        let hosts = try MailExchangers.hosts(for: domain, answer, isOwn: isOwn, using: &generator)
+        var found: [(String, IPAddress)] = []
+        var failure: StageFailure?
+        for host in hosts where found.count < options.maxHosts {
+            do throws(StageFailure) { found += try await addresses(of: host).map { (host, $0) } } catch {
+                failure = failure ?? error
+            }
+        }
+        if found.isEmpty, let failure { throw .noAnswer(failure.reason) }
+        return try usable(found, for: domain)
+    }
+
+    private static let hostedMark = "hosted"
+
+    private func usable(_ found: [(name: String, address: IPAddress)], for domain: String) throws(RoutingFailure) -> [Target] {
+        // An exchanger under another name that is this server all the same.
+        if let own = found.firstIndex(where: { options.ownAddresses.contains($0.address) }), own == 0 {
+            throw .loop(domain)
+        }
+        let allowed = found.prefix { !options.ownAddresses.contains($0.address) }
+            .filter { !(options.refusesPrivateExchangers && $0.address.isSpecial) }
+        guard !allowed.isEmpty else { throw .noHost(domain) }
+        return allowed.prefix(options.maxHosts).map { host in
+            Target(
+                name: host.name, endpoint: .address(host.address, port: options.exchangerPort), language: .smtp,
+                security: options.exchangerSecurity, credential: nil)
+        }
+    }
+
+    private func isOwn(_ host: String) -> Bool {
+        let host = host.asciiLowercased
+        return host == hostname.asciiLowercased || options.ownNames.contains(host) || host == "localhost"
+    }
+
+    // MARK: Named hosts
+
+    private func targets(of host: RelayHost) async throws(RoutingFailure) -> [Target] {
+        func target(_ endpoint: Target.Endpoint) -> Target {
+            Target(
+                name: host.name, endpoint: endpoint, language: host.language, security: host.security,
+                credential: host.credential)
+        }
+        if host.name.hasPrefix("/") { return [target(.path(host.name))] }
+        if let address = IPAddress(host.name) ?? Self.literal(host.name) {
+            return [target(.address(address, port: host.port))]
+        }
+        let found: [IPAddress]
+        do throws(StageFailure) { found = try await addresses(of: host.name) } catch { throw .noAnswer(error.reason) }
+        guard !found.isEmpty else { throw .relayHostUnknown(host.name) }
+        return found.prefix(options.maxHosts).map { target(.address($0, port: host.port)) }
+    }
+
+    // MARK: Addresses
+
+    /// `[192.0.2.1]` or `[IPv6:2001:db8::1]`. RFC 5321 §4.1.3.
+    static func literal(_ domain: String) -> IPAddress? {
+        guard domain.hasPrefix("["), domain.hasSuffix("]") else { return nil }
+        let inner = domain.dropFirst().dropLast()
+        return inner.asciiLowercasedPrefix("ipv6:") ? IPAddress(inner.dropFirst(5)) : IPAddress(inner)
+    }
+
+    /// The addresses of a host in the order in which they are tried; none, if it has none. One family's failure does
+    /// not matter while the other has an answer.
+    private func addresses(of host: String) async throws(StageFailure) -> [IPAddress] {
+        let wantsIPv4 = options.addressFamilies != .onlyIPv6
+        let wantsIPv6 = options.addressFamilies != .onlyIPv4
+        async let four = wantsIPv4 ? lookUp(host, .a) : .success([])
+        async let six = wantsIPv6 ? lookUp(host, .aaaa) : .success([])
+        let (ipv4, ipv6) = await (four, six)
+        let both = options.addressFamilies == .preferIPv4 ? [ipv4, ipv6] : [ipv6, ipv4]
+        let found = both.flatMap { (try? $0.get()) ?? [] }
+        if found.isEmpty { for answer in both { _ = try answer.get() } }
+        return found
+    }
+
+    private func lookUp(_ host: String, _ type: DNSQuestion.RecordType) async -> Result<[IPAddress], StageFailure> {
+        do throws(StageFailure) {
+            guard case .records(let records, _) = try await hooks.resolve(DNSQuestion(host, type)) else { return .success([]) }
+            return .success(records.compactMap { if case .address(let address) = $0 { address } else { nil } })
+        } catch {
+            return .failure(error)
+        }
+    }
+}
+
+extension Substring {
+    fileprivate func asciiLowercasedPrefix(_ prefix: String) -> Bool {
+        self.prefix(prefix.count).utf8.equalsIgnoringCase(prefix.utf8)
+    }
+}
