@@ -28,6 +28,8 @@ extension SMTPServerMachine {
         case xclient(XClient)
         /// Send the reply, if there is one, and close.
         case close(Reply?)
+
+        var isWait: Bool { if case .wait = self { true } else { false } }
     }
 
     /// What only the pipeline can decide.

@@ -50,7 +50,8 @@ extension SMTPServerMachine {
         guard transaction?.content == nil else { throw .onlyChunks }
         // RFC 3030 §3.
         guard envelope.parameters.body != .binaryMIME else { throw .onlyChunks }
-        transaction?.content = contentReader(for: envelope)
+        let reader = contentReader(for: envelope)
+        transaction?.content = reader
         state = .data
         return ask(.contentBegins(envelope), .contentBegins)
     }
@@ -92,7 +93,8 @@ extension SMTPServerMachine {
             let chunk = Chunk(size: size, remaining: size, isLast: isLast)
             state = .chunk(chunk)
             guard transaction?.content == nil else { return .wait }
-            transaction?.content = contentReader(for: envelope)
+            let reader = contentReader(for: envelope)
+            transaction?.content = reader
             return ask(.contentBegins(envelope), .contentBegins)
         } catch {
             state = .swallowed(octets: size, then: error)

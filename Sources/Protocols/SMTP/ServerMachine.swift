@@ -110,6 +110,18 @@ public struct SMTPServerMachine: Sendable {
     /// Takes from `input` what one action needs; what is left over stays in it for the next call.
     public mutating func next(_ input: inout ByteBuffer) -> Action {
         guard open == nil else { return .wait }
+        // What consumes without an action (a command that only begins a chunk, octets that are thrown
+        // away) goes on with what is left: after `wait`, only more octets can help.
+        var left: Int
+        var action: Action
+        repeat {
+            left = input.readableBytes
+            action = step(&input)
+        } while action.isWait && input.readableBytes < left
+        return action
+    }
+
+    private mutating func step(_ input: inout ByteBuffer) -> Action {
         switch state {
         case .connected:
             return .wait
