@@ -121,3 +121,25 @@ for target in package.targets where target.type != .system && target.name != "CT
         .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
     ]
 }
+
+// The fuzz programs, one per parser: a name, and the library whose parser it feeds. Each is a folder of Sources/Fuzzing
+// with seeds in Fuzz/seeds; `scripts/fuzz` builds and runs them.
+let fuzzers: [(name: String, library: Target.Dependency)] = [
+    ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
+    ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
+]
+if fuzzing {
+    let instruments = ["-sanitize=fuzzer,address"]
+    for name in ["MailTypes", "Protocols", "Queue"] {
+        package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
+    }
+    package.targets.append(.target(name: "CFuzzer", path: "Sources/Fuzzing/CFuzzer"))
+    for (name, library) in fuzzers {
+        package.targets.append(
+            .executableTarget(
+                name: name, dependencies: [library, "CFuzzer"], path: "Sources/Fuzzing/\(name)",
+                swiftSettings: [.unsafeFlags(instruments + ["-parse-as-library"])],
+                // The gold linker stops at instrumented code with an internal error.
+                linkerSettings: [.unsafeFlags(instruments + ["-use-ld=lld"])]))
+    }
+}

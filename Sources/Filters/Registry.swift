@@ -14,19 +14,9 @@ public struct StageKind: Sendable {
     init<Kind: Stage>(_ kind: Kind.Type, _ summary: String) {
         name = Kind.name
         effects = Kind.effects
-        phases = Self.phases(of: Kind.self)
+        phases = StageVariant.phases(of: Kind.self)
         self.summary = summary
         make = { try Kind(Kind.Configuration(from: $0)) }
-    }
-
-    private static func phases(of kind: any Stage.Type) -> Set<Phase> {
-        var phases: Set<Phase> = []
-        if kind is any ConnectStage.Type { phases.insert(.connect) }
-        if kind is any HelloStage.Type { phases.insert(.hello) }
-        if kind is any SenderStage.Type { phases.insert(.sender) }
-        if kind is any RecipientStage.Type { phases.insert(.recipient) }
-        if kind is any MessageStage.Type { phases.insert(.message) }
-        return phases
     }
 }
 

@@ -31,7 +31,9 @@ public struct IPAddress: Sendable, Hashable {
     }
 
     public var isIPv6: Bool { octets.count == 16 }
-    public var isLoopback: Bool { isIPv6 ? octets.dropLast().allSatisfy { $0 == 0 } && octets[15] == 1 : octets[0] == 127 }
+    public var isLoopback: Bool {
+        isIPv6 ? octets.dropLast().allSatisfy { $0 == 0 } && octets[15] == 1 : octets[0] == 127
+    }
 
     /// The network of that many leading bits, the rest zero.
     public func network(bits: Int) -> IPAddress {

@@ -50,7 +50,8 @@ import Testing
         ("<a@[::1]>", .badLiteral), ("<a@[IPv6:1.2.3.4]>", .badLiteral), ("<a@[IPv6:::g]>", .badLiteral),
         ("<a@[X400:c=de]>", .badLiteral), ("<a@[IPv6:fe80::1%eth0]>", .badLiteral),
         ("<a\u{0}@b>", .controlCharacter), ("<a@b\u{0}c>", .controlCharacter), ("<a\r\n@b>", .controlCharacter),
-        ("<\"a\tb\"@c>", .controlCharacter), ("<\"a\\\u{1}\"@c>", .controlCharacter), ("<a\u{7F}@b>", .controlCharacter),
+        ("<\"a\tb\"@c>", .controlCharacter), ("<\"a\\\u{1}\"@c>", .controlCharacter),
+        ("<a\u{7F}@b>", .controlCharacter),
         ("<é@b>", .nonASCIINotAllowed), ("<a@é.example>", .nonASCIINotAllowed), ("<\"é\"@b>", .nonASCIINotAllowed),
         ("<a＠b>", .nonASCIINotAllowed),
     ]

@@ -25,7 +25,8 @@ import Testing
     }
 
     static let values = [
-        String(repeating: "word ", count: 100), String(repeating: "x", count: 5000), String(repeating: "é", count: 5000),
+        String(repeating: "word ", count: 100), String(repeating: "x", count: 5000),
+        String(repeating: "é", count: 5000),
         String(repeating: " ", count: 3000) + "x" + String(repeating: " ", count: 3000) + "y",
         String(repeating: "a", count: 75) + " " + String(repeating: "b", count: 1200) + " c",
         String(repeating: "\r\n", count: 1000) + "x", String(repeating: "\t \r\n\u{0}", count: 500),
@@ -48,7 +49,8 @@ import Testing
     }
 
     @Test func `words are kept whole and lines short where they can be`() {
-        let field = HeaderField(name: "References", value: (1...40).map { "<\($0)@example.org>" }.joined(separator: " "))
+        let field = HeaderField(
+            name: "References", value: (1...40).map { "<\($0)@example.org>" }.joined(separator: " "))
         let lines = field.raw.split(separator: UInt8.lf)
         #expect(lines.count > 5)
         #expect(lines.allSatisfy { $0.count - 1 <= 78 })

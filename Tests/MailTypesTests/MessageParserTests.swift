@@ -17,7 +17,8 @@ import Testing
         Sample(testDescription: "no body", text: "A: 1\r\n\r\n", fields: ["A: 1"], body: ""),
         Sample(testDescription: "no header", text: "\r\nbody", fields: [], body: "body"),
         Sample(
-            testDescription: "folding", text: "A: 1\r\n 2\r\n\t3\r\nB:4\r\n\r\n", fields: ["A: 1 2\t3", "B: 4"], body: ""),
+            testDescription: "folding", text: "A: 1\r\n 2\r\n\t3\r\nB:4\r\n\r\n", fields: ["A: 1 2\t3", "B: 4"],
+            body: ""),
         Sample(testDescription: "nothing", text: "", fields: [], body: "", defects: [.endsInHeader]),
         Sample(
             testDescription: "a header only", text: "A: 1\r\nB: 2\r\n", fields: ["A: 1", "B: 2"], body: "",
@@ -50,7 +51,8 @@ import Testing
             testDescription: "a CR alone on a line is no empty line", text: "A: 1\r\n\r\r\nB: 2\r\n\r\n",
             fields: ["A: 1"], body: "\r\r\nB: 2\r\n\r\n", defects: [.missingEmptyLine]),
         Sample(
-            testDescription: "a NUL", text: "A: 1\u{0}\r\n\r\n", fields: ["A: 1\u{0}"], body: "", defects: [.strayControl]),
+            testDescription: "a NUL", text: "A: 1\u{0}\r\n\r\n", fields: ["A: 1\u{0}"], body: "",
+            defects: [.strayControl]),
         Sample(
             testDescription: "a continuation of blanks", text: "A: 1\r\n \r\nB: 2\r\n\r\n", fields: ["A: 1", "B: 2"],
             body: "", defects: [.blankContinuation]),

@@ -63,8 +63,8 @@ public struct Listener: Sendable, Hashable {
     /// 530 5.7.0 for MAIL of a client that has not logged in. RFC 6409 §4.3.
     public var requiresAuth: Bool
 
-    /// Who may connect.
-    public var access = Access()
+    /// Who may connect at all; empty: everybody.
+    public var access: [Network] = []
     /// Proxies that tell the client's address in the PROXY protocol, and must.
     public var proxyFrom: [Network] = []
     /// Hosts that may use XCLIENT.
@@ -88,20 +88,6 @@ public struct Listener: Sendable, Hashable {
 }
 
 extension Listener {
-    /// `access`: who may connect at all.
-    public struct Access: Sendable, Hashable {
-        /// Empty: everybody.
-        public var allow: [Network] = []
-        /// Tried first.
-        public var deny: [Network] = []
-        public init() {}
-
-        public func allows(_ address: IPAddress) -> Bool {
-            if deny.contains(where: { $0.contains(address) }) { return false }
-            return allow.isEmpty || allow.contains { $0.contains(address) }
-        }
-    }
-
     /// Every limit of a listener.
     public struct Limits: Sendable, Hashable {
         public var maxConnections = 5000
@@ -130,17 +116,22 @@ extension Listener {
         public var commandLine: ByteCount = "4KB"
         /// A line of a message with its line end; zero: no limit. RFC 5321 §4.5.3.1.6.
         public var textLine: ByteCount = "0"
-        /// From a command's first octet to its last.
-        public var commandTimeout: Interval = "1m"
-        /// Silence in the middle of a message.
-        public var dataTimeout: Interval = "5m"
-        /// Silence between commands. RFC 5321 §4.5.3.2.7.
-        public var idleTimeout: Interval = "5m"
+        /// How long the greeting is held back, to see who cannot wait for it.
+        public var greetDelay: Interval = "0s"
+        /// From the last reply to the end of the next command, however its octets trickle in.
+        /// RFC 5321 §4.5.3.2.7.
+        public var commandTimeout: Interval = "5m"
+        /// Silence in the middle of a message. RFC 5321 §4.5.3.2.5.
+        public var dataTimeout: Interval = "3m"
+        /// How long replies may lie unread.
+        public var writeTimeout: Interval = "1m"
+        /// From STARTTLS, or the connection, to the end of the handshake.
         public var tlsTimeout: Interval = "30s"
+        /// Until the whole PROXY header has come.
         public var proxyTimeout: Interval = "5s"
-        /// Octets of a message per second, as a mean over ``rateWindow``; zero: any.
-        public var minimumRate: ByteCount = "500"
-        public var rateWindow: Interval = "1m"
+        /// Octets of a message per second on average, after ``rateGrace``; zero: any.
+        public var minimumRate: ByteCount = "100"
+        public var rateGrace: Interval = "1m"
         public init() {}
     }
 }

@@ -1,6 +1,37 @@
 public import MailTypes
 
 extension ServerConfiguration {
+    /// `[limits]`: what all listeners share.
+    public struct Limits: Sendable, Hashable {
+        /// Connections of all listeners at once; never more than the process may open files.
+        public var maxConnections = 20_000
+        /// From one address (IPv6: one /64).
+        public var maxConnectionsPerAddress = 200
+        /// TLS handshakes under way at once: each costs milliseconds of a core.
+        public var maxHandshakes = 500
+        /// Octets of a message in memory before it goes to a file.
+        public var contentMemory: ByteCount = "256KB"
+        /// Threads that write large messages to disk.
+        public var spoolThreads = 4
+        public init() {}
+    }
+
+    /// `[addresses]`
+    public struct Addresses: Sendable, Hashable {
+        /// Divides `anna+news` into mailbox and detail; empty: nothing does. RFC 5233.
+        public var detailSeparator = "+"
+        public init() {}
+    }
+
+    /// `[memory]`: what stages remember from one message to the next.
+    public struct Memory: Sendable, Hashable {
+        /// Keys of one table; beyond, those not seen for longest go.
+        public var capacity = 1_000_000
+        /// What a crash may lose.
+        public var writeEvery: Interval = "2s"
+        public init() {}
+    }
+
     /// `[auth]`: what failed logins cost, on all listeners together. RFC 4954 §6.
     public struct Auth: Sendable, Hashable {
         /// Failures from one address (IPv6: one /64) within ``window`` before it is refused unheard.
@@ -11,6 +42,12 @@ extension ServerConfiguration {
         /// The wait before the reply to the first failure, doubled for each further one.
         public var firstDelay: Interval = "500ms"
         public var longestDelay: Interval = "10s"
+        /// Threads that compare passwords, each of which keeps a core busy for tens of milliseconds.
+        public var passwordThreads = 2
+        /// Logins that may wait for one of them; further ones are asked to come back later.
+        public var maxWaiting = 256
+        /// How long a right password is remembered, as a keyed digest; zero: not at all.
+        public var remember: Interval = "5m"
         public init() {}
     }
 

@@ -11,10 +11,13 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var tls = TLS()
     public var dns = DNS()
     public var listeners: [Listener] = []
+    public var limits = Limits()
     public var queue = Queue()
     public var delivery = Delivery()
     public var auth = Auth()
+    public var addresses = Addresses()
     public var chain = Chain()
+    public var memory = Memory()
     public var log = Log()
     public var metrics = Metrics()
     public var trace = Trace()
@@ -93,13 +96,22 @@ extension ServerConfiguration {
         public var reserve: ByteCount = "64MB"
         /// Free inodes below which no mail is taken.
         public var inodeReserve = 1000
+        /// Octets that may wait for the disk; more is refused with 451.
+        public var pendingLimit: ByteCount = "256MB"
+        /// Octets of new messages kept in memory for the delivery that follows.
+        public var recentLimit: ByteCount = "32MB"
+        /// Crashes in the middle of a message's delivery after which it is held.
+        public var crashLimit = 2
         public init() {}
     }
 
     /// `[delivery]`
     public struct Delivery: Sendable, Hashable {
         public enum AddressFamily: String, Sendable, Hashable, Codable, CaseIterable {
-            case any, ipv4, ipv6
+            case preferIPv6 = "prefer-ipv6"
+            case preferIPv4 = "prefer-ipv4"
+            case onlyIPv6 = "only-ipv6"
+            case onlyIPv4 = "only-ipv4"
         }
 
         /// How much TLS is asked of mail exchangers.
@@ -115,21 +127,33 @@ extension ServerConfiguration {
         }
 
         /// Connections at the same time, in all.
-        public var maxConnections = 200
+        public var maxConnections = 500
         /// Connections at the same time to one destination.
-        public var maxConnectionsPerDestination = 10
+        public var maxConnectionsPerDestination = 20
         /// Messages sent over one connection before it is closed.
         public var maxMessagesPerConnection = 100
         /// How long a connection is kept for the next message; zero: it is closed at once.
-        public var keepConnection: Interval = "5s"
-        /// Messages delivered into mailboxes at the same time.
-        public var maxLocalDeliveries = 20
+        public var keepConnection: Interval = "2s"
+        /// Recipients of one transaction with another server. RFC 5321 §4.5.3.1.8.
+        public var maxRecipients = 100
+        /// Addresses of one destination that are tried in one attempt.
+        public var maxHosts = 8
+        /// Threads that write into mailboxes.
+        public var localThreads = 4
         /// The port of mail exchangers.
         public var port = 25
-        public var family = AddressFamily.any
+        public var family = AddressFamily.preferIPv6
         /// Own addresses to connect from: at most one IPv4 and one IPv6.
         public var sourceAddresses: [IPAddress] = []
+        /// Mail exchangers on loopback and private addresses are not connected to.
+        public var refusePrivateExchangers = true
         public var tls = Security.opportunistic
+        /// PEM certificates that verified TLS trusts; `nil`: those of the system.
+        public var trustRoots: String?
+        /// Octets of a message that a report brings back; of a longer one only the header. RFC 3461 §4.3.
+        public var maxReturned: ByteCount = "50000"
+        /// Received fields that a message may have before it is held. RFC 5321 §6.3.
+        public var maxReceived = 100
         public var timeouts = Timeouts()
         public init() {}
     }
@@ -149,7 +173,7 @@ extension ServerConfiguration.Delivery {
         public var block: Interval = "3m"
         /// From the final dot to the reply.
         public var final: Interval = "10m"
-        public var quit: Interval = "5s"
+        public var quit: Interval = "10s"
         public init() {}
     }
 }

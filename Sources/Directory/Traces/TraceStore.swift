@@ -1,88 +1,187 @@
 public import MailTypes
+public import Pipeline
 public import struct Foundation.Date
+import Synchronization
 
-/// One transaction's trace as it is stored: what it is searched by, and the trace itself as JSON.
-public struct TraceRecord: Sendable, Hashable, Codable {
-    public var id: TransactionID
-    public var started: Date
-    public var finished: Date
-    /// The client's IP address.
-    public var client: String
-    /// `nil`: the null reverse-path, or none was said.
-    public var sender: EmailAddress?
-    public var recipients: [EmailAddress]
-    /// The last reply.
-    public var code: Int
-    public var text: String
-    /// One word: `accepted`, `rejected`, `deferred`, `aborted`, …
-    public var outcome: String
-    public var json: [UInt8]
-
-    public init(
-        id: TransactionID, started: Date, finished: Date, client: String, sender: EmailAddress?,
-        recipients: [EmailAddress], code: Int, text: String, outcome: String, json: [UInt8]
-    ) {
-        self.id = id
-        self.started = started
-        self.finished = finished
-        self.client = client
-        self.sender = sender
-        self.recipients = recipients
-        self.code = code
-        self.text = text
-        self.outcome = outcome
-        self.json = json
-    }
-}
-
-/// Which traces; all that is set must fit. Newest first.
-public struct TraceQuery: Sendable, Hashable {
-    /// An address, or `@domain`.
-    public var to: String?
-    public var from: String?
-    public var since: Date?
-    public var until: Date?
-    public var outcome: String?
-    public var limit = 100
-    public init() {}
-}
-
-/// Traces, written behind by one thread; losing some never holds up mail.
+/// Traces of the last weeks, in `traces.sqlite`.
+///
+/// They are written behind, in batches, by one thread: mail never waits for its trace. When the writer cannot
+/// keep up, traces are dropped and counted. A `kill -9` costs what waits (``Options/writeInterval``), a power
+/// cut perhaps the last batches too (synchronous = NORMAL): a trace explains a message, and none is lost with it.
+/// Other processes may read while the server writes.
 public final class TraceStore: Sendable {
     public struct Options: Sendable {
+        /// Older traces go.
         public var maximumAge: Interval = "30d"
-        /// Octets of traces and messages kept in all.
+        /// Octets of traces and messages in all; beyond, the oldest go.
         public var maximumSize: ByteCount = "1GB"
-        /// Messages longer than this are not kept with their trace.
+        /// A longer message is not kept with its trace.
         public var maximumMessage: ByteCount = "1MB"
-        /// Traces that wait to be written; further ones are dropped and counted.
+        /// Traces that may wait to be written; further ones are dropped.
         public var backlog = 10_000
-        /// Octets that wait to be written.
+        /// Octets of messages that may wait with them; further traces come without.
         public var backlogSize: ByteCount = "64MB"
+        /// How long a trace waits at most, while the writer keeps up.
+        public var writeInterval: Interval = "250ms"
+        /// How often old traces are looked for.
+        public var sweepInterval: Interval = "1m"
         public var now: @Sendable () -> Date = { Date() }
+        /// Is told, at each sweep at most, what was dropped or could not be written; for the log.
+        public var report: @Sendable (String) -> Void = { _ in }
+
         public init() {}
     }
 
+    private struct Backlog {
+        var waiting: [TraceFile.Entry] = []
+        /// Octets of their messages.
+        var size = 0
+        var dropped = 0
+    }
+
+    private struct Upkeep {
+        var lastSweep: Date
+        var reported = 0
+        var failure: String?
+    }
+
+    private let file: TraceFile
+    private let options: Options
+    private let backlog = Mutex(Backlog())
+    /// Held while a batch is written: one at a time.
+    private let upkeep: Mutex<Upkeep>
+    private let heartbeat = Mutex<Heartbeat?>(nil)
+
+    /// This many make the writer begin before its time.
+    private static let batch = 256
+
+    /// Opens or makes the file, for the process that writes.
     public static func open(_ path: String, options: Options = Options()) throws(DirectoryError) -> TraceStore {
-        throw .unavailable("not built yet")
+        let store = TraceStore(file: try TraceFile(path: path, isReadOnly: false), options: options)
+        let beat = Heartbeat(name: "traces", every: options.writeInterval) { [weak store] in store?.beat() }
+        store.heartbeat.withLock { $0 = beat }
+        return store
     }
-    /// For another process beside the server's: reads only.
+
+    /// Opens the file beside a server that writes; nothing can be appended.
     public static func openReadOnly(_ path: String) throws(DirectoryError) -> TraceStore {
-        throw .unavailable("not built yet")
+        var options = Options()
+        options.backlog = 0
+        return TraceStore(file: try TraceFile(path: path, isReadOnly: true), options: options)
     }
 
-    private init() {}
+    private init(file: TraceFile, options: Options) {
+        self.file = file
+        self.options = options
+        upkeep = Mutex(Upkeep(lastSweep: .distantPast))
+    }
 
-    /// Hands a trace to the writer; never waits. `false`: the backlog is full, and it was dropped.
+    /// Writes the rest and stops.
+    public func close() {
+        if let beat = heartbeat.withLock({ $0.take() }) {
+            beat.stop()
+            flush()
+        }
+        file.close()
+    }
+
+    // MARK: Writing
+
+    /// Hands a trace to the writer, with the message if it is to be kept; never waits.
+    /// `false`: too many wait already, and this one was dropped.
     @discardableResult
-    public func append(_ record: TraceRecord, message: Bytes? = nil) -> Bool { false }
+    public func append(_ trace: Trace, finished: Date, message: Bytes? = nil) -> Bool {
+        let message = message.flatMap { $0.count <= options.maximumMessage.octets ? $0 : nil }
+        let waiting = backlog.withLock { backlog -> Int? in
+            guard backlog.waiting.count < options.backlog else {
+                backlog.dropped += 1
+                return nil
+            }
+            let fits = backlog.size + (message?.count ?? 0) <= options.backlogSize.octets
+            backlog.size += fits ? message?.count ?? 0 : 0
+            backlog.waiting.append(TraceFile.Entry(trace: trace, finished: finished, message: fits ? message : nil))
+            return backlog.waiting.count
+        }
+        guard let waiting else { return false }
+        if waiting == Self.batch { heartbeat.withLock { $0 }?.wake() }
+        return true
+    }
+
     /// Traces that were dropped since the start.
-    public var dropped: Int { 0 }
-    public func trace(_ id: TransactionID) throws(DirectoryError) -> TraceRecord? { nil }
-    public func traces(_ query: TraceQuery) throws(DirectoryError) -> [TraceRecord] { [] }
-    /// The message that was kept with a trace.
-    public func message(_ id: TransactionID) throws(DirectoryError) -> [UInt8]? { nil }
+    public var dropped: Int { backlog.withLock { $0.dropped } }
+
     /// Returns when all that was appended before is written, or could not be.
-    public func flush() {}
-    public func close() {}
+    public func flush() {
+        upkeep.withLock { upkeep in writeWaiting(&upkeep) }
+    }
+
+    private func beat() {
+        upkeep.withLock { upkeep in
+            writeWaiting(&upkeep)
+            let now = options.now()
+            guard now.timeIntervalSince(upkeep.lastSweep) >= options.sweepInterval.seconds else { return }
+            upkeep.lastSweep = now
+            sweep(&upkeep, at: now)
+        }
+    }
+
+    private func writeWaiting(_ upkeep: inout Upkeep) {
+        let batch = backlog.withLock { backlog in
+            defer {
+                backlog.waiting = []
+                backlog.size = 0
+            }
+            return backlog.waiting
+        }
+        guard !batch.isEmpty else { return }
+        do {
+            try file.write(batch)
+            try file.shrink(to: options.maximumSize.octets)
+            upkeep.failure = nil
+        } catch {
+            upkeep.failure = DirectoryError(error).description
+            // Not tried again: while a disk is full, what is new matters more than what is old.
+            backlog.withLock { $0.dropped += batch.count }
+        }
+    }
+
+    private func sweep(_ upkeep: inout Upkeep, at now: Date) {
+        do {
+            try file.removeOlder(than: now.addingTimeInterval(-options.maximumAge.seconds))
+            try file.shrink(to: options.maximumSize.octets)
+        } catch {
+            upkeep.failure = DirectoryError(error).description
+        }
+        let dropped = dropped
+        if dropped > upkeep.reported {
+            options.report("\(dropped - upkeep.reported) traces were dropped: \(upkeep.failure ?? "too many at once")")
+            upkeep.reported = dropped
+        } else if let failure = upkeep.failure {
+            options.report(failure)
+        }
+    }
+
+    /// Clears away what is too old or too much, now. Otherwise it is done each ``Options/sweepInterval``.
+    public func sweep() {
+        upkeep.withLock { upkeep in
+            writeWaiting(&upkeep)
+            sweep(&upkeep, at: options.now())
+        }
+    }
+
+    // MARK: Reading. All of these block.
+
+    public func trace(_ id: TransactionID) throws(DirectoryError) -> Trace? {
+        do { return try file.trace(id) } catch { throw DirectoryError(error) }
+    }
+
+    /// The traces that fit the query, the newest first.
+    public func traces(_ query: TraceQuery) throws(DirectoryError) -> [TraceSummary] {
+        do { return try file.summaries(query) } catch { throw DirectoryError(error) }
+    }
+
+    /// The message that was kept with a trace, as it arrived.
+    public func message(_ id: TransactionID) throws(DirectoryError) -> [UInt8]? {
+        do { return try file.message(id) } catch { throw DirectoryError(error) }
+    }
 }

@@ -46,6 +46,8 @@ public struct Access: ConnectStage {
         denied = NetworkSet(configuration.deny)
     }
 
+    public var currentEffects: Effects { policy.allowed == .accept ? Self.effects : [.rejects] }
+
     public func connect(_ transaction: Transaction) async throws(StageFailure) -> Finding {
         let session = transaction.session
         guard policy.languages.isEmpty || policy.languages.contains(session.language) else { return .none }

@@ -1,4 +1,4 @@
-public import MailTypes
+import MailTypes
 public import Pipeline
 
 /// Clients that speak before they may: before the greeting, or on the far side of a command whose

@@ -1,6 +1,6 @@
 public import MailTypes
 public import Pipeline
-public import struct Foundation.Date
+import struct Foundation.Date
 
 /// Strangers come back later. RFC 6647.
 ///

@@ -1,0 +1,220 @@
+import MailTypes
+
+/// What single values cannot tell: whether they go together, with each other and with the machine.
+///
+/// A check is left out where one of the values it compares is wrong already.
+struct ServerChecks {
+    var configuration: ServerConfiguration
+    private(set) var diagnostics: [Diagnostic] = []
+    private let root: TOMLNode
+    private let log: DecodingLog
+
+    init(_ configuration: ServerConfiguration, root: TOMLNode, log: DecodingLog) {
+        self.configuration = configuration
+        self.root = root
+        self.log = log
+    }
+
+    mutating func run() {
+        checkHostname()
+        checkFolders()
+        checkCertificates()
+        checkDNS()
+        checkQueue()
+        checkDelivery()
+        checkRest()
+        checkListeners()
+    }
+
+    // MARK: - Tools
+
+    func isSound(_ paths: TOMLPath...) -> Bool { !paths.contains { log.hasMistake(at: $0) } }
+
+    func isWritten(_ path: TOMLPath) -> Bool { root[path] != nil }
+
+    func location(_ path: TOMLPath) -> SourceLocation { root.location(of: path) }
+
+    mutating func report(
+        _ severity: Diagnostic.Severity = .error, _ path: TOMLPath, _ message: String, hint: String? = nil
+    ) {
+        diagnostics.append(Diagnostic(severity, at: location(path), message, hint: hint))
+    }
+
+    /// Reports a certificate and key that are not a pair of readable files; `true` where they are.
+    mutating func checkPair(_ certificate: String?, _ key: String?, at path: TOMLPath) {
+        let names: [(String, String?)] = [("certificate", certificate), ("key", key)]
+        guard isSound(path + ["certificate"], path + ["key"]) else { return }
+        for (index, (name, file)) in names.enumerated() {
+            let (otherName, other) = names[1 - index]
+            if let file {
+                checkReadable(file, path + [.key(name)], name)
+                if other == nil { report(path + [.key(name)], "`\(name)` needs `\(otherName)` beside it") }
+            }
+        }
+    }
+
+    mutating func checkReadable(_ file: String, _ path: TOMLPath, _ name: String) {
+        guard let obstacle = SourceFile.obstacle(file) else { return }
+        report(path, "`\(name)`: \(file) cannot be read: \(obstacle)")
+    }
+
+    mutating func report(_ path: TOMLPath, _ message: String, hint: String? = nil) {
+        report(.error, path, message, hint: hint)
+    }
+
+    // MARK: - Sections
+
+    private mutating func checkHostname() {
+        guard isSound(["hostname"]) else { return }
+        if !isWritten(["hostname"]) {
+            configuration.hostname = SourceFile.systemName
+            return
+        }
+        let name = configuration.hostname
+        if IPAddress(name) != nil || !DomainSyntax.isDomain(name) {
+            report(["hostname"], "`hostname` must be a domain name such as \"mx.example.org\", not \(name.quoted)")
+        } else if !name.contains(".") {
+            report(
+                .warning, ["hostname"], "`hostname` is no full domain name: many servers refuse mail from \(name.quoted)")
+        }
+    }
+
+    private mutating func checkFolders() {
+        for (key, path) in [("data", configuration.data), ("filters", configuration.filters)] {
+            if SourceFile.exists(path), !SourceFile.isFolder(path) {
+                report([.key(key)], "`\(key)`: \(path) is not a folder")
+            }
+        }
+    }
+
+    private mutating func checkCertificates() {
+        checkPair(configuration.tls.certificate, configuration.tls.key, at: ["tls"])
+        var seen: [String: SourceLocation] = [:]
+        for (index, name) in configuration.tls.names.enumerated() {
+            let path: TOMLPath = ["tls", "names", .index(index)]
+            checkPair(name.certificate, name.key, at: path)
+            guard isSound(path + ["name"]) else { continue }
+            let domain = name.name.hasPrefix("*.") ? String(name.name.dropFirst(2)) : name.name
+            let place = path + ["name"]
+            if !DomainSyntax.isDomain(domain) {
+                report(place, "`name` must be a domain name or \"*.\" and one, not \(name.name.quoted)")
+            } else if let first = seen.updateValue(location(place), forKey: name.name.lowercased()) {
+                report(place, "\(name.name.quoted) has a certificate already, at \(first)")
+            }
+        }
+        if !configuration.tls.names.isEmpty, configuration.tls.certificate == nil, isSound(["tls", "certificate"]) {
+            report(
+                .warning, ["tls", "names"], "clients that ask for another name find no certificate",
+                hint: "`certificate` and `key` in [tls] are for them")
+        }
+    }
+
+    private mutating func checkDNS() {
+        guard isSound(["dns", "dnssec"], ["dns", "trust_anchor"]) else { return }
+        if configuration.dns.dnssec {
+            checkReadable(configuration.dns.trustAnchor, ["dns", "trust_anchor"], "trust_anchor")
+        } else if isWritten(["dns", "trust_anchor"]) {
+            report(.warning, ["dns", "trust_anchor"], "`trust_anchor` has no effect without `dnssec = true`")
+        }
+    }
+
+    private mutating func checkQueue() {
+        let queue = configuration.queue
+        if isSound(["queue", "warn_after"], ["queue", "give_up_after"]),
+            queue.warnAfter.seconds >= queue.giveUpAfter.seconds
+        {
+            let path: TOMLPath = isWritten(["queue", "warn_after"]) ? ["queue", "warn_after"] : ["queue", "give_up_after"]
+            report(
+                .warning, path,
+                "nobody is warned: `warn_after` (\(queue.warnAfter)) is not before `give_up_after` (\(queue.giveUpAfter))",
+                hint: "`warn_after = \"0s\"` says so")
+        }
+        if isSound(["queue", "retry_first"], ["queue", "retry_longest"]),
+            queue.retryFirst.seconds > queue.retryLongest.seconds
+        {
+            report(
+                ["queue", isWritten(["queue", "retry_first"]) ? "retry_first" : "retry_longest"],
+                "`retry_first` (\(queue.retryFirst)) is longer than `retry_longest` (\(queue.retryLongest))")
+        }
+        if isSound(["queue", "inline_limit"], ["queue", "segment_size"]),
+            queue.inlineLimit.octets > queue.segmentSize.octets
+        {
+            report(["queue", "inline_limit"], "`inline_limit` is larger than `segment_size` (\(queue.segmentSize))")
+        }
+    }
+
+    private mutating func checkDelivery() {
+        let delivery = configuration.delivery
+        if isSound(["delivery", "max_connections"], ["delivery", "max_connections_per_destination"]),
+            delivery.maxConnectionsPerDestination > delivery.maxConnections
+        {
+            report(
+                .warning,
+                [
+                    "delivery",
+                    isWritten(["delivery", "max_connections_per_destination"])
+                        ? "max_connections_per_destination" : "max_connections",
+                ],
+                "`max_connections_per_destination` (\(delivery.maxConnectionsPerDestination)) is never reached:"
+                    + " `max_connections` is \(delivery.maxConnections)")
+        }
+        if let roots = delivery.trustRoots, isSound(["delivery", "trust_roots"]) {
+            checkReadable(roots, ["delivery", "trust_roots"], "trust_roots")
+        }
+        guard isSound(["delivery", "source_addresses"], ["delivery", "family"]) else { return }
+        var seen: Set<Bool> = []
+        for (index, address) in delivery.sourceAddresses.enumerated() {
+            let path: TOMLPath = ["delivery", "source_addresses", .index(index)]
+            if !seen.insert(address.isIPv6).inserted {
+                report(path, "there is an \(address.isIPv6 ? "IPv6" : "IPv4") address in `source_addresses` already")
+            }
+            if delivery.family == (address.isIPv6 ? .onlyIPv4 : .onlyIPv6) {
+                report(path, "\(address) is never used: `family` is \(delivery.family.rawValue.quoted)")
+            }
+        }
+    }
+
+    private mutating func checkRest() {
+        let auth = configuration.auth
+        if isSound(["auth", "first_delay"], ["auth", "longest_delay"]),
+            auth.firstDelay.seconds > auth.longestDelay.seconds
+        {
+            report(
+                ["auth", isWritten(["auth", "first_delay"]) ? "first_delay" : "longest_delay"],
+                "`first_delay` (\(auth.firstDelay)) is longer than `longest_delay` (\(auth.longestDelay))")
+        }
+        if configuration.run.group != nil, configuration.run.user == nil, isSound(["run", "user"]) {
+            report(["run", "group"], "`group` needs `user` beside it")
+        }
+        for (index, bind) in configuration.metrics.bind.enumerated() where isSound(["metrics", "bind"]) {
+            guard case .address(let address, _) = bind else {
+                report(["metrics", "bind", .index(index)], "`bind`: metrics are fetched over TCP, not from a socket file")
+                continue
+            }
+            if !address.isLoopback {
+                report(
+                    .lint, ["metrics", "bind", .index(index)],
+                    "the metrics are shown to everybody who reaches \(bind): nobody has to log in")
+            }
+        }
+    }
+}
+
+/// What a domain name looks like. RFC 1123 §2.1.
+enum DomainSyntax {
+    /// Labels of letters, digits and hyphens, 253 octets in all; a U-label is none.
+    static func isDomain(_ text: String) -> Bool {
+        guard text.utf8.count <= 253 else { return false }
+        return text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy(isLabel)
+    }
+
+    private static func isLabel(_ label: some Collection<UInt8>) -> Bool {
+        let hyphen = UInt8(ascii: "-")
+        let octets = Array(label)
+        return (1...63).contains(octets.count) && octets.first != hyphen && octets.last != hyphen
+            && octets.allSatisfy { octet in
+                octet == hyphen || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(octet | 0x20)
+            }
+    }
+}

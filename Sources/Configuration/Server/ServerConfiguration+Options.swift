@@ -1,0 +1,200 @@
+import MailTypes
+
+// The names of the options of sluice.toml, and what they may be.
+
+extension ServerConfiguration: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("hostname", &hostname)
+        options.read("data", &data)
+        options.read("filters", &filters)
+        options.read("tls", &tls)
+        options.read("dns", &dns)
+        options.read("listener", &listeners)
+        options.read("limits", &limits)
+        options.read("queue", &queue)
+        options.read("delivery", &delivery)
+        options.read("auth", &auth)
+        options.read("addresses", &addresses)
+        options.read("chain", &chain)
+        options.read("memory", &memory)
+        options.read("log", &log)
+        options.read("metrics", &metrics)
+        options.read("trace", &trace)
+        options.read("run", &run)
+    }
+}
+
+extension ServerConfiguration.TLS: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("certificate", &certificate)
+        options.read("key", &key)
+        options.read("names", &names)
+    }
+}
+
+extension ServerConfiguration.TLS.Name: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.require("name", &name)
+        options.require("certificate", &certificate)
+        options.require("key", &key)
+    }
+}
+
+extension ServerConfiguration.DNS: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("servers", &servers)
+        options.read("dnssec", &dnssec)
+        options.read("trust_anchor", &trustAnchor)
+    }
+}
+
+extension ServerConfiguration.Queue: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("give_up_after", &giveUpAfter, from: "1m", to: "365d")
+        options.read("warn_after", &warnAfter, from: "0s", to: "365d")
+        options.read("retry_first", &retryFirst, from: "1s", to: "7d")
+        options.read("retry_longest", &retryLongest, from: "1s", to: "7d")
+        options.read("retry_factor", &retryFactor, in: 1...10)
+        options.read("inline_limit", &inlineLimit, from: "0", to: "16MB")
+        options.read("segment_size", &segmentSize, from: "1MB", to: "4GB")
+        options.read("reserve", &reserve, from: "0", to: "1048576GB")
+        options.read("inode_reserve", &inodeReserve, in: 0...1_000_000_000)
+        options.read("pending_limit", &pendingLimit, from: "1MB", to: "1024GB")
+        options.read("recent_limit", &recentLimit, from: "0", to: "1024GB")
+        options.read("crash_limit", &crashLimit, in: 1...100)
+    }
+}
+
+extension ServerConfiguration.Delivery: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("max_connections", &maxConnections, in: 1...100_000)
+        options.read("max_connections_per_destination", &maxConnectionsPerDestination, in: 1...10_000)
+        options.read("max_messages_per_connection", &maxMessagesPerConnection, in: 1...1_000_000)
+        options.read("keep_connection", &keepConnection, from: "0s", to: "5m")
+        options.read("max_recipients", &maxRecipients, in: 1...10_000)
+        options.read("max_hosts", &maxHosts, in: 1...100)
+        options.read("local_threads", &localThreads, in: 1...256)
+        options.read("port", &port, in: 1...65_535)
+        options.read("family", &family)
+        options.read("source_addresses", &sourceAddresses)
+        options.read("refuse_private_exchangers", &refusePrivateExchangers)
+        options.read("tls", &tls)
+        options.read("trust_roots", &trustRoots)
+        options.read("max_returned", &maxReturned, from: "0", to: "16MB")
+        // RFC 5321 §6.3 asks for 100 at least.
+        options.read("max_received", &maxReceived, in: 25...1000)
+        options.read("timeouts", &timeouts)
+    }
+}
+
+extension ServerConfiguration.Delivery.Timeouts: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("connect", &connect, from: "1s", to: "1h")
+        options.read("greeting", &greeting, from: "1s", to: "1h")
+        options.read("hello", &hello, from: "1s", to: "1h")
+        options.read("tls", &tls, from: "1s", to: "1h")
+        options.read("mail", &mail, from: "1s", to: "1h")
+        options.read("recipient", &recipient, from: "1s", to: "1h")
+        options.read("data", &data, from: "1s", to: "1h")
+        options.read("block", &block, from: "1s", to: "1h")
+        options.read("final", &final, from: "1s", to: "1h")
+        options.read("quit", &quit, from: "0s", to: "1h")
+    }
+}
+
+extension ServerConfiguration.Auth: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("max_failures_per_address", &maxFailuresPerAddress, in: 1...1_000_000)
+        options.read("max_failures_per_account", &maxFailuresPerAccount, in: 1...1_000_000)
+        options.read("window", &window, from: "1s", to: "30d")
+        options.read("first_delay", &firstDelay, from: "0s", to: "1m")
+        options.read("longest_delay", &longestDelay, from: "0s", to: "5m")
+        options.read("password_threads", &passwordThreads, in: 1...256)
+        options.read("max_waiting", &maxWaiting, in: 1...100_000)
+        options.read("remember", &remember, from: "0s", to: "24h")
+    }
+}
+
+extension ServerConfiguration.Limits: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("max_connections", &maxConnections, in: 1...1_000_000)
+        options.read("max_connections_per_address", &maxConnectionsPerAddress, in: 1...1_000_000)
+        options.read("max_handshakes", &maxHandshakes, in: 1...100_000)
+        options.read("content_memory", &contentMemory, from: "4KB", to: "64MB")
+        options.read("spool_threads", &spoolThreads, in: 1...256)
+    }
+}
+
+extension ServerConfiguration.Addresses: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("detail_separator", &detailSeparator)
+        let allowed = ["", "+", "-", "_", "=", "#"]
+        if !allowed.contains(detailSeparator) {
+            let list = allowed.map(\.quoted).joined(separator: ", ")
+            options.note("detail_separator", "must be one of \(list), not \(detailSeparator.quoted)")
+        }
+    }
+}
+
+extension ServerConfiguration.Memory: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("capacity", &capacity, in: 1000...1_000_000_000)
+        options.read("write_every", &writeEvery, from: "100ms", to: "10m")
+    }
+}
+
+extension ServerConfiguration.Chain: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("on_mixed", &onMixed)
+        guard let text: String = options.optional("postmaster") else { return }
+        do { postmaster = try AddressParser.mailbox(text) } catch {
+            options.note("postmaster", "must be an address such as \"admin@example.org\", not \(text.quoted)")
+        }
+    }
+}
+
+extension ServerConfiguration.Log: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("format", &format)
+        options.read("level", &level)
+    }
+}
+
+extension ServerConfiguration.Metrics: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("bind", &bind)
+    }
+}
+
+extension ServerConfiguration.Trace: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("keep_for", &keepFor, from: "1m", to: "3650d")
+        options.read("keep_messages", &keepMessages)
+        options.read("max_message", &maxMessage, from: "0", to: "1GB")
+        options.read("max_size", &maxSize, from: "1MB", to: "1048576GB")
+    }
+}
+
+extension ServerConfiguration.Run: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("user", &user)
+        options.read("group", &group)
+        options.read("stop_limit", &stopLimit, from: "0s", to: "1h")
+    }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import GRDB
+import MailTypes
+
+/// The entries as values.
+struct DirectoryLists {
+    let db: Database
+
+    func postOffices() throws -> [PostOfficeEntry] {
+        try Row.fetchAll(db, sql: "SELECT * FROM postOffice ORDER BY key").map(PostOfficeEntry.init)
+    }
+
+    func domains(postOffice: String?) throws -> [DomainEntry] {
+        let rows = try Row.fetchAll(
+            db, sql: DomainEntry.select + " WHERE ?1 IS NULL OR postOffice.key = ?1 ORDER BY domain.name",
+            arguments: [postOffice.map(Names.key)])
+        return rows.map(DomainEntry.init)
+    }
+
+    func addresses(_ kind: AddressRow.Kind, domain: String?) throws -> [AddressRow] {
+        try AddressRow.fetchAll(
+            db,
+            sql: AddressRow.select + """
+                 WHERE address.kind = ?1 AND (?2 IS NULL OR domain.name = ?2) ORDER BY domain.name, address.key
+                """,
+            arguments: [kind, domain])
+    }
+
+    func mailboxes(domain: String?) throws -> [MailboxEntry] {
+        let rows = try addresses(.mailbox, domain: domain)
+        let quotas = try Row.fetchAll(db, sql: "SELECT addressID, quota FROM mailbox WHERE quota IS NOT NULL")
+        let quotaByID = Dictionary(
+            quotas.map { ($0["addressID"] as Int64, $0["quota"] as Int) }, uniquingKeysWith: { first, _ in first })
+        return rows.map { MailboxEntry($0, quota: quotaByID[$0.id]) }
+    }
+
+    func mailbox(_ id: Int64) throws -> MailboxEntry? {
+        let row = try AddressRow.fetchOne(db, sql: AddressRow.select + " WHERE address.id = ?", arguments: [id])
+        let quota = try Int.fetchOne(db, sql: "SELECT quota FROM mailbox WHERE addressID = ?", arguments: [id])
+        return row.map { MailboxEntry($0, quota: quota) }
+    }
+
+    func aliases(domain: String?) throws -> [AliasEntry] {
+        try addresses(.alias, domain: domain).map { AliasEntry($0, members: try members(of: $0.id)) }
+    }
+
+    func groups(domain: String?) throws -> [GroupEntry] {
+        try addresses(.group, domain: domain).map { GroupEntry($0, members: try members(of: $0.id)) }
+    }
+
+    private func members(of id: Int64) throws -> [EmailAddress] {
+        let rows = try Row.fetchAll(
+            db, sql: "SELECT localPart, domain FROM member WHERE ownerID = ? ORDER BY position", arguments: [id])
+        return rows.map { EmailAddress(localPart: $0["localPart"], domain: $0["domain"]) }
+    }
+
+    /// An address of any kind as the audit log shows it.
+    func json(_ row: AddressRow) throws -> AnyEntry? {
+        switch row.kind {
+        case .mailbox: try mailbox(row.id).map(AnyEntry.mailbox)
+        case .alias: .alias(AliasEntry(row, members: try members(of: row.id)))
+        case .group: .group(GroupEntry(row, members: try members(of: row.id)))
+        }
+    }
+
+    func audit(object: String?, limit: Int) throws -> [AuditEntry] {
+        let rows = try Row.fetchAll(
+            db,
+            sql: "SELECT * FROM audit WHERE ?1 IS NULL OR object = ?1 ORDER BY number DESC LIMIT ?2",
+            arguments: [object, max(0, limit)])
+        return rows.map(AuditEntry.init)
+    }
+}
+
+/// Encoded as the entry that it is.
+enum AnyEntry: Encodable {
+    case mailbox(MailboxEntry)
+    case alias(AliasEntry)
+    case group(GroupEntry)
+
+    func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .mailbox(let entry): try entry.encode(to: encoder)
+        case .alias(let entry): try entry.encode(to: encoder)
+        case .group(let entry): try entry.encode(to: encoder)
+        }
+    }
+}
+
+// MARK: - From rows
+
+extension PostOfficeEntry {
+    init(_ row: Row) {
+        self.init(
+            name: row["name"], isEnabled: row["isEnabled"],
+            created: Date(timeIntervalSinceReferenceDate: row["created"]))
+    }
+}
+
+extension DomainEntry {
+    static let select = """
+        SELECT domain.*, postOffice.name AS postOffice
+        FROM domain JOIN postOffice ON postOffice.id = domain.postOfficeID
+        """
+
+    init(_ row: Row) {
+        self.init(
+            name: row["name"], postOffice: row["postOffice"], isEnabled: row["isEnabled"],
+            isVerified: row["isVerified"],
+            postmaster: (row["postmaster"] as String?).flatMap { try? AddressParser.mailbox($0) },
+            created: Date(timeIntervalSinceReferenceDate: row["created"]))
+    }
+}
+
+extension MailboxEntry {
+    init(_ row: AddressRow, quota: Int?) {
+        self.init(
+            address: row.address, isEnabled: row.isEnabled, fullName: row.fullName, quota: quota,
+            created: Date(timeIntervalSinceReferenceDate: row.created))
+    }
+}
+
+extension AliasEntry {
+    init(_ row: AddressRow, members: [EmailAddress]) {
+        self.init(
+            address: row.address, isEnabled: row.isEnabled, members: members,
+            created: Date(timeIntervalSinceReferenceDate: row.created))
+    }
+}
+
+extension GroupEntry {
+    init(_ row: AddressRow, members: [EmailAddress]) {
+        self.init(
+            address: row.address, isEnabled: row.isEnabled, fullName: row.fullName, members: members,
+            created: Date(timeIntervalSinceReferenceDate: row.created))
+    }
+}
+
+extension AuditEntry {
+    init(_ row: Row) {
+        self.init(
+            number: row["number"], time: Date(timeIntervalSinceReferenceDate: row["time"]), actor: row["actor"],
+            verb: row["verb"], object: row["object"], before: row["before"], after: row["after"])
+    }
+}

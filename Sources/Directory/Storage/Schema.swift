@@ -1,0 +1,75 @@
+import GRDB
+
+/// The tables of `directory.sqlite`, in the order in which they came to be. What has been released is
+/// never edited: a change is another migration.
+enum Schema {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1: post offices, domains, addresses, audit log") { db in
+            try db.execute(sql: first)
+        }
+        return migrator
+    }
+
+    /// Names and keys compare by octets (SQLite's BINARY), after Swift has made them lower case and
+    /// composed, so SQLite and Swift cannot disagree on what is the same.
+    private static let first = """
+        CREATE TABLE postOffice (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            isEnabled INTEGER NOT NULL DEFAULT 1,
+            created REAL NOT NULL
+        ) STRICT;
+        CREATE TABLE domain (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            postOfficeID INTEGER NOT NULL REFERENCES postOffice (id),
+            isEnabled INTEGER NOT NULL DEFAULT 1,
+            isVerified INTEGER NOT NULL DEFAULT 0,
+            postmaster TEXT,
+            created REAL NOT NULL
+        ) STRICT;
+        CREATE INDEX domainOfPostOffice ON domain (postOfficeID);
+        -- One row per address of whatever kind, so that no two things can have one address.
+        CREATE TABLE address (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            localPart TEXT NOT NULL,
+            domainID INTEGER NOT NULL REFERENCES domain (id),
+            kind TEXT NOT NULL CHECK (kind IN ('mailbox', 'alias', 'group')),
+            isEnabled INTEGER NOT NULL DEFAULT 1,
+            fullName TEXT,
+            created REAL NOT NULL
+        ) STRICT;
+        CREATE INDEX addressOfDomain ON address (domainID, kind);
+        CREATE TABLE mailbox (
+            addressID INTEGER PRIMARY KEY REFERENCES address (id) ON DELETE CASCADE,
+            passwordHash TEXT,
+            quota INTEGER
+        ) STRICT;
+        CREATE TABLE member (
+            ownerID INTEGER NOT NULL REFERENCES address (id) ON DELETE CASCADE,
+            key TEXT NOT NULL,
+            localPart TEXT NOT NULL,
+            domain TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            PRIMARY KEY (ownerID, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX memberByKey ON member (domain, key);
+        CREATE TABLE setting (
+            name TEXT PRIMARY KEY,
+            value TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE audit (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            time REAL NOT NULL,
+            actor TEXT NOT NULL,
+            verb TEXT NOT NULL,
+            object TEXT NOT NULL,
+            before TEXT,
+            after TEXT
+        ) STRICT;
+        CREATE INDEX auditByObject ON audit (object, number);
+        """
+}

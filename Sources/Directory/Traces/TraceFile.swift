@@ -1,0 +1,230 @@
+import Foundation
+import GRDB
+import MailTypes
+import Pipeline
+
+/// The tables of `traces.sqlite`.
+struct TraceFile {
+    struct Entry: Sendable {
+        let trace: Trace
+        let finished: Date
+        let message: Bytes?
+    }
+
+    private let pool: DatabasePool
+
+    /// Recipients of one trace that can be searched by.
+    private static let mostRecipients = 1_000
+    /// Octets that a row takes beside trace and message, about.
+    private static let rowSize = 512
+    /// Traces that are cleared away in one transaction.
+    private static let sweepBatch = 500
+
+    init(path: String, isReadOnly: Bool) throws(DirectoryError) {
+        if isReadOnly {
+            pool = try DatabaseFile.openReadOnly(path)
+            return
+        }
+        pool = try DatabaseFile.open(path, durability: .normal, givesBackSpace: true)
+        try DatabaseFile.migrate(pool, with: Self.migrator)
+    }
+
+    func close() { try? pool.close() }
+
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1: traces, recipients") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE trace (
+                        number INTEGER PRIMARY KEY,
+                        id TEXT NOT NULL UNIQUE,
+                        started REAL NOT NULL,
+                        size INTEGER NOT NULL,
+                        client TEXT NOT NULL,
+                        senderKey TEXT NOT NULL,
+                        senderDomain TEXT NOT NULL,
+                        outcome TEXT NOT NULL,
+                        summary TEXT NOT NULL,
+                        json BLOB NOT NULL,
+                        message BLOB
+                    ) STRICT;
+                    CREATE INDEX traceByTime ON trace (started, size);
+                    CREATE INDEX traceBySender ON trace (senderKey);
+                    CREATE INDEX traceBySenderDomain ON trace (senderDomain);
+                    CREATE INDEX traceByClient ON trace (client);
+                    CREATE TABLE recipient (
+                        key TEXT NOT NULL,
+                        number INTEGER NOT NULL REFERENCES trace (number) ON DELETE CASCADE,
+                        domain TEXT NOT NULL,
+                        PRIMARY KEY (key, number)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX recipientByNumber ON recipient (number);
+                    CREATE INDEX recipientByDomain ON recipient (domain, number);
+                    """)
+        }
+        return migrator
+    }
+
+    // MARK: Writing
+
+    /// One transaction. A trace of an id that is there already takes its place.
+    func write(_ entries: [Entry]) throws {
+        let encoder = JSONEncoder()
+        let rows = try entries.map { entry in
+            let summary = TraceSummary(entry.trace, finished: entry.finished)
+            return (entry, summary, try encoder.encode(entry.trace), try encoder.encode(summary))
+        }
+        try pool.write { db in
+            for (entry, summary, json, line) in rows { try insert(entry, summary, json: json, line: line, db) }
+        }
+    }
+
+    private func insert(_ entry: Entry, _ summary: TraceSummary, json: Data, line: Data, _ db: Database) throws {
+        let message = entry.message.map { Data($0.array) }
+        try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ?").execute(arguments: [summary.id.text])
+        let statement = try db.cachedStatement(
+            sql: """
+                INSERT INTO trace
+                    (id, started, size, client, senderKey, senderDomain, outcome, summary, json, message)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        try statement.execute(arguments: [
+            summary.id.text, summary.started.timeIntervalSinceReferenceDate,
+            json.count + line.count + (message?.count ?? 0) + Self.rowSize, summary.client,
+            summary.sender?.key ?? "", summary.sender?.domain ?? "", summary.outcome,
+            String(decoding: line, as: UTF8.self), json, message,
+        ])
+        let number = db.lastInsertedRowID
+        let recipient = try db.cachedStatement(
+            sql: "INSERT OR IGNORE INTO recipient (key, number, domain) VALUES (?, ?, ?)")
+        for address in summary.recipients.prefix(Self.mostRecipients) {
+            try recipient.execute(arguments: [address.key, number, address.domain])
+        }
+    }
+
+    // MARK: Clearing away
+
+    func removeOlder(than date: Date) throws {
+        let limit = date.timeIntervalSinceReferenceDate
+        var removed = 0
+        repeat {
+            removed = try pool.write { db in
+                try db.execute(
+                    sql: """
+                        DELETE FROM trace WHERE number IN
+                            (SELECT number FROM trace WHERE started < ? ORDER BY started LIMIT ?)
+                        """,
+                    arguments: [limit, Self.sweepBatch])
+                return db.changesCount
+            }
+        } while removed >= Self.sweepBatch
+    }
+
+    /// Removes the oldest until at most `octets` are left.
+    func shrink(to octets: Int) throws {
+        var excess = try size() - octets
+        guard excess > 0 else { return }
+        while excess > 0 {
+            let freed = try pool.write { db in try Self.removeOldest(freeing: excess, db) }
+            guard freed > 0 else { break }
+            excess -= freed
+        }
+        try pool.writeWithoutTransaction { db in
+            // Each row that it gives back is one step of the statement.
+            _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum")
+        }
+    }
+
+    private static func removeOldest(freeing excess: Int, _ db: Database) throws -> Int {
+        let rows = try Row.fetchAll(
+            db, sql: "SELECT number, size FROM trace ORDER BY started LIMIT ?", arguments: [sweepBatch])
+        let delete = try db.cachedStatement(sql: "DELETE FROM trace WHERE number = ?")
+        var freed = 0
+        for row in rows where freed < excess {
+            try delete.execute(arguments: [row["number"] as Int64])
+            freed += row["size"] as Int
+        }
+        return freed
+    }
+
+    /// Octets of all traces; the index holds the sizes.
+    func size() throws -> Int {
+        try pool.read { db in try Int.fetchOne(db, sql: "SELECT coalesce(sum(size), 0) FROM trace") ?? 0 }
+    }
+
+    // MARK: Reading
+
+    func trace(_ id: TransactionID) throws -> Trace? {
+        let json = try pool.read { db in
+            try Data.fetchOne(db, sql: "SELECT json FROM trace WHERE id = ?", arguments: [id.text])
+        }
+        return try json.map { try JSONDecoder().decode(Trace.self, from: $0) }
+    }
+
+    func message(_ id: TransactionID) throws -> [UInt8]? {
+        try pool.read { db in
+            try Data.fetchOne(db, sql: "SELECT message FROM trace WHERE id = ?", arguments: [id.text]).map(Array.init)
+        }
+    }
+
+    func summaries(_ query: TraceQuery) throws -> [TraceSummary] {
+        var conditions: [String] = []
+        var arguments = StatementArguments()
+        func add(_ condition: String, _ value: (some DatabaseValueConvertible)?) {
+            guard let value else { return }
+            conditions.append(condition)
+            arguments += [value]
+        }
+        switch try query.to.map(Pattern.init) {
+        case .address(let key): add("number IN (SELECT number FROM recipient WHERE key = ?)", key)
+        case .domain(let name): add("number IN (SELECT number FROM recipient WHERE domain = ?)", name)
+        case nil: break
+        }
+        switch try query.from.map(Pattern.init) {
+        case .address(let key): add("senderKey = ?", key)
+        case .domain(let name): add("senderDomain = ?", name)
+        case nil: break
+        }
+        add("client = ?", query.client)
+        add("outcome = ?", query.outcome)
+        add("started >= ?", query.since?.timeIntervalSinceReferenceDate)
+        add("started <= ?", query.until?.timeIntervalSinceReferenceDate)
+        let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
+        arguments += [max(0, query.limit)]
+        let lines = try pool.read { db in
+            try String.fetchAll(
+                db, sql: "SELECT summary FROM trace\(filter) ORDER BY started DESC, number DESC LIMIT ?",
+                arguments: arguments)
+        }
+        return try lines.map { try JSONDecoder().decode(TraceSummary.self, from: Data($0.utf8)) }
+    }
+
+    /// What somebody who searches typed.
+    private enum Pattern {
+        /// An address's key; empty for the null reverse-path.
+        case address(String)
+        case domain(String)
+
+        init(_ text: String) throws(DirectoryError) {
+            if text == "<>" || text.isEmpty {
+                self = .address("")
+            } else if text.hasPrefix("@") {
+                self = .domain(String(text.dropFirst()).lowercased())
+            } else {
+                do { self = .address(try AddressParser.mailbox(text).key) } catch {
+                    throw .malformed(text: text.shown, reason: "is not an address, nor a domain as in @example.org")
+                }
+            }
+        }
+    }
+}
+
+extension TraceSummary {
+    init(_ trace: Trace, finished: Date) {
+        self.init(
+            id: trace.id, started: trace.started, finished: finished, client: trace.session.client.description,
+            sender: trace.envelope?.sender, recipients: trace.asked.map(\.address), outcome: trace.outcome.rawValue,
+            reply: (trace.replies.last ?? trace.refused.last?.reply)?.description, size: trace.size)
+    }
+}

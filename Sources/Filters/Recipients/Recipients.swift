@@ -1,0 +1,70 @@
+public import MailTypes
+public import Pipeline
+
+/// What a local address stands for: a mailbox, or an alias or a group, whose members are followed
+/// to their ends.
+///
+/// A member on another server gets a route there: whoever owns the alias has decided so. Members
+/// that are unknown or switched off are left out while others remain; if none does, the recipient is
+/// refused. An alias that leads back to itself is refused, since its mail would never arrive.
+public struct Recipients: RecipientStage {
+    public static let name: StageName = "recipients"
+    public static let effects: Effects = [.rejects, .routes]
+
+    public struct Configuration: Decodable, Sendable {
+        /// How many aliases may lie between an address and its mailbox.
+        public var maxDepth: BoundedInt<DepthBounds> = 10
+        /// How many members an address may stand for, counting every alias on the way.
+        public var maxMembers: BoundedInt<MemberBounds> = 1000
+        /// Who reads what is sent to `postmaster` of this server, and of each hosted domain that
+        /// has none. RFC 5321 §4.5.1.
+        public var postmaster: EmailAddress?
+
+        public init() {}
+    }
+
+    /// More would let one address ask the directory for ever.
+    public enum DepthBounds: Bounds { public static let range = 1...100 }
+    public enum MemberBounds: Bounds { public static let range = 1...100_000 }
+
+    let policy: Configuration
+
+    public init(_ configuration: Configuration) { policy = configuration }
+
+    public func recipient(
+        _ recipient: Recipient, in transaction: Transaction
+    ) async throws(StageFailure) -> Finding {
+        guard recipient.destinations.isEmpty else { return .none }
+        let address = recipient.address
+        var expansion = Expansion(of: address, policy)
+        if let postmaster = policy.postmaster, address.isPostmaster(of: transaction.hostname) {
+            expansion.learn(.expands(to: [postmaster], kind: .alias))
+        }
+        try await follow(&expansion, transaction.services)
+        if expansion.isUnknown, let postmaster = policy.postmaster, address.isPostmaster {
+            expansion = Expansion(of: address, policy)
+            expansion.learn(.expands(to: [postmaster], kind: .alias))
+            try await follow(&expansion, transaction.services)
+        }
+        return expansion.finding(for: address)
+    }
+
+    private func follow(_ expansion: inout Expansion, _ services: Services) async throws(StageFailure) {
+        while let address = expansion.next() { expansion.learn(try await services.meaning(of: address)) }
+    }
+}
+
+extension Recipients.Configuration {
+    enum CodingKeys: String, CodingKey {
+        case maxDepth = "max_depth"
+        case maxMembers = "max_members"
+        case postmaster
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let table = try decoder.container(keyedBy: CodingKeys.self)
+        maxDepth = table.value(.maxDepth, default: maxDepth)
+        maxMembers = table.value(.maxMembers, default: maxMembers)
+        postmaster = table.optional(.postmaster)
+    }
+}

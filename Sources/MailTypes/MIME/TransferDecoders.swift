@@ -1,0 +1,203 @@
+/// Decodes base64 piece by piece. RFC 2045 §6.8.
+///
+/// What is no base64 is passed over, as the RFC says, and noted; padding ends a group, not the text.
+public struct Base64Decoder: Sendable {
+    private var bits: UInt32 = 0
+    private var count = 0
+    /// Whether something was there that base64 has not, or something was missing.
+    public private(set) var isDamaged = false
+
+    public init() {}
+
+    /// Decodes `input`, stopping once `output` has `limit` octets or a few more.
+    public mutating func decode(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], limit: Int = .max) {
+        for octet in input {
+            let value = Base64.values[Int(octet)]
+            if value < 64 {
+                bits = bits << 6 | UInt32(value)
+                count += 1
+                guard count == 4 else { continue }
+                output.append(UInt8(truncatingIfNeeded: bits >> 16))
+                output.append(UInt8(truncatingIfNeeded: bits >> 8))
+                output.append(UInt8(truncatingIfNeeded: bits))
+                count = 0
+                if output.count >= limit { return }
+            } else if octet == UInt8(ascii: "=") {
+                if count > 0 { flush(into: &output) }
+            } else if !octet.isBlank, octet != .cr, octet != .lf {
+                isDamaged = true
+            }
+        }
+    }
+
+    /// Writes what is left of a last group without its padding.
+    public mutating func finish(into output: inout [UInt8]) {
+        guard count > 0 else { return }
+        isDamaged = true
+        flush(into: &output)
+    }
+
+    private mutating func flush(into output: inout [UInt8]) {
+        switch count {
+        case 2:
+            output.append(UInt8(truncatingIfNeeded: bits >> 4))
+        case 3:
+            output.append(UInt8(truncatingIfNeeded: bits >> 10))
+            output.append(UInt8(truncatingIfNeeded: bits >> 2))
+        default:
+            isDamaged = true
+        }
+        count = 0
+    }
+}
+
+/// Base64's alphabet. RFC 4648 §4.
+public enum Base64 {
+    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    /// The value of each octet, 0xFF where it has none.
+    static let values: [UInt8] = {
+        var values = [UInt8](repeating: 0xFF, count: 256)
+        for (value, octet) in alphabet.enumerated() { values[Int(octet)] = UInt8(value) }
+        return values
+    }()
+
+    /// The octets in base64, on one line or, with `lineLength`, on lines of that many characters.
+    public static func encode(_ octets: some Sequence<UInt8>, lineLength: Int? = nil) -> [UInt8] {
+        var output: [UInt8] = []
+        var bits: UInt32 = 0
+        var count = 0
+        var column = 0
+        func put(_ values: Int) {
+            for place in 0..<4 {
+                if let lineLength, column == lineLength {
+                    output += [.cr, .lf]
+                    column = 0
+                }
+                let value = Int(bits >> UInt32(18 - 6 * place)) & 63
+                output.append(place < values ? alphabet[value] : UInt8(ascii: "="))
+                column += 1
+            }
+        }
+        for octet in octets {
+            bits |= UInt32(octet) << UInt32(16 - 8 * count)
+            count += 1
+            guard count == 3 else { continue }
+            put(4)
+            (bits, count) = (0, 0)
+        }
+        if count > 0 { put(count + 1) }
+        return output
+    }
+
+    /// Strict: canonical base64 with its padding and nothing else, as SASL and keys have it. RFC 4648 §3.
+    public static func decodeStrictly(_ octets: some Collection<UInt8>) -> [UInt8]? {
+        let input = Array(octets)
+        guard input.count % 4 == 0 else { return nil }
+        let padding = input.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count
+        guard input.dropLast(padding).allSatisfy({ values[Int($0)] < 64 }) else { return nil }
+        var decoder = Base64Decoder()
+        var output: [UInt8] = []
+        input.withUnsafeBytes { decoder.decode($0, into: &output) }
+        guard !decoder.isDamaged, encode(output) == input else { return nil }
+        return output
+    }
+}
+
+/// Decodes quoted-printable piece by piece. RFC 2045 §6.7.
+public struct QuotedPrintableDecoder: Sendable {
+    private enum State: Sendable {
+        case text
+        /// Behind `=`, and behind blanks after it.
+        case escape, escapeBlank
+        case escapeDigit(UInt8)
+    }
+
+    private var state = State.text
+    /// Blanks that are text only if something follows on the line.
+    private var blanks: [UInt8] = []
+    /// Whether a `=` was followed by something else than two digits or a line end.
+    public private(set) var isDamaged = false
+
+    public init() {}
+
+    public mutating func decode(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], limit: Int = .max) {
+        for octet in input {
+            take(octet, &output)
+            if output.count >= limit { return }
+        }
+    }
+
+    private mutating func take(_ octet: UInt8, _ output: inout [UInt8]) {
+        switch state {
+        case .text:
+            takeText(octet, &output)
+        case .escape:
+            if octet.hexValue != nil {
+                state = .escapeDigit(octet)
+            } else {
+                takeEscapedBlank(octet, &output)
+            }
+        case .escapeBlank:
+            takeEscapedBlank(octet, &output)
+        case .escapeDigit(let first):
+            state = .text
+            if let high = first.hexValue, let low = octet.hexValue {
+                output.append(high << 4 | low)
+            } else {
+                isDamaged = true
+                output += [UInt8(ascii: "="), first]
+                takeText(octet, &output)
+            }
+        }
+    }
+
+    private mutating func takeEscapedBlank(_ octet: UInt8, _ output: inout [UInt8]) {
+        switch octet {
+        case .lf:
+            state = .text
+        case .cr, .space, .tab:
+            state = .escapeBlank
+        default:
+            isDamaged = true
+            state = .text
+            output.append(UInt8(ascii: "="))
+            takeText(octet, &output)
+        }
+    }
+
+    private mutating func takeText(_ octet: UInt8, _ output: inout [UInt8]) {
+        switch octet {
+        case .space, .tab:
+            blanks.append(octet)
+        case .cr, .lf:
+            blanks.removeAll(keepingCapacity: true)
+            output.append(octet)
+        default:
+            if !blanks.isEmpty {
+                output += blanks
+                blanks.removeAll(keepingCapacity: true)
+            }
+            if octet == UInt8(ascii: "=") {
+                state = .escape
+            } else {
+                output.append(octet)
+            }
+        }
+    }
+
+    /// Ends the text: an escape that was cut off is text.
+    public mutating func finish(into output: inout [UInt8]) {
+        switch state {
+        case .text, .escapeBlank:
+            break
+        case .escape:
+            isDamaged = true
+        case .escapeDigit(let first):
+            isDamaged = true
+            output += [UInt8(ascii: "="), first]
+        }
+        state = .text
+        blanks.removeAll()
+    }
+}

@@ -1,0 +1,97 @@
+import MailTypes
+public import Pipeline
+import Foundation
+import Synchronization
+
+/// A world that fits into a test: a clock that is moved by hand, a directory and a DNS that are
+/// written down, and a memory that obeys the rules of ``MemoryQuestion``.
+public final class MemoryServices: ServiceSource {
+    public let time: ManualTime
+    private let state: Mutex<State>
+
+    fileprivate struct State {
+        var directory: SampleDirectory
+        var dns: [DNSQuestion: DNSAnswer] = [:]
+        var stories: [Key: Story] = [:]
+        var uses: [Key: [(at: Date, amount: Int)]] = [:]
+        var failure: StageFailure?
+        var asked: [Question] = []
+    }
+
+    fileprivate struct Key: Hashable {
+        let table: String
+        let key: String
+    }
+
+    fileprivate struct Story {
+        var visits: Visits
+        var forgottenAt: Date
+    }
+
+    public init(directory: SampleDirectory = SampleDirectory(), time: ManualTime = ManualTime()) {
+        self.time = time
+        state = Mutex(State(directory: directory))
+    }
+
+    /// What the directory knows; it may change between two questions.
+    public var directory: SampleDirectory {
+        get { state.withLock { $0.directory } }
+        set { state.withLock { $0.directory = newValue } }
+    }
+
+    /// From now on every question but the time fails with this; `nil` makes the world whole again.
+    public func fail(with failure: StageFailure?) { state.withLock { $0.failure = failure } }
+
+    /// Every question so far, in order.
+    public var asked: [Question] { state.withLock { $0.asked } }
+
+    /// Writes a DNS record set down; names without one do not exist.
+    public func set(_ name: String, _ type: DNSQuestion.RecordType, _ answer: DNSAnswer) {
+        state.withLock { $0.dns[DNSQuestion(name, type)] = answer }
+    }
+
+    public func answer(_ question: Question) async throws(StageFailure) -> Answer {
+        let now = time.now
+        let answer = state.withLock { state -> Answer in
+            state.asked.append(question)
+            if case .time = question { return .time(now) }
+            if let failure = state.failure { return .failure(failure) }
+            return state.answer(question)
+        }
+        if case .failure(let failure) = answer { throw failure }
+        return answer
+    }
+}
+
+extension MemoryServices.State {
+    fileprivate mutating func answer(_ question: Question) -> Answer {
+        switch question {
+        case .time: .failure(StageFailure("the clock answers for itself"))
+        case .directory(let question): .directory(directory.answer(question))
+        case .memory(let question): .memory(remember(question))
+        case .dns(let question): .dns(dns[question] ?? .noName)
+        }
+    }
+
+    private mutating func remember(_ question: MemoryQuestion) -> MemoryAnswer {
+        switch question {
+        case .visit(let table, let key, let now, let lifetime):
+            let known = story(table, key, now)
+            let visits = Visits(first: known?.first ?? now, last: now, count: (known?.count ?? 0) + 1)
+            stories[.init(table: table, key: key)] = .init(visits: visits, forgottenAt: now + lifetime.seconds)
+            return .visit(known)
+        case .peek(let table, let key, let now):
+            return .visit(story(table, key, now))
+        case .count(let table, let key, let amount, let window, let now):
+            let place = MemoryServices.Key(table: table, key: key)
+            var recent = (uses[place] ?? []).filter { $0.at > now - window.seconds }
+            recent.append((at: now, amount: amount))
+            uses[place] = recent
+            return .count(recent.reduce(0) { $0 + $1.amount })
+        }
+    }
+
+    private func story(_ table: String, _ key: String, _ now: Date) -> Visits? {
+        stories[.init(table: table, key: key)].flatMap { $0.forgottenAt > now ? $0.visits : nil }
+    }
+}

@@ -1,0 +1,52 @@
+public import MailTypes
+public import Pipeline
+
+/// A directory as a test writes it down.
+///
+///     var directory = SampleDirectory(domains: ["here.example"], mailboxes: ["bob@here.example"])
+///     directory.aliases["info@here.example"] = ["bob@here.example"]
+public struct SampleDirectory: Sendable {
+    /// Domains that are hosted here.
+    public var domains: Set<String>
+    public var mailboxes: Set<EmailAddress>
+    public var aliases: [EmailAddress: [EmailAddress]] = [:]
+    public var groups: [EmailAddress: [EmailAddress]] = [:]
+    /// Mailboxes that are switched off.
+    public var disabled: Set<EmailAddress> = []
+    /// Addresses under which a mailbox may send beside its own.
+    public var senders: [EmailAddress: Set<EmailAddress>] = [:]
+
+    public init(
+        domains: Set<String> = ["here.example"], mailboxes: Set<EmailAddress> = ["bob@here.example"]
+    ) {
+        self.domains = domains
+        self.mailboxes = mailboxes
+    }
+
+    /// The answer to a question, by the rules of ``AddressMeaning``.
+    public func answer(_ question: DirectoryQuestion) -> DirectoryAnswer {
+        switch question {
+        case .address(let address):
+            return .address(meaning(of: address))
+        case .domain(let name):
+            return .domain(domains.contains(name) ? HostedDomain(name: name, postOffice: "sample") : nil)
+        case .maySend(let mailbox, let address):
+            let isOwn = mailbox.key == address.key
+            return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })
+        }
+    }
+
+    private func meaning(of address: EmailAddress) -> AddressMeaning {
+        guard domains.contains(address.domain) else { return .foreign }
+        func find(_ addresses: some Sequence<EmailAddress>) -> EmailAddress? {
+            addresses.first { $0.key == address.key }
+        }
+        if find(disabled) != nil { return .disabled }
+        if let mailbox = find(mailboxes) { return .mailbox(mailbox) }
+        if let alias = find(aliases.keys), let members = aliases[alias] { return .expands(to: members, kind: .alias) }
+        if let group = find(groups.keys), let members = groups[group] { return .expands(to: members, kind: .group) }
+        let parts = address.localPart.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return .unknown }
+        return meaning(of: EmailAddress(localPart: String(parts[0]), domain: address.domain))
+    }
+}

@@ -1,0 +1,166 @@
+import MailTypes
+import Pipeline
+import SluiceTesting
+import Testing
+
+@testable import Filters
+
+/// Whatever a stage is asked, it finds nothing that it has not declared.
+@Suite struct EffectsTests {
+    /// Each stage with defaults, and once more with all that could make it act.
+    static let stages: [any Stage] = [
+        Access(Access.Configuration()), Access(access), EarlyTalker(EarlyTalker.Configuration()), EarlyTalker(talker),
+        Rate(Rate.Configuration()), Rate(rate), Size(Size.Configuration()), Size(size),
+        Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
+        Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
+        Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
+        HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header),
+    ]
+
+    static let access: Access.Configuration = {
+        var policy = Access.Configuration()
+        policy.allow = ["192.0.2.0/24"]
+        policy.allowed = .accept
+        policy.standard = .deny
+        return policy
+    }()
+
+    static let talker: EarlyTalker.Configuration = {
+        var policy = EarlyTalker.Configuration()
+        policy.early = .score
+        policy.pipelining = .tempfail
+        return policy
+    }()
+
+    static let rate: Rate.Configuration = {
+        var policy = Rate.Configuration()
+        policy.clientConnections = "0/1s"
+        policy.clientMessages = "0/1s"
+        policy.recipientMessages = "1/1s"
+        return policy
+    }()
+
+    static let size: Size.Configuration = {
+        var policy = Size.Configuration()
+        policy.max = "100"
+        return policy
+    }()
+
+    static let relay: Relay.Configuration = {
+        var policy = Relay.Configuration()
+        policy.networks = ["0.0.0.0/0"]
+        policy.ownSender = .always
+        policy.ownFrom = .always
+        return policy
+    }()
+
+    static let header: HeaderSanity.Configuration = {
+        var policy = HeaderSanity.Configuration()
+        policy.from = .score
+        policy.complete = .always
+        return policy
+    }()
+
+    static let sessions: [Session] = [Session.Language.smtp, .submission, .lmtp, .internal].flatMap { language in
+        [nil, "bob@here.example"].flatMap { (user: EmailAddress?) in
+            ["192.0.2.7", "2001:db8::1"].map { (client: IPAddress) in
+                var session = Session.sample(language: language, client: client, user: user)
+                session.spokeEarly = client.isIPv6
+                session.pipelinedWrongly = user == nil
+                return session
+            }
+        }
+    }
+
+    static let recipients: [Recipient] = [
+        .said("bob@here.example"), .said("info@here.example"), .said("nobody@here.example"), .said("eve@far.example"),
+        .said("u%far.example@here.example"), .local("bob@here.example"),
+        Recipient(
+            EnvelopeRecipient("info@here.example"),
+            destinations: [Destination(address: "eve@far.example", route: .exchanger(domain: "far.example"))]),
+    ]
+
+    static let messages: [Message] = [
+        .sample(), .sample(["From": nil]), .sample(["From": "x", "Date": nil, "Message-ID": nil]),
+        .sample(["Authentication-Results": "mx.here.example; spf=pass", "X-Spam-Flag": "NO", "Bcc": "c@x.example"]),
+        .sample(["Delivered-To": "bob@here.example"]), Message(header: Header(), body: .empty),
+    ]
+
+    @Test(arguments: stages.indices)
+    func `findings stay within the declared effects`(_ place: Int) async throws {
+        let stage = Self.stages[place]
+        let world = MemoryServices()
+        world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
+        var acted = false
+        for session in Self.sessions {
+            for sender: EmailAddress? in [nil, "alice@out.example", "bob@here.example"] {
+                for finding in try await findings(of: stage, session, sender, world) {
+                    #expect(finding.effects.isSubset(of: stage.currentEffects))
+                    #expect(stage.currentEffects.isSubset(of: type(of: stage).effects))
+                    acted = acted || finding != .none
+                }
+            }
+        }
+        let isQuiet = stage is Access || stage is Size || stage is Rate
+        #expect(acted || isQuiet, "the inputs must make it act")
+    }
+
+    private func findings(
+        of stage: any Stage, _ session: Session, _ sender: EmailAddress?, _ world: MemoryServices
+    ) async throws -> [Finding] {
+        var transaction = Transaction.sample(session: session, sender: sender, services: world)
+        transaction.envelope?.parameters.size = 1000
+        var findings: [Finding] = []
+        if let stage = stage as? any ConnectStage { findings.append(try await stage.connect(transaction)) }
+        if let stage = stage as? any HelloStage { findings.append(try await stage.hello(transaction)) }
+        if let stage = stage as? any SenderStage { findings.append(try await stage.sender(transaction)) }
+        if let stage = stage as? any RecipientStage {
+            for recipient in Self.recipients { findings.append(try await stage.recipient(recipient, in: transaction)) }
+        }
+        if let stage = stage as? any MessageStage {
+            for message in Self.messages {
+                for recipient in Self.recipients {
+                    transaction.recipients = [recipient]
+                    findings.append(try await stage.message(message, in: transaction))
+                }
+            }
+        }
+        return findings
+    }
+
+    @Test(arguments: stages.indices)
+    func `judging again from the recorded facts finds the same`(_ place: Int) async throws {
+        let stage = Self.stages[place]
+        for session in Self.sessions {
+            let world = MemoryServices()
+            let live = Transaction.sample(session: session, services: world)
+            let first = try await asked(stage, live)
+            let replayed = Transaction.sample(session: session, services: Record(live.services.facts))
+            #expect(try await asked(stage, replayed) == first)
+        }
+    }
+
+    private func asked(_ stage: any Stage, _ transaction: Transaction) async throws -> [Finding] {
+        var findings: [Finding] = []
+        if let stage = stage as? any SenderStage { findings.append(try await stage.sender(transaction)) }
+        if let stage = stage as? any RecipientStage {
+            for recipient in Self.recipients { findings.append(try await stage.recipient(recipient, in: transaction)) }
+        }
+        if let stage = stage as? any MessageStage { findings.append(try await stage.message(.sample(), in: transaction)) }
+        return findings
+    }
+}
+
+/// Answers each question as it was answered, in the same order, and knows nothing else.
+private actor Record: ServiceSource {
+    private var facts: [Fact]
+
+    init(_ facts: [Fact]) { self.facts = facts }
+
+    func answer(_ question: Question) async throws(StageFailure) -> Answer {
+        guard let place = facts.firstIndex(where: { $0.question == question }) else {
+            throw StageFailure("was not asked before: \(question)")
+        }
+        return facts.remove(at: place).answer
+    }
+}

@@ -1,0 +1,171 @@
+import MailTypes
+import Pipeline
+import SluiceTesting
+import Testing
+
+@testable import Filters
+
+@Suite struct HeaderTests {
+    let stage = HeaderSanity(HeaderSanity.Configuration())
+
+    private func removed(_ finding: Finding) -> [Int] {
+        finding.edits.flatMap { if case .removeFields(let places) = $0 { places } else { [Int]() } }
+    }
+
+    private func added(_ finding: Finding) -> [String] {
+        finding.edits.compactMap { if case .appendField(let name, let value) = $0 { "\(name): \(value)" } else { nil } }
+    }
+
+    private func symbols(_ finding: Finding) -> [String] {
+        finding.edits.compactMap { if case .score(let symbol) = $0 { symbol.name } else { nil } }
+    }
+
+    private static func parsed(_ text: String) throws -> Message { try Message(parsing: Bytes(Array(text.utf8))) }
+
+    static let rest = "To: b@here.example\r\nDate: 21 Nov 2026 03:00 +0000\r\nMessage-ID: <1@a>\r\n"
+
+    @Test func `a sound message is left as it is`() async throws {
+        #expect(try await stage.message(.sample(), in: .sample()) == .none)
+    }
+
+    /// The forms in which two readers see two authors, and some that are sound.
+    @Test(arguments: [
+        ("From: a@out.example\r\n", true), ("From: A <a@out.example>\r\n", true), ("From:\r\n A <a@out.example>\r\n", true),
+        ("From: =?utf-8?q?b=40far.example?= <a@out.example>\r\n", true), ("From: a@x.example, b@y.example\r\n", true),
+        ("From: G: a@x.example;\r\n", true),
+        ("", false), ("From: a@x.example\r\nFrom: b@y.example\r\n", false), ("From: a@x.example\r\nfROM: b@y.example\r\n", false),
+        ("From: a@x.example\r\nFrom : b@y.example\r\n", false),
+        ("From: \r\n", false), ("From: nobody\r\n", false), ("From: G:;\r\n", false), ("From: a@x.example b@y.example\r\n", false),
+        ("From: <a@x.example> <b@y.example>\r\n", false), ("From: <a@x.example\r\n", false), ("From: (a@x.example\r\n", false),
+        ("From: \"a@x.example\r\n", false), ("From: a@x.example, b@y.example <c@z.example>\r\n", false),
+    ])
+    func `exactly one From field with an address`(_ from: String, _ passes: Bool) async throws {
+        let message = try Self.parsed(from + Self.rest + "\r\nHello\r\n")
+        let finding = try await stage.message(message, in: .sample())
+        let text = "The message needs exactly one From field with an address"
+        #expect(finding.verdict == (passes ? .continue : .reject(Reply(550, .contentOther, text))))
+        #expect(passes || finding.decidedBy == ["from"])
+    }
+
+    @Test(arguments: ["Subject", "date", "Content-Type", "Reply-To"])
+    func `a single field twice costs points`(_ name: String) async throws {
+        var message = Message.sample(["Content-Type": "text/plain", "Reply-To": "x@y.example"])
+        message.header.append(HeaderField(name: name, value: "Sat, 21 Nov 2026 03:00:00 +0000"))
+        #expect(symbols(try await stage.message(message, in: .sample())) == ["HEADER_DUPLICATES"])
+    }
+
+    @Test func `the action is the option's`() async throws {
+        var policy = HeaderSanity.Configuration()
+        policy.points = 2.5
+        let message = Message.sample(["Date": nil])
+        let text = "The message needs a Date field that can be read"
+        let scored = try await HeaderSanity(policy).message(message, in: .sample())
+        #expect(scored.edits == [.score(Symbol("HEADER_DATE", points: 2.5, description: text))])
+        policy.date = .reject
+        let refused = try await HeaderSanity(policy).message(message, in: .sample())
+        #expect(refused.verdict == .reject(Reply(550, .contentOther, text)))
+        policy.date = .ignore
+        #expect(try await HeaderSanity(policy).message(message, in: .sample()) == .none)
+    }
+
+    @Test(arguments: [
+        (HeaderDefect.leadingContinuation, true), (.strayControl, true), (.missingEmptyLine, false),
+        (.blankBeforeColon, false), (.blankContinuation, false), (.mailboxLine, false),
+    ])
+    func `what the parser put right is judged`(_ defect: HeaderDefect, _ isRefused: Bool) async throws {
+        let sample = Message.sample()
+        let message = Message(header: Header(fields: sample.header.fields, defects: [defect]), body: sample.body)
+        let finding = try await stage.message(message, in: .sample())
+        #expect((finding.verdict != .continue) == isRefused)
+        if !isRefused {
+            #expect(symbols(finding) == ["HEADER_" + defect.rawValue.replacing("-", with: "_").uppercased()])
+        }
+    }
+
+    @Test func `a header beyond its limits is refused`() async throws {
+        var policy = HeaderSanity.Configuration()
+        policy.maxFields = 5
+        #expect(try await HeaderSanity(policy).message(.sample(), in: .sample()) == .none)
+        let six = Message.sample(["X-Six": "6"])
+        let many = try await HeaderSanity(policy).message(six, in: .sample())
+        #expect(many.verdict == .reject(Reply(552, .messageTooBig, "The header has more than 5 fields")))
+        policy.maxFields = 6
+        policy.maxSize = ByteCount(six.header.serializedCount)
+        #expect(try await HeaderSanity(policy).message(six, in: .sample()) == .none)
+        policy.maxSize = ByteCount(six.header.serializedCount - 1)
+        #expect(try await HeaderSanity(policy).message(six, in: .sample()).decidedBy == ["max_size"])
+    }
+
+    // MARK: Forged fields
+
+    @Test(arguments: [
+        ("mx.here.example; spf=pass", true), ("MX.Here.EXAMPLE; spf=pass", true), ("  mx.here.example 1; none", true),
+        ("(a (nested) comment) mx.here.example(another); spf=pass", true), ("\"mx.here.example\"; spf=pass", true),
+        ("\"mx.here\\.example\"; spf=pass", true), ("mx.here.example.; spf=pass", true), ("mx . here . example; spf=pass", true),
+        ("mx.here.example", true), ("mx.here.example/1; spf=pass", true), ("(open mx.here.example; spf=pass", true),
+        ("mx.here.example@x; spf=pass", true), ("other.example; spf=pass", true),
+        ("mx.far.example; spf=pass", false), ("xmx.here.example; spf=pass", false),
+        ("mx.far.example; dkim=pass header.d=mx.here.example", false), ("", false), (";", false),
+    ])
+    func `results in our name are taken out`(_ value: String, _ isForged: Bool) async throws {
+        var policy = HeaderSanity.Configuration()
+        policy.ownNames = ["other.example"]
+        let message = Message.sample(["Authentication-Results": value])
+        let finding = try await HeaderSanity(policy).message(message, in: .sample())
+        #expect(removed(finding) == (isForged ? [5] : []))
+        #expect(finding.verdict == .continue)
+    }
+
+    @Test func `folding and the field's own spelling hide nothing`() async throws {
+        let forged = "AUTHENTICATION-Results :\r\n\t(x)\r\n mx.here\r\n .example;\r\n spf=pass\r\n"
+        let message = try Self.parsed(forged + "From: a@out.example\r\n" + Self.rest + "\r\nHello\r\n")
+        #expect(removed(try await stage.message(message, in: .sample())) == [0])
+    }
+
+    @Test func `results of others stay, and the option keeps ours`() async throws {
+        var policy = HeaderSanity.Configuration()
+        policy.stripResults = false
+        let message = Message.sample(["Authentication-Results": "mx.here.example; spf=pass"])
+        #expect(try await HeaderSanity(policy).message(message, in: .sample()) == .none)
+    }
+
+    @Test func `fields that only we write are taken out`() async throws {
+        let message = Message.sample([
+            "X-Spam-Status": "No", "x-spam": "0", "X-Spa": "m", "Return-Path": "<>", "X-Sluice-Unchecked": "no", "Bcc": "c@x.example",
+        ])
+        #expect(removed(try await stage.message(message, in: .sample())) == [5, 6, 8, 9])
+    }
+
+    // MARK: Users' messages
+
+    static let bob = Session.sample(language: .submission, user: "bob@here.example")
+
+    @Test func `a user's blind recipients are not told`() async throws {
+        let message = Message.sample(["Bcc": "c@x.example"])
+        #expect(removed(try await stage.message(message, in: .sample(session: Self.bob))) == [5])
+    }
+
+    @Test func `a user's message is completed`() async throws {
+        let message = Message.sample(["Date": nil, "Message-ID": nil])
+        let transaction = Transaction.sample(session: Self.bob)
+        let finding = try await stage.message(message, in: transaction)
+        #expect(
+            added(finding) == [
+                "Date: Sat, 21 Nov 2026 03:00:00 +0000", "Message-ID: <\(transaction.id)@mx.here.example>",
+            ])
+        #expect(symbols(finding) == [])
+        #expect(try await stage.message(.sample(), in: transaction) == .none)
+    }
+
+    @Test func `a stranger's message is not`() async throws {
+        let message = Message.sample(["Date": nil, "Message-ID": nil])
+        let finding = try await stage.message(message, in: .sample())
+        #expect(added(finding) == [])
+        #expect(symbols(finding) == ["HEADER_DATE", "HEADER_MESSAGE_ID"])
+        var policy = HeaderSanity.Configuration()
+        policy.complete = .always
+        #expect(added(try await HeaderSanity(policy).message(message, in: .sample())).count == 2)
+        policy.complete = .never
+        #expect(added(try await HeaderSanity(policy).message(message, in: .sample(session: Self.bob))) == [])
+    }
+}
