@@ -74,8 +74,12 @@ public struct SMTPServerMachine: Sendable {
 
     /// A MAIL was accepted and the transaction has not ended.
     public var isInTransaction: Bool { transaction != nil }
-    /// The client asked for a reply per recipient in the transaction under way.
-    public var usesPRDR: Bool { transaction?.usesPRDR ?? false }
+    /// The client asked for a reply per recipient in the transaction under way, or in the one that
+    /// ``Question/sender(_:)`` is about.
+    public var usesPRDR: Bool {
+        if case .sender(let asked) = open { return asked.usesPRDR }
+        return transaction?.usesPRDR ?? false
+    }
     /// ``Question/message(_:)`` is to be answered with ``answeredEach(_:)``.
     public var repliesPerRecipient: Bool { usesPRDR || configuration.language == .lmtp }
 

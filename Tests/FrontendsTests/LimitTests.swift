@@ -1,0 +1,144 @@
+import Foundation
+import Frontends
+import MailTypes
+import NIOCore
+import Pipeline
+import Protocols
+import Testing
+
+@Suite struct LimitTests {
+    @Test func `connections have limits, in all and per address`() async throws {
+        let server = try await LiveServer { setup in
+            setup.listener.maxConnections = 4
+            setup.listener.maxConnectionsPerAddress = 2
+        }
+        func greeting(_ source: String) async throws -> (TestClient, String) {
+            let client = try await TestClient.connect(port: server.port, from: source)
+            return (client, try await client.reply())
+        }
+        let (one, first) = try await greeting("127.0.0.2")
+        let (two, second) = try await greeting("127.0.0.2")
+        #expect(first.hasPrefix("220") && second.hasPrefix("220"))
+        let (three, third) = try await greeting("127.0.0.2")
+        #expect(third.hasPrefix("421 4.7.0"))
+        #expect(try await three.end() == "")
+        let (four, _) = try await greeting("127.0.0.3")
+        let (five, _) = try await greeting("127.0.0.4")
+        #expect(try await greeting("127.0.0.5").1.hasPrefix("421 4.3.2"))
+        try await one.close()
+        #expect(await server.eventually { server.frontend.openConnections == 3 })
+        #expect(try await greeting("127.0.0.2").1.hasPrefix("220"))
+        withExtendedLifetime((two, four, five)) {}
+        await server.stop()
+    }
+
+    @Test func `networks that are not served are told so`() async throws {
+        let server = try await LiveServer { $0.listener.access = ["127.0.0.2"] }
+        #expect(try await server.client().reply().hasPrefix("554 5.7.1"))
+        #expect(try await TestClient.connect(port: server.port, from: "127.0.0.2").reply().hasPrefix("220"))
+        await server.stop()
+    }
+
+    @Test func `the clock of a command does not start again with each octet`() async throws {
+        let server = try await LiveServer { $0.listener.commandTimeout = "300ms" }
+        let client = try await server.client()
+        _ = try await client.reply()
+        let dribble = Task {
+            for _ in 0..<200 {
+                try await client.send("N")
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
+        #expect(try await client.reply().hasPrefix("421 4.4.2"))
+        dribble.cancel()
+        await server.stop()
+    }
+
+    @Test func `a message must come at the least rate`() async throws {
+        let server = try await LiveServer { setup in
+            setup.listener.rateGrace = "200ms"
+            setup.listener.minimumRate = 10_000
+        }
+        let client = try await server.client()
+        _ = try await client.reply()
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>", "DATA"] {
+            _ = try await client.say(line)
+        }
+        let dribble = Task {
+            for _ in 0..<200 {
+                try await client.send("x\r\n")
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
+        #expect(try await client.reply().hasPrefix("421 4.4.2"))
+        dribble.cancel()
+        #expect(server.acceptor.taken.isEmpty)
+        #expect(await server.eventually { server.traces.first?.outcome == .unfinished })
+        await server.stop()
+    }
+
+    @Test func `a pause in a message has a limit of its own`() async throws {
+        let server = try await LiveServer { $0.listener.dataTimeout = "200ms" }
+        let client = try await server.client()
+        _ = try await client.reply()
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>", "DATA"] {
+            _ = try await client.say(line)
+        }
+        #expect(try await client.reply().hasPrefix("421 4.4.2"))
+        await server.stop()
+    }
+
+    @Test func `a client that reads no replies is given up, and fills nothing`() async throws {
+        let server = try await LiveServer { setup in
+            setup.listener.writeTimeout = "300ms"
+            setup.listener.machine.maxJunkCommands = 100_000_000
+        }
+        let client = try await server.client()
+        _ = try await client.reply()
+        _ = try await client.say("EHLO client.test")
+        try await client.channel.setOption(.autoRead, value: false).get()
+        let noops = String(repeating: "NOOP\r\n", count: 10_000)
+        // Neither side can hold all of the replies: the server must stop reading, and then give up.
+        let flood = Task { for _ in 0..<200 { try await client.send(noops) } }
+        #expect(await server.eventually { server.frontend.openConnections == 0 })
+        #expect(server.log.lines.contains { $0.contains("reason=unread") })
+        flood.cancel()
+        await server.stop()
+    }
+
+    @Test func `many slow clients do not hinder a good one`() async throws {
+        let server = try await LiveServer { setup in
+            setup.listener.maxConnectionsPerAddress = 2000
+            setup.limits.maxConnectionsPerAddress = 2000
+        }
+        var slow: [TestClient] = []
+        for _ in 0..<200 { slow.append(try await server.client()) }
+        for client in slow { try await client.send("E") }
+        let start = NIODeadline.now()
+        let good = try await server.client()
+        #expect(try await good.deliver().hasPrefix("250"))
+        #expect(NIODeadline.now() - start < .seconds(5))
+        withExtendedLifetime(slow) {}
+        await server.stop()
+    }
+
+    @Test func `who speaks before the greeting is noticed`() async throws {
+        for policy in [SMTPServerMachine.SyncViolation.refuse, .note] {
+            let server = try await LiveServer { setup in
+                setup.listener.greetDelay = "200ms"
+                setup.listener.machine.syncViolation = policy
+            }
+            let client = try await server.client()
+            try await client.send("EHLO client.test\r\n")
+            let reply = try await client.reply()
+            #expect(reply.hasPrefix(policy == .refuse ? "554" : "220"))
+            if policy == .note {
+                _ = try await client.reply()
+                _ = try await client.say("MAIL FROM:<a@out.test>")
+                _ = try await client.say("RSET")
+                #expect(await server.eventually { server.traces.first?.session.spokeEarly == true })
+            }
+            await server.stop()
+        }
+    }
+}

@@ -1,0 +1,174 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// A client that says exactly what it is told to, octet by octet, and waits for what comes.
+final class TestClient: Sendable {
+    struct Timeout: Error, CustomStringConvertible {
+        var wanted: String
+        var got: String
+        var description: String { "waited for \(wanted), got \(got.debugDescription)" }
+    }
+
+    private struct State {
+        var received: [UInt8] = []
+        var isClosed = false
+    }
+
+    let channel: any Channel
+    private let inbox: Inbox
+
+    private init(_ channel: any Channel, _ inbox: Inbox) {
+        self.channel = channel
+        self.inbox = inbox
+    }
+
+    deinit { channel.close(promise: nil) }
+
+    static func connect(port: Int, from source: String? = nil) async throws -> TestClient {
+        let inbox = Inbox()
+        let bootstrap = ClientBootstrap(group: LiveServer.group)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(inbox)) }
+            }
+        let bound = source.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
+        let channel = try await (bound.map { bootstrap.bind(to: $0) } ?? bootstrap)
+            .connect(host: "127.0.0.1", port: port).get()
+        return TestClient(channel, inbox)
+    }
+
+    static func connect(path: String) async throws -> TestClient {
+        let inbox = Inbox()
+        let channel = try await ClientBootstrap(group: LiveServer.group)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(inbox)) }
+            }
+            .connect(unixDomainSocketPath: path).get()
+        return TestClient(channel, inbox)
+    }
+
+    // MARK: - Talking
+
+    func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+
+    func send(_ octets: [UInt8]) async throws {
+        try await channel.writeAndFlush(ByteBuffer(bytes: octets)).get()
+    }
+
+    /// The next whole reply, without the line ends of its lines.
+    func reply() async throws -> String {
+        try await wait(for: "a reply") { octets in
+            var end = 0
+            while let line = octets[end...].firstIndex(of: 10) {
+                let isLast = line - end < 4 || octets[end + 3] != UInt8(ascii: "-")
+                end = line + 1
+                if isLast { return end }
+            }
+            return nil
+        }
+    }
+
+    /// Says one line and waits for its reply.
+    @discardableResult
+    func say(_ line: String) async throws -> String {
+        try await send(line + "\r\n")
+        return try await reply()
+    }
+
+    /// Waits until the server closes; what came before, unread.
+    func end() async throws -> String {
+        for _ in 0..<1000 {
+            if inbox.isClosed { return inbox.take(all: true) }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw Timeout(wanted: "the end", got: inbox.text)
+    }
+
+    var isClosed: Bool { inbox.isClosed }
+    var unread: String { inbox.text }
+
+    /// Stops sending; replies still come.
+    func finish() async throws { try await channel.close(mode: .output) }
+    func close() async throws { try await channel.close() }
+
+    private func wait(for what: String, _ end: @Sendable ([UInt8]) -> Int?) async throws -> String {
+        for _ in 0..<2000 {
+            if let text = inbox.take(end) { return text }
+            if inbox.isClosed { break }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw Timeout(wanted: what, got: inbox.text + (inbox.isClosed ? " and the end" : ""))
+    }
+
+    // MARK: - TLS
+
+    /// Shakes hands; afterwards everything is encrypted.
+    @discardableResult
+    func startTLS(name: String? = nil) async throws -> TLSVersion? {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.certificateVerification = .none
+        let context = try NIOSSLContext(configuration: configuration)
+        try await channel.eventLoop.submit { [channel] in
+            let handler = try NIOSSLClientHandler(context: context, serverHostname: name)
+            try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+        }.get()
+        for _ in 0..<500 {
+            if inbox.isSecure || inbox.isClosed { break }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        guard inbox.isSecure else { throw Timeout(wanted: "a handshake", got: inbox.text) }
+        return try await channel.nioSSL_tlsVersion().get()
+    }
+
+    /// The name in the server's certificate.
+    func certificateName() async throws -> String {
+        let certificate = try await channel.nioSSL_peerCertificate().get()
+        return certificate.map { "\($0)" } ?? ""
+    }
+}
+
+/// What a client has received.
+final class Inbox: Sendable {
+    private struct State {
+        var octets: [UInt8] = []
+        var isClosed = false
+        var isSecure = false
+    }
+    private let state = Mutex(State())
+
+    func add(_ octets: [UInt8]) { state.withLock { $0.octets += octets } }
+    func close() { state.withLock { $0.isClosed = true } }
+    func secure() { state.withLock { $0.isSecure = true } }
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+    var isSecure: Bool { state.withLock { $0.isSecure } }
+    var text: String { state.withLock { String(decoding: $0.octets, as: UTF8.self) } }
+
+    func take(_ end: ([UInt8]) -> Int?) -> String? {
+        state.withLock { state in
+            guard let end = end(state.octets) else { return nil }
+            let text = String(decoding: state.octets[..<end], as: UTF8.self)
+            state.octets.removeFirst(end)
+            return text.hasSuffix("\r\n") ? String(text.unicodeScalars.dropLast(2).map(Character.init)) : text
+        }
+    }
+
+    func take(all: Bool) -> String { take { $0.count } ?? "" }
+}
+
+private final class Receiver: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let inbox: Inbox
+    init(_ inbox: Inbox) { self.inbox = inbox }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { inbox.add(Array(unwrapInboundIn(data).readableBytesView)) }
+    func channelInactive(context: ChannelHandlerContext) { inbox.close() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if "\(event)".hasPrefix("handshakeCompleted") { inbox.secure() }
+        if let event = event as? ChannelEvent, case .inputClosed = event { inbox.close() }
+    }
+}

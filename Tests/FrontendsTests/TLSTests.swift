@@ -1,0 +1,140 @@
+import Foundation
+import Frontends
+import MailTypes
+import Pipeline
+import Protocols
+import Testing
+
+@Suite struct TLSTests {
+    private func server(_ mode: ListenerOptions.TLSMode, names: [String] = ["mx.here.test"]) async throws
+        -> (LiveServer, CertificateStore)
+    {
+        let store = try TestCertificates().store(names)
+        let server = try await LiveServer { setup in
+            setup.listener.tls = mode
+            setup.listener.machine.authMechanisms = ["PLAIN", "LOGIN"]
+            setup.certificates = store
+        }
+        return (server, store)
+    }
+
+    @Test func `STARTTLS begins the session anew`() async throws {
+        let (server, _) = try await server(.starttls)
+        let client = try await server.client()
+        _ = try await client.reply()
+        let clear = try await client.say("EHLO client.test")
+        #expect(clear.contains("STARTTLS"))
+        #expect(!clear.contains("AUTH"))
+        #expect(try await client.say("STARTTLS").hasPrefix("220 "))
+        try await client.startTLS()
+        #expect(try await client.say("MAIL FROM:<a@out.test>").hasPrefix("503"), "EHLO is forgotten")
+        let secure = try await client.say("EHLO client.test")
+        #expect(secure.contains("AUTH PLAIN LOGIN"))
+        #expect(!secure.contains("STARTTLS"))
+        #expect(try await client.deliver(greeted: true).hasPrefix("250"))
+        #expect(await server.eventually { !server.traces.isEmpty })
+        let tls = try #require(server.traces.first?.session.tls)
+        #expect(tls.version == "TLSv1.3")
+        #expect(tls.cipher.hasPrefix("TLS_"))
+        await server.stop()
+    }
+
+    @Test(arguments: ["NOOP\r\n", "EHLO evil.test\r\nMAIL FROM:<evil@out.test>\r\n", "x"])
+    func `what is sent after STARTTLS in the clear is not read inside TLS`(_ injected: String) async throws {
+        let (server, _) = try await server(.starttls)
+        let client = try await server.client()
+        _ = try await client.reply()
+        _ = try await client.say("EHLO client.test")
+        try await client.send("STARTTLS\r\n" + injected)
+        #expect(try await client.reply().hasPrefix("220 "))
+        try await client.startTLS()
+        #expect(try await client.say("HELP").hasPrefix("214"))
+        #expect(client.unread == "", "there is no reply to what was injected")
+        #expect(try await client.say("EHLO client.test").hasPrefix("250-"))
+        await server.stop()
+    }
+
+    @Test func `TLS may come first`() async throws {
+        let (server, _) = try await server(.implicit)
+        let client = try await server.client()
+        #expect(client.unread == "")
+        try await client.startTLS(name: "mx.here.test")
+        #expect(try await client.deliver().hasPrefix("250"))
+        #expect(await server.eventually { server.traces.first?.session.tls?.serverName == "mx.here.test" })
+        await server.stop()
+    }
+
+    @Test func `each server name has its certificate, and new ones come without a restart`() async throws {
+        let certificates = try TestCertificates()
+        var second = try certificates.make("mail.two.test")
+        second.name = "mail.two.test"
+        var wild = try certificates.make("wild.three.test")
+        wild.name = "*.three.test"
+        let first = try certificates.make("mx.here.test")
+        let store = try CertificateStore([first, second, wild])
+        let server = try await LiveServer { setup in
+            setup.listener.tls = .implicit
+            setup.certificates = store
+        }
+        func shown(to name: String?) async throws -> String {
+            let client = try await server.client()
+            try await client.startTLS(name: name)
+            return try await client.certificateName()
+        }
+        for (asked, name) in [
+            ("mx.here.test", "mx.here.test"), ("MAIL.two.test", "mail.two.test"), ("any.three.test", "wild.three.test"),
+            ("unknown.test", "mx.here.test"),
+        ] {
+            #expect(try await shown(to: asked).contains(name))
+        }
+        #expect(try await shown(to: nil).contains("mx.here.test"))
+
+        let old = try await server.client()
+        try await old.startTLS()
+        let renewed = try certificates.make("renewed.here.test", file: "mx.here.test")
+        try store.reload([renewed, second])
+        #expect(try await shown(to: nil).contains("renewed.here.test"))
+        #expect(try await old.deliver().hasPrefix("250"), "open connections go on")
+        #expect(throws: CertificateError.self) {
+            try store.reload([CertificateFiles(certificate: second.certificate, key: first.key)])
+        }
+        #expect(try await shown(to: nil).contains("renewed.here.test"), "a wrong pair changes nothing")
+        await server.stop()
+    }
+
+    @Test func `a handshake has its time, and nonsense is no handshake`() async throws {
+        let store = try TestCertificates().store(["mx.here.test"])
+        let server = try await LiveServer { setup in
+            setup.listener.tls = .implicit
+            setup.listener.handshakeTimeout = "200ms"
+            setup.certificates = store
+        }
+        let silent = try await server.client()
+        let odd = try await server.client()
+        try await odd.send("EHLO client.test\r\n")
+        #expect(!(try await odd.end()).contains("250"))
+        #expect(try await silent.end() == "")
+        #expect(await server.eventually { server.frontend.openConnections == 0 })
+        await server.stop()
+    }
+
+    @Test func `only so many handshakes at once`() async throws {
+        let store = try TestCertificates().store(["mx.here.test"])
+        let server = try await LiveServer { setup in
+            setup.listener.tls = .implicit
+            setup.limits.maxHandshakes = 2
+            setup.certificates = store
+        }
+        let first = try await server.client()
+        let second = try await server.client()
+        #expect(await server.eventually { server.frontend.openConnections == 2 })
+        let third = try await server.client()
+        #expect(try await third.end() == "")
+        try await first.startTLS()
+        let fourth = try await server.client()
+        try await fourth.startTLS()
+        #expect(try await fourth.reply().hasPrefix("220"))
+        _ = second
+        await server.stop()
+    }
+}
