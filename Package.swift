@@ -16,6 +16,12 @@ let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-ser
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
+// The usual chain, which the program carries; `filters.d` is a link to it.
+let chainFiles = [
+    "10-access.toml", "12-early-talker.toml", "14-rate.toml", "16-size.toml", "20-transport.toml", "22-relay.toml",
+    "24-recipients.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
+]
+
 let package = Package(
     name: "sluice",
     products: [
@@ -71,7 +77,8 @@ let package = Package(
                 "MailTypes", "Protocols", "Pipeline", "Filters", "Adapters", "Directory", "Queue", "Mailboxes",
                 "Delivery", "Frontends", "Configuration", arguments, lifecycle, signals, logging, metrics,
                 nio, nioPosix, nioSSL,
-            ]
+            ],
+            resources: chainFiles.map { .embedInCode("Resources/filters.d/\($0)") }
         ),
 
         // C libraries, each imported by one Swift file.

@@ -3,7 +3,8 @@ public import Mailboxes
 public import NIOCore
 import MailTypes
 import NIOPosix
-import Queue
+import Synchronization
+public import Queue
 import struct Foundation.Date
 
 /// Delivers what is due in the queue: into mailboxes, to other servers, or nowhere, as each route says.
@@ -20,6 +21,8 @@ public final class DeliveryAgent: Sendable {
     private let group: any EventLoopGroup
     private let settler: Settler
     private let flights = Flights()
+    /// Messages that an operator has given up. Few: they are forgotten with the process.
+    private let given = Mutex<Set<QueueID>>([])
     private let wakeUp: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
     private let local: LocalDelivery
     private let remote: RemoteDelivery
@@ -100,7 +103,7 @@ public final class DeliveryAgent: Sendable {
             let works = queue.claimDue(now: hooks.now(), limit: Self.claimLimit, excluding: full)
             if works.isEmpty { return }
             var mailboxes: [Work] = []
-            for work in works {
+            for work in works where !abandon(work) {
                 switch work.destination {
                 case .mailboxes, .discard: mailboxes.append(work)
                 case .exchanger, .host: remote.offer(work)
@@ -160,6 +163,34 @@ public final class DeliveryAgent: Sendable {
             settler.settle(message, attempts, begun: begun)
             return !isUnreachable
         }
+    }
+
+    // MARK: Giving up
+
+    /// Gives a message up now, wherever it stands, and tells its sender.
+    public func giveUp(_ id: QueueID) async throws(QueueFailure) {
+        given.withLock { _ = $0.insert(id) }
+        do throws(QueueFailure) {
+            try await queue.release(id, now: hooks.now())
+            try await queue.retry(id, now: hooks.now())
+        } catch {
+            given.withLock { _ = $0.remove(id) }
+            throw error
+        }
+    }
+
+    /// Whether a work is of a message that an operator has given up; then it fails for all its recipients.
+    private func abandon(_ work: Work) -> Bool {
+        guard given.withLock({ $0.contains(work.id) }) else { return false }
+        let begun = ContinuousClock.now
+        flights.begin { [self] in
+            let read = try? await threads.runIfActive { [queue] in try queue.read(work.id) }
+            guard let message = read else { return settler.unreadable(work, .unknown(work.id)) }
+            let reply = Reply(554, .other, "Given up by the postmaster")
+            let attempts = work.recipients.map { Attempt(claimed: $0, result: .failed(reply)) }
+            settler.settle(message, attempts, begun: begun)
+        }
+        return true
     }
 
     // MARK: The rest

@@ -12,6 +12,8 @@ public protocol DeliveryQueue: Sendable {
     func onWork(_ handler: @escaping @Sendable () -> Void)
     func commit(_ submissions: [Submission]) async throws(QueueFailure) -> [QueueID]
     func hold(_ id: QueueID, reason: String) async throws(QueueFailure)
+    func release(_ id: QueueID, now: Date) async throws(QueueFailure)
+    func retry(_ id: QueueID, now: Date) async throws(QueueFailure)
 }
 
 extension MailQueue: DeliveryQueue {}

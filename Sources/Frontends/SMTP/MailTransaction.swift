@@ -18,6 +18,8 @@ final class MailTransaction {
     /// The judge has been told the envelope.
     var isJudged = false
     var spool: ContentSpool?
+    /// The message as it arrived, once it is complete.
+    var message: Message?
     /// The machine has found fault with the content; it is refused when it has ended.
     private(set) var isSpoilt = false
 

@@ -52,6 +52,7 @@ extension SMTPConnectionHandler {
             let reply = Reply(552, .messageTooBig, "Message refused: \(error)").marked(with: transaction.id)
             return conclude(transaction, envelope, .failed(reply))
         }
+        transaction.message = message
         let began = NIODeadline.now()
         let judge = transaction.judge
         wait { await judge.message(message) } then: { [self] outcome in
@@ -65,7 +66,7 @@ extension SMTPConnectionHandler {
     private func commit(_ outcome: Outcome, _ envelope: Envelope, _ transaction: MailTransaction) {
         let arrival = session.hello.map { "\($0) (\(session.client.literal))" } ?? session.client.literal
         let submissions = outcome.submissions(
-            id: transaction.id, envelope: envelope, received: transaction.received, arrival: arrival)
+            id: transaction.id, envelope: transaction.envelope, received: transaction.received, arrival: arrival)
         guard !submissions.isEmpty else {
             return conclude(transaction, envelope, Conclusion(replies: outcome.replies, queued: []))
         }
@@ -143,13 +144,14 @@ extension SMTPConnectionHandler {
     func finish(_ ended: MailTransaction, replies: [Reply]?, queued: [String]) {
         let (judge, environment, metrics) = (ended.judge, environment, listener.metrics)
         let unsaid = ended.isJudged ? nil : ended.envelope
+        let message = ended.message
         let isUnstored = queued.isEmpty && replies?.contains { $0.code == 451 || $0.code == 452 } ?? false
         Task(executorPreference: loopContext.executor) {
             if let unsaid { _ = await judge.sender(unsaid) }
             let trace = await judge.trace(replies: replies, queued: queued)
             let result = isUnstored && trace.outcome == .deferred ? "deferred" : trace.outcome.rawValue
             metrics.count(.transactions, result)
-            environment.traced(trace)
+            environment.traced(trace, message)
         }
     }
 }

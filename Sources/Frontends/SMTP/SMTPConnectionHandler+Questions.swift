@@ -131,8 +131,11 @@ extension SMTPConnectionHandler {
 
     // MARK: - Envelope
 
-    private func sender(_ envelope: Envelope) {
+    private func sender(_ said: Envelope) {
         openQuestion()
+        let address = said.sender.map(inALabels)
+        if case .some(nil) = address { return answer(.badSenderDomain) }
+        let envelope = Envelope(sender: address ?? nil, parameters: said.parameters)
         if clock.isStopping { return sayStopping() }
         takeFlags()
         if let failure = environment.acceptor.refusal(forSize: envelope.parameters.size ?? 0) {
@@ -155,9 +158,11 @@ extension SMTPConnectionHandler {
         }
     }
 
-    private func recipient(_ recipient: EnvelopeRecipient) {
+    private func recipient(_ said: EnvelopeRecipient) {
         openQuestion()
         takeFlags()
+        guard let address = inALabels(said.address) else { return answer(.badRecipientDomain) }
+        let recipient = EnvelopeRecipient(address, parameters: said.parameters)
         guard let transaction else { return answer(.outOfStep) }
         let judge = transaction.judge
         let envelope = transaction.isJudged ? nil : transaction.envelope
@@ -171,6 +176,14 @@ extension SMTPConnectionHandler {
                 log(.info, "recipient refused", ["recipient": "\(recipient.address)", "reply": "\(reply)"])
             }
             answer(reply)
+        }
+    }
+
+    /// The address with its domain as it is looked up and compared; `nil` where it has no such form.
+    private func inALabels(_ address: EmailAddress) -> EmailAddress? {
+        guard address.domain.utf8.contains(where: { $0 >= 0x80 }) else { return address }
+        return environment.domainToASCII(address.domain).map {
+            EmailAddress(localPart: address.localPart, domain: $0)
         }
     }
 
@@ -206,6 +219,8 @@ extension SMTPConnectionHandler {
 }
 
 extension Reply {
+    static let badSenderDomain = Reply(553, .badSenderSyntax, "The sender's domain is not a valid name")
+    static let badRecipientDomain = Reply(553, .badDestinationSyntax, "The recipient's domain is not a valid name")
     /// A question came where none can: our own bug, which must not become a trap.
     static let outOfStep = Reply(451, .systemOther, "Internal error; try again later")
 }

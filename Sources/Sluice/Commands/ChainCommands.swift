@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Foundation
+import MailTypes
 import Pipeline
 
 struct CheckCommand: ParsableCommand {

@@ -67,7 +67,8 @@ struct Conversation {
     private func reply() throws -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         while fgets(&buffer, CInt(buffer.count), stream) != nil {
-            let line = String(cString: buffer).trimmingCharacters(in: .newlines)
+            let text = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            let line = String(decoding: text, as: UTF8.self).trimmingCharacters(in: .newlines)
             if line.dropFirst(3).first != "-" { return line }
         }
         throw CommandFailure.again("The server has hung up.")

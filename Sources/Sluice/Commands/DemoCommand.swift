@@ -1,4 +1,6 @@
 import ArgumentParser
+import Configuration
+import Directory
 import Foundation
 
 struct DemoCommand: AsyncParsableCommand {
@@ -17,8 +19,7 @@ struct DemoCommand: AsyncParsableCommand {
         try demo.prepare()
         let file = demo.configuration
         let loaded = try LoadedConfiguration(file: file).usable()
-        print(demo.welcome)
-        fflush(stdout)
+        FileHandle.standardOutput.write(Data(demo.welcome.utf8))
         try await Server.run(loaded, file: file)
     }
 }
@@ -100,8 +101,9 @@ struct DemoFolder {
             }
         }
         let text = users.map { "\($0)@\(Self.domain) \($1)\n" }.joined()
-        FileManager.default.createFile(
+        let isKept = FileManager.default.createFile(
             atPath: passwords, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
+        guard isKept else { throw CommandFailure.wrong("The passwords cannot be kept in \(passwords).") }
     }
 
     var welcome: String {

@@ -33,10 +33,10 @@ struct QueueCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Show one message of the queue.")
         @OptionGroup var place: QueueOptionsGroup
         @OptionGroup var output: OutputOptions
-        @Argument(help: "Its id.") var id: QueueID
+        @Argument(help: "Its id.") var id: QueueIDArgument
 
         func run() async throws {
-            let report = QueueReport(try await place.access().show(id))
+            let report = QueueReport(try await place.access().show(id.id))
             print(output.json ? try Terminal.json(report) : report.text)
         }
     }
@@ -72,8 +72,13 @@ struct QueueCommand: ParsableCommand {
     }
 }
 
-extension QueueID: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
+/// A queue id on the command line.
+struct QueueIDArgument: ExpressibleByArgument {
+    let id: QueueID
+    init?(argument: String) {
+        guard let id = QueueID(argument) else { return nil }
+        self.id = id
+    }
 }
 
 struct QueueOptionsGroup: ParsableArguments {
@@ -84,7 +89,7 @@ struct QueueOptionsGroup: ParsableArguments {
 
 struct QueueChangeOptions: ParsableArguments {
     @OptionGroup var place: QueueOptionsGroup
-    @Argument(help: "The messages' ids.") var ids: [QueueID] = []
+    @Argument(help: "The messages' ids.") var ids: [QueueIDArgument] = []
     @Flag(help: "All messages of the queue.") var all = false
 
     func validate() throws {
@@ -93,7 +98,7 @@ struct QueueChangeOptions: ParsableArguments {
 
     func apply(_ change: QueueChange) async throws {
         let access = try place.access()
-        let chosen = all ? try await access.all().map(\.id) : ids
+        let chosen = all ? try await access.all().map(\.id) : ids.map(\.id)
         for id in chosen { try await access.change(change, id) }
         print("\(change.past) \(chosen.count) \(chosen.count == 1 ? "message" : "messages").")
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Foundation
+import Queue
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import Adapters
 import ArgumentParser
+import Configuration
 import Directory
 import Foundation
 import MailTypes

@@ -51,10 +51,10 @@ struct QueueAccess {
         }
         let queue = try open(isReadOnly: false)
         defer { queue.close() }
-        do {
+        do throws(QueueFailure) {
             try await queue.apply(change, to: id, now: Date())
-        } catch let failure as QueueFailure {
-            throw CommandFailure(failure)
+        } catch {
+            throw CommandFailure(error)
         }
     }
 

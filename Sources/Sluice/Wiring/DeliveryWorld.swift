@@ -1,3 +1,4 @@
+import Adapters
 import Delivery
 import Directory
 import Foundation

@@ -21,6 +21,6 @@ enum Notifier {
         let name = path.hasPrefix("@") ? "\0" + path.dropFirst() : path
         guard let address = try? UnixAddress(name) else { return }
         let octets = Array(text.utf8)
-        _ = address.with { sendto(descriptor, octets, octets.count, CInt(MSG_NOSIGNAL.rawValue), $0, $1) }
+        _ = address.with { sendto(descriptor, octets, octets.count, CInt(MSG_NOSIGNAL), $0, $1) }
     }
 }

@@ -207,9 +207,9 @@ final class Server: Sendable {
         case .reload: return await reload()
         case .queueList(let after, let limit): return .listings(queue.list(after: after, limit: limit))
         case .queueShow(let id):
-            do { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
+            do throws(QueueFailure) { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
         case .queueChange(let change, let id):
-            do {
+            do throws(QueueFailure) {
                 if change == .bounce {
                     try await delivery.giveUp(id)
                 } else {

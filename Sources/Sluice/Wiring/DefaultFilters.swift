@@ -1,0 +1,18 @@
+/// The usual chain, as the program carries it: what `sluice demo` writes and a new installation begins with.
+enum DefaultFilters {
+    // The build makes an identifier of a file's name by putting `_` for its first character.
+
+    /// Name and content of each file, in the order of the chain.
+    static let files: [(name: String, content: [UInt8])] = [
+        ("10-access.toml", PackageResources._0_access_toml),
+        ("12-early-talker.toml", PackageResources._2_early_talker_toml),
+        ("14-rate.toml", PackageResources._4_rate_toml),
+        ("16-size.toml", PackageResources._6_size_toml),
+        ("20-transport.toml", PackageResources._0_transport_toml),
+        ("22-relay.toml", PackageResources._2_relay_toml),
+        ("24-recipients.toml", PackageResources._4_recipients_toml),
+        ("30-header.toml", PackageResources._0_header_toml),
+        ("32-received.toml", PackageResources._2_received_toml),
+        ("40-greylist.toml", PackageResources._0_greylist_toml),
+    ]
+}
