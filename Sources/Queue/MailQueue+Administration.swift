@@ -89,6 +89,9 @@ extension MailQueue {
         return counts
     }
 
+    /// Commits and changes that are pending or being written.
+    var waitingCommits: Int { lanes.reduce(0) { $0 + $1.load.load(ordering: .relaxed) } }
+
     /// Changes a message in memory, then in the journal, and waits for that. `apply` answers whether
     /// there was anything to change.
     private func change(
