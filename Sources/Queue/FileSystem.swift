@@ -14,6 +14,8 @@ public protocol FileSystem: Sendable {
     func read(_ descriptor: CInt, into octets: UnsafeMutableRawBufferPointer, at offset: Int) throws(SystemError) -> Int
     /// Gives the file its blocks and this size at once, so that later syncs need not touch metadata.
     func allocate(_ descriptor: CInt, count: Int) throws(SystemError)
+    /// Gives back what lies behind the first `count` octets.
+    func truncate(_ descriptor: CInt, count: Int) throws(SystemError)
     /// Makes what was written durable: fdatasync.
     func synchronize(_ descriptor: CInt) throws(SystemError)
     /// Makes the names in a directory durable: fsync of the directory.
@@ -33,6 +35,7 @@ public protocol FileSystem: Sendable {
     /// What the lock file of `path` says of its holder.
     func lockHolder(_ path: String) -> Int?
     /// Memory that outlives a crash of this process, though not of the machine.
+    /// `count` is in octets.
     func sharedMemory(_ path: String, count: Int) throws(SystemError) -> any SharedMemory
 }
 
@@ -52,8 +55,9 @@ public protocol FileLock: Sendable {
     func release()
 }
 
-/// A few octets that are written with a store and found again after a crash of the process.
+/// A few words that are written with a store and found again after a crash of the process.
 public protocol SharedMemory: Sendable {
-    func load() -> [UInt8]
-    func store(_ octets: [UInt8], at offset: Int)
+    /// The word with this number.
+    func load(_ index: Int) -> UInt64
+    func store(_ word: UInt64, at index: Int)
 }

@@ -50,6 +50,10 @@ public struct LinuxFileSystem: FileSystem {
         }
     }
 
+    public func truncate(_ descriptor: CInt, count: Int) throws(SystemError) {
+        try check("ftruncate") { ftruncate(descriptor, off_t(count)) }
+    }
+
     public func synchronize(_ descriptor: CInt) throws(SystemError) {
         // Not repeated after EINTR either: what a failed sync leaves in the cache is not known.
         guard fdatasync(descriptor) != 0 else { return }
@@ -165,7 +169,7 @@ private final class DescriptorLock: FileLock {
     deinit { _ = Glibc.close(descriptor) }
 }
 
-/// Callers keep each octet to one writer at a time.
+/// Callers keep each word to one writer at a time.
 private final class MappedMemory: SharedMemory {
     private nonisolated(unsafe) let base: UnsafeMutableRawPointer
     private let count: Int
@@ -177,10 +181,13 @@ private final class MappedMemory: SharedMemory {
 
     deinit { munmap(base, count) }
 
-    func load() -> [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: count)) }
+    func load(_ index: Int) -> UInt64 {
+        guard index >= 0, index < count / 8 else { return 0 }
+        return base.load(fromByteOffset: index * 8, as: UInt64.self)
+    }
 
-    func store(_ octets: [UInt8], at offset: Int) {
-        guard offset >= 0, offset <= count - octets.count else { return }
-        octets.withUnsafeBytes { (base + offset).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(base), byteCount: $0.count) }
+    func store(_ word: UInt64, at index: Int) {
+        guard index >= 0, index < count / 8 else { return }
+        base.storeBytes(of: word, toByteOffset: index * 8, as: UInt64.self)
     }
 }

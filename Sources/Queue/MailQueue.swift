@@ -1,25 +1,75 @@
 public import struct Foundation.Date
+import MailTypes
+import Synchronization
 
 /// The durable queue. `docs/queue.md` has the invariants that this class keeps.
 public final class MailQueue: Sendable {
-    init() {}
+    let directory: String
+    let files: any FileSystem
+    let options: QueueOptions
+    let state: Monitor<QueueState>
+    /// Those that take commits in turn, and one more for messages with body files, which take longer.
+    let lanes: [Lane]
+    let keeper: Keeper
+    let gauge: SpaceGauge
+    private let lock: (any FileLock)?
+    /// Octets that wait for the disk.
+    let waiting = Atomic<Int>(0)
+    private let wasClosed = Atomic<Bool>(false)
+
+    init(_ recovered: Recovery) {
+        directory = recovered.directory
+        files = recovered.files
+        options = recovered.options
+        lock = recovered.lock
+        state = Monitor(recovered.state)
+        gauge = SpaceGauge(directory: directory, files: files, options: options)
+        keeper = Keeper()
+        let (directory, files, options) = (directory, files, options)
+        let count = options.isReadOnly ? 0 : max(options.lanes, 1) + 1
+        lanes = (0..<count).map { Lane(number: $0, directory: directory, files: files, options: options) }
+    }
 
     /// Opens the queue in a directory, made if need be, and locks it.
     ///
-    /// Throws ``QueueFailure`` if another process has it, or it was written by a newer Sluice.
+    /// Throws ``QueueFailure`` if another process has it, or it was written by a newer Sluice. What is damaged
+    /// is set aside and reported, and does not keep the rest from flowing. With
+    /// ``QueueOptions/isReadOnly`` nothing is changed and several may look at once.
     public static func open(
         _ directory: String, files: any FileSystem, options: QueueOptions, now: Date
     ) throws(QueueFailure) -> (MailQueue, RecoveryReport) {
-        throw .closed
+        let recovery = try Recovery(directory, files: files, options: options, now: now)
+        try recovery.run()
+        let queue = MailQueue(recovery)
+        for lane in queue.lanes { lane.start(queue) }
+        if !options.isReadOnly { queue.keeper.start(queue) }
+        for (message, run) in recovery.changes { queue.journal(message, isLazy: true) { $0 = run } }
+        return (queue, recovery.report)
     }
 
     /// Takes messages, all or none. `completion` is called after they are on stable storage, on a
-    /// thread of the queue: it must not block.
+    /// thread of the queue (or, with a failure, at once on the caller's): it must not block.
     public func commit(
         _ submissions: [Submission],
         completion: @escaping @Sendable (Result<[QueueID], QueueFailure>) -> Void
     ) {
-        completion(.failure(.closed))
+        do throws(QueueFailure) {
+            let item = try prepare(submissions, completion)
+            let size = item.octets.count
+            guard waiting.load(ordering: .relaxed) + size <= options.pendingLimit else {
+                throw .unavailable(SystemError(call: "commit", code: SystemError.tryAgain))
+            }
+            guard case .acceptance(let acceptance) = item.role else { return }
+            try reserve(acceptance)
+            waiting.add(size, ordering: .relaxed)
+            guard lane(for: acceptance).append(item) else {
+                waiting.subtract(size, ordering: .relaxed)
+                forget(acceptance)
+                throw .closed
+            }
+        } catch {
+            completion(.failure(error))
+        }
     }
 
     /// Takes messages, all or none; returns when they are on stable storage.
@@ -30,44 +80,94 @@ public final class MailQueue: Sendable {
         return try result.get()
     }
 
-    /// Whether a commit of this many octets would be refused just now. Cheap; for MAIL. RFC 1870 §6.1.
-    public func refusal(forSize octets: Int) -> QueueFailure? { nil }
+    /// Why a commit of this many octets would be refused just now, if it would. Cheap; for MAIL. RFC 1870 §6.1.
+    public func refusal(forSize octets: Int) -> QueueFailure? {
+        if wasClosed.load(ordering: .relaxed) || options.isReadOnly { return .closed }
+        if gauge.isShort(of: octets) { return .outOfSpace }
+        if waiting.load(ordering: .relaxed) >= options.pendingLimit {
+            return .unavailable(SystemError(call: "commit", code: SystemError.tryAgain))
+        }
+        return nil
+    }
 
-    /// A message as it lies in the queue; its checksum has been verified.
-    public func read(_ id: QueueID) throws(QueueFailure) -> QueuedMessage { throw .unknown(id) }
+    /// Writes what is pending and lets go of the directory; later calls fail with `.closed`. Blocks until the
+    /// disk has answered.
+    public func close() {
+        guard !wasClosed.exchange(true, ordering: .relaxed) else { return }
+        state.withLock { $0.isClosed = true }
+        for lane in lanes { lane.close() }
+        if !options.isReadOnly { keeper.close() }
+        state.withLock { $0.clearInFlight() }
+        lock?.release()
+    }
+}
 
-    /// The recipients whose time has come, at most `limit` works, fairly over the destinations;
-    /// `excluding` names destinations that can take no more just now.
-    public func claimDue(now: Date, limit: Int, excluding: Set<QueueDestination> = []) -> [Work] { [] }
+// MARK: Committing
 
-    /// Tells what became of claimed recipients. Memory knows at once; the journal with the next sync, or,
-    /// `lazily`, with a later one that others pay for: for deliveries that may be repeated without harm.
-    /// A journal that cannot be written keeps the record and tries again: nothing is to be done about it.
-    public func settle(
-        _ id: QueueID, _ outcomes: [RecipientOutcome], now: Date, lazily: Bool = false,
-        completion: (@Sendable (Result<Void, QueueFailure>) -> Void)? = nil
-    ) {}
+extension MailQueue {
+    private func prepare(
+        _ submissions: [Submission], _ completion: @escaping @Sendable (Result<[QueueID], QueueFailure>) -> Void
+    ) throws(QueueFailure) -> LaneItem {
+        let size = submissions.reduce(0) { $0 + $1.size }
+        if let refusal = refusal(forSize: size) { throw refusal }
+        guard !submissions.isEmpty else { throw .malformed("nothing to commit") }
+        var messages: [IndexedMessage] = []
+        for submission in submissions {
+            let states = submission.recipients.map { _ in
+                RecipientState(due: submission.received.milliseconds, since: submission.received.milliseconds)
+            }
+            guard
+                let message = IndexedMessage(
+                    id: submission.id, received: submission.received.milliseconds, contentCount: submission.size,
+                    hasBodyFile: submission.size > options.inlineLimit, states: states)
+            else { throw .malformed("\(submission.id) has no recipients") }
+            message.isHeld = submission.holdReason != nil
+            messages.append(message)
+        }
+        let acceptance = Acceptance(
+            messages, of: submissions, inlineLimit: options.inlineLimit, completion: completion)
+        guard !acceptance.hasBodyFiles else { return LaneItem(role: .acceptance(acceptance), octets: []) }
 
-    /// When the next recipient is due, of those not in `excluding`.
-    public func nextDue(excluding: Set<QueueDestination> = []) -> Date? { nil }
+        var run = RecordRun(capacity: size + submissions.count * 512)
+        for (place, submission) in submissions.enumerated() {
+            var record = AcceptedRecord(submission)
+            if place < submissions.count - 1 { record.flags.insert(.more) }
+            run.append(record, content: submission.content)
+        }
+        return LaneItem(role: .acceptance(acceptance), octets: run.octets)
+    }
 
-    /// Sets what is called when work has come that is due earlier than anything before. It must
-    /// not block.
-    public func onWork(_ handler: @escaping @Sendable () -> Void) {}
+    private func lane(for acceptance: Acceptance) -> Lane {
+        let bulk = lanes.count - 1
+        var best = acceptance.hasBodyFiles ? bulk : 0
+        if !acceptance.hasBodyFiles {
+            var least = Int.max
+            for number in 0..<bulk {
+                let load = lanes[number].load.load(ordering: .relaxed)
+                if load < least { (best, least) = (number, load) }
+                if load == 0 { break }
+            }
+        }
+        for message in acceptance.messages { message.lane = UInt8(clamping: best) }
+        return lanes[best]
+    }
 
-    // MARK: For `sluice queue`
+    /// Makes sure that no id is used twice.
+    private func reserve(_ acceptance: Acceptance) throws(QueueFailure) {
+        try state.withLock { (state) throws(QueueFailure) in
+            for (place, message) in acceptance.messages.enumerated() {
+                guard state.messages[message.id] == nil else {
+                    for earlier in acceptance.messages[..<place] { state.messages[earlier.id] = nil }
+                    throw .malformed("\(message.id) is in the queue already")
+                }
+                state.messages[message.id] = message
+            }
+        }
+    }
 
-    public func hold(_ id: QueueID, reason: String) async throws(QueueFailure) {}
-    public func release(_ id: QueueID, now: Date) async throws(QueueFailure) {}
-    /// Makes every waiting recipient due now.
-    public func retry(_ id: QueueID, now: Date) async throws(QueueFailure) {}
-    /// Forgets a message; nobody is told.
-    public func remove(_ id: QueueID) async throws(QueueFailure) {}
-    /// Messages in the order of their ids, after `after`.
-    public func list(after: QueueID? = nil, limit: Int = 1000) -> [QueueListing] { [] }
-    public func show(_ id: QueueID) throws(QueueFailure) -> QueueListing { throw .unknown(id) }
-    public func counts() -> QueueCounts { QueueCounts() }
-
-    /// Writes what is pending and lets go of the directory; later calls fail with `.closed`.
-    public func close() {}
+    func forget(_ acceptance: Acceptance) {
+        state.withLock { state in
+            for message in acceptance.messages { state.messages[message.id] = nil }
+        }
+    }
 }

@@ -24,6 +24,11 @@ public enum QueueFailure: Error, Sendable, Hashable, CustomStringConvertible {
         self = error.isOutOfSpace ? .outOfSpace : .unavailable(error)
     }
 
+    /// Calls the system; a failure becomes the queue's.
+    static func converting<Result>(_ body: () throws(SystemError) -> Result) throws(QueueFailure) -> Result {
+        do throws(SystemError) { return try body() } catch { throw QueueFailure(error) }
+    }
+
     /// What an SMTP client is told. RFC 5321 §4.2.3, RFC 3463 §3.4.
     public var reply: Reply {
         switch self {

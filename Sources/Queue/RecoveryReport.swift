@@ -26,4 +26,3 @@ public struct RecoveryReport: Sendable, Hashable, Codable {
     public var setAside: [QueueID] = []
 }
 
-enum SegmentHeader { static let version = 1 }

@@ -1,0 +1,195 @@
+import Foundation
+import MailTypes
+import Synchronization
+
+/// The thread's side of a lane.
+final class LaneWriter {
+    private let lane: Lane
+    private let owner: any LaneOwner
+    private var segment: (file: SegmentFile, end: Int, size: Int)?
+    /// Messages of failed batches that may lie in closed segments, to be removed first of all.
+    private var cancelled: [QueueID] = []
+    private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+
+    init(lane: Lane, owner: any LaneOwner) {
+        self.lane = lane
+        self.owner = owner
+    }
+
+    deinit { buffer.deallocate() }
+
+    func run() {
+        while let items = next() {
+            write(items)
+            lane.load.subtract(items.count, ordering: .relaxed)
+        }
+        // One last try, so that nobody who was refused is surprised after the next start.
+        if !cancelled.isEmpty { write([]) }
+        seal()
+        lane.pending.withLock { $0.isClosed = true }
+        lane.pending.ring()
+    }
+
+    /// What is to be written now, waiting until there is something; `nil` when the lane is closed.
+    private func next() -> [LaneItem]? {
+        lane.pending.wait { pending, deadline -> [LaneItem]?? in
+            let isLate = pending.deadline.map { $0 <= MonotonicTime.now } ?? false
+            guard pending.urgent > 0 || isLate || pending.isClosing else {
+                deadline = pending.deadline
+                return nil
+            }
+            if pending.items.isEmpty, pending.isClosing { return .some(nil) }
+            var octets = 0
+            let count = pending.items.firstIndex {
+                octets += $0.octets.count
+                return octets > self.lane.options.batchLimit
+            }
+            pending.deadline = nil
+            guard let count, count > 0, count < pending.items.count else {
+                defer {
+                    pending.items = []
+                    pending.urgent = 0
+                }
+                return pending.items
+            }
+            let batch = Array(pending.items[..<count])
+            pending.items.removeFirst(count)
+            pending.urgent = pending.items.reduce(0) { $0 + ($1.isLazy ? 0 : 1) }
+            if pending.urgent == 0 { pending.deadline = MonotonicTime.now }
+            return batch
+        }
+    }
+
+    private func write(_ items: [LaneItem]) {
+        let ready = withBodies(items)
+        guard !ready.isEmpty || !cancelled.isEmpty else { return }
+        let cancellation = cancelRecord()
+        let count = ready.reduce(cancellation.count) { $0 + $1.octets.count }
+        do throws(SystemError) {
+            let (file, start) = try room(for: count)
+            do throws(SystemError) {
+                let offsets = fill(cancellation, ready, mark: file.header.mark)
+                try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: start)
+                lane.syncs.add(1, ordering: .relaxed)
+                try file.synchronize()
+                segment?.end = start + count
+                cancelled = []
+                owner.written(
+                    zip(ready, offsets).map { ($0, start + $1) }, in: file, end: start + count)
+            } catch {
+                // What the disk has of this batch nobody knows: nothing is written there any more.
+                segment = nil
+                owner.closed(file, isTainted: true)
+                for case .acceptance(let acceptance) in ready.map(\.role) { cancelled += acceptance.ids }
+                fail(ready, error)
+            }
+        } catch {
+            fail(ready, error)
+        }
+    }
+
+    /// Writes the body files of a batch. Items whose file fails are out of it; nothing of them is in the journal.
+    private func withBodies(_ items: [LaneItem]) -> [LaneItem] {
+        var ready: [LaneItem] = []
+        var written: [LaneItem] = []
+        for var item in items {
+            guard case .acceptance(let acceptance) = item.role, acceptance.hasBodyFiles else {
+                ready.append(item)
+                continue
+            }
+            do throws(SystemError) {
+                item.octets = try acceptance.writeBodies(lane.files, in: lane.directory)
+                written.append(item)
+            } catch {
+                owner.failed([item], QueueFailure(error))
+            }
+        }
+        guard !written.isEmpty else { return ready }
+        do throws(SystemError) {
+            try lane.files.synchronizeDirectory("\(lane.directory)/\(QueueLayout.bodies)")
+            return ready + written
+        } catch {
+            fail(written, error)
+            return ready
+        }
+    }
+
+    private func cancelRecord() -> [UInt8] {
+        guard !cancelled.isEmpty else { return [] }
+        var run = RecordRun()
+        run.append(.removed) { writer in
+            for id in cancelled { writer.put(id) }
+        }
+        return run.octets
+    }
+
+    /// Puts the batch into the buffer; answers where each item begins in it.
+    private func fill(_ cancellation: [UInt8], _ items: [LaneItem], mark: UInt32) -> [Int] {
+        var offsets: [Int] = []
+        offsets.reserveCapacity(items.count)
+        var place = 0
+        func put(_ octets: [UInt8]) {
+            guard !octets.isEmpty else { return }
+            buffer[place..<place + octets.count].copyBytes(from: octets)
+            place += octets.count
+        }
+        let count = items.reduce(cancellation.count) { $0 + $1.octets.count }
+        if buffer.count < count {
+            buffer.deallocate()
+            buffer = .allocate(byteCount: RecordFrame.padded(count), alignment: 16)
+        }
+        put(cancellation)
+        for item in items {
+            offsets.append(place)
+            put(item.octets)
+        }
+        RecordRun.stamp(UnsafeMutableRawBufferPointer(rebasing: buffer[..<place]), mark: mark)
+        return offsets
+    }
+
+    /// A segment with room for so many octets and the seal, and where they go.
+    private func room(for count: Int) throws(SystemError) -> (SegmentFile, Int) {
+        if let segment, segment.size - segment.end >= count + RecordFrame.headerCount {
+            return (segment.file, segment.end)
+        }
+        seal()
+        let size = max(lane.options.segmentSize, SegmentHeader.count + count + RecordFrame.headerCount)
+        let header = SegmentHeader(
+            mark: .random(in: 1...UInt32.max), number: owner.nextSegment(), made: Date().milliseconds)
+        let file = try SegmentFile.create(in: lane.directory, header: header, count: size, files: lane.files)
+        segment = (file, SegmentHeader.count, size)
+        owner.opened(file, size: size, by: lane)
+        return (file, SegmentHeader.count)
+    }
+
+    /// Ends the segment in order and gives back its unused blocks. That it was sealed is a comfort for
+    /// recovery, not a promise: failures are of no consequence.
+    private func seal() {
+        guard let segment else { return }
+        self.segment = nil
+        var run = RecordRun()
+        run.append(.sealed) { _ in }
+        var octets = run.octets
+        octets.withUnsafeMutableBytes { RecordRun.stamp($0, mark: segment.file.header.mark) }
+        if (try? segment.file.write(octets, at: segment.end)) != nil {
+            try? segment.file.truncate(to: segment.end + octets.count)
+        }
+        owner.closed(segment.file, isTainted: false)
+    }
+
+    /// Tells those who wait, and puts what must not be lost back to the head of the list.
+    private func fail(_ items: [LaneItem], _ error: SystemError) {
+        owner.failed(items, QueueFailure(error))
+        var kept = items.filter { if case .change = $0.role { true } else { false } }
+        // They go with the next commit, or when some time has passed: a dead disk is not asked in a loop.
+        for place in kept.indices { kept[place].isLazy = true }
+        lane.pending.withLock { pending in
+            // When the process ends, what the disk refuses now is found undone by the next one.
+            guard !pending.isClosing else { return }
+            lane.load.add(kept.count, ordering: .relaxed)
+            pending.items.insert(contentsOf: kept, at: 0)
+            guard !pending.items.isEmpty || !cancelled.isEmpty else { return }
+            pending.deadline = MonotonicTime.now &+ UInt64(max(lane.options.lazyDelay.nanoseconds, 0))
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import MailTypes
+import Synchronization
+
+// What happens when a lane has written a batch, or has not.
+extension MailQueue: LaneOwner {
+    func nextSegment() -> UInt64 {
+        state.withLock { state in
+            state.lastSegment &+= 1
+            return UInt64(state.lastSegment)
+        }
+    }
+
+    func opened(_ file: SegmentFile, size: Int, by lane: Lane) {
+        state.withLock { state in
+            var segment = SegmentTable.Segment(
+                path: file.path, header: file.header, file: file, size: size, end: SegmentHeader.count)
+            segment.isOpen = true
+            state.segments.add(segment, number: UInt32(truncatingIfNeeded: file.header.number))
+        }
+    }
+
+    func closed(_ segment: SegmentFile, isTainted: Bool) {
+        state.withLock {
+            $0.segments.close(UInt32(truncatingIfNeeded: segment.header.number), isTainted: isTainted)
+        }
+        keeper.sweep()
+    }
+
+    func written(_ items: [(item: LaneItem, offset: Int)], in segment: SegmentFile, end: Int) {
+        let number = UInt32(truncatingIfNeeded: segment.header.number)
+        let arrivals = items.map { self.arrivals(of: $0.item) }
+        var finished: [IndexedMessage] = []
+        let handler: (@Sendable () -> Void)? = state.withLock { state in
+            var isEarlier = false
+            state.segments.advance(number, end: end)
+            for ((item, offset), arrivals) in zip(items, arrivals) {
+                switch item.role {
+                case .acceptance(let acceptance):
+                    state.counts.committed += acceptance.messages.count
+                    for (message, arrival) in zip(acceptance.messages, arrivals) {
+                        message.place(arrival.frame, at: offset, in: number)
+                        if state.enter(arrival, message) { isEarlier = true }
+                    }
+                case .change(let change):
+                    state.segments.refer(number, to: change.message.segment)
+                    if change.message.isGone, change.message.hasBodyFile { finished.append(change.message) }
+                case .copy(let copied):
+                    for (message, frame) in zip(copied.messages, RecordRun.frames(item.octets)) {
+                        state.move(message, frame, at: offset, to: number)
+                    }
+                }
+            }
+            guard isEarlier, state.wantsWork, let handler = state.handler else { return nil }
+            state.wantsWork = false
+            return handler
+        }
+        for (item, _) in items { tell(item, .success(())) }
+        if !finished.isEmpty { keeper.remove(finished.map { QueueLayout.body($0.id, in: directory) }) }
+        handler?()
+    }
+
+    func failed(_ items: [LaneItem], _ failure: QueueFailure) {
+        for item in items {
+            if case .acceptance(let acceptance) = item.role {
+                forget(acceptance)
+                acceptance.removeBodies(files, in: directory)
+            }
+            tell(item, .failure(failure))
+        }
+    }
+
+    private func tell(_ item: LaneItem, _ result: Result<Void, QueueFailure>) {
+        switch item.role {
+        case .acceptance(let acceptance):
+            // Records of messages with body files were made later and never counted.
+            if !acceptance.hasBodyFiles { waiting.subtract(item.octets.count, ordering: .relaxed) }
+            acceptance.completion(result.map { acceptance.ids })
+        case .change(let change):
+            change.complete(result)
+        case .copy(let copied):
+            copied.completion((try? result.get()) != nil)
+        }
+    }
+
+    private func arrivals(of item: LaneItem) -> [Arrival] {
+        guard case .acceptance(let acceptance) = item.role else { return [] }
+        let content = Bytes(item.octets)
+        return zip(acceptance.submissions, RecordRun.frames(item.octets)).map { submission, frame in
+            var arrival = Arrival(
+                frame: frame, destinations: submission.recipients.map { QueueDestination($0.route) },
+                holdReason: submission.holdReason)
+            if submission.holdReason == nil, submission.size <= options.inlineLimit {
+                let end = frame.offset + frame.count
+                arrival.recent = AcceptedRecord(submission).message(content: content[end - submission.size..<end])
+            }
+            return arrival
+        }
+    }
+
+    /// Sends a record about a message to its lane.
+    func journal(
+        _ message: IndexedMessage, isLazy: Bool, _ write: (inout RecordRun) -> Void,
+        completion: (@Sendable (Result<Void, QueueFailure>) -> Void)? = nil
+    ) {
+        var run = RecordRun()
+        write(&run)
+        let change = Change(message, completion: completion)
+        let item = LaneItem(role: .change(change), octets: run.octets, isLazy: isLazy)
+        guard !lanes.isEmpty, lanes[Int(message.lane) % lanes.count].append(item) else {
+            change.complete(.failure(.closed))
+            return
+        }
+    }
+}
+
+/// A message that has become durable.
+struct Arrival {
+    var frame: (offset: Int, count: Int)
+    var destinations: [QueueDestination]
+    var holdReason: String?
+    var recent: QueuedMessage?
+}
+
+extension IndexedMessage {
+    func place(_ frame: (offset: Int, count: Int), at offset: Int, in segment: UInt32) {
+        self.segment = segment
+        self.offset = UInt32(clamping: offset + frame.offset)
+        count = UInt32(clamping: frame.count)
+    }
+}
+
+extension QueueState {
+    mutating func enter(_ arrival: Arrival, _ message: IndexedMessage) -> Bool {
+        holdReasons[message.id] = arrival.holdReason
+        if let content = arrival.recent { recent.add(message, content, octets: arrival.frame.count) }
+        // Due at once, whatever the clock said when the message began to arrive.
+        let now = time.latest
+        for number in 0..<message.recipientCount {
+            message[number].due = min(message[number].due, now)
+            message[number].since = message[number].due
+        }
+        admit(message, destinations: arrival.destinations)
+        return !message.isHeld && enqueue(message)
+    }
+
+    /// A message was copied forward.
+    mutating func move(
+        _ message: IndexedMessage, _ frame: (offset: Int, count: Int), at offset: Int, to segment: UInt32
+    ) {
+        segments.refer(segment, to: message.segment)
+        if !message.isGone { _ = segments.leave(message.segment, octets: Int(message.count)) }
+        message.place(frame, at: offset, in: segment)
+        if !message.isGone { segments.enter(segment, octets: Int(message.count)) }
+    }
+
+    mutating func clearInFlight() { inFlight.clear() }
+}

@@ -1,0 +1,203 @@
+import MailTypes
+
+/// Everything the queue has in memory, under one lock.
+struct QueueState {
+    var messages: [QueueID: IndexedMessage] = [:]
+    var schedule = Schedule()
+    var segments = SegmentTable()
+    var inFlight: InFlightTable
+    var time = SteadyTime()
+    var holdReasons: [QueueID: String] = [:]
+    var recent: RecentMessages
+    var counts = QueueCounts()
+    var lastSegment: UInt32 = 0
+    /// Whether somebody wants to hear of work that comes.
+    var wantsWork = true
+    var isClosed = false
+    var handler: (@Sendable () -> Void)?
+    /// The suspect that is being tried, and since when; see ``mayClaim(_:at:)``.
+    private var suspect: (message: IndexedMessage, since: Int64)?
+    private var replies: [SharedReply] = []
+
+    /// How long a suspect has the floor: what it does to a process it does soon.
+    static let probation: Int64 = 2000
+    private static let sharedReplies = 16
+
+    init(inFlight: InFlightTable, recentLimit: Int) {
+        self.inFlight = inFlight
+        recent = RecentMessages(limit: recentLimit)
+    }
+
+    // MARK: Messages come and go
+
+    /// A message is durable: counts it, and finds its recipients' lines.
+    mutating func admit(_ message: IndexedMessage, destinations: [QueueDestination]) {
+        messages[message.id] = message
+        counts.messages += 1
+        counts.contentBytes += message.contentCount
+        if message.isHeld { counts.held += 1 }
+        segments.enter(message.segment, octets: Int(message.count))
+        for number in 0..<message.recipientCount where !message[number].isDone {
+            counts.recipients += 1
+            if message[number].attempts > 0 { counts.deferred += 1 }
+            message[number].line = schedule.join(destinations[number])
+        }
+    }
+
+    /// Puts the waiting recipients of a message into their lines, once for each line and time.
+    @discardableResult
+    mutating func enqueue(_ message: IndexedMessage) -> Bool {
+        var isEarlier = false
+        for number in 0..<message.recipientCount where message[number].status == .waiting {
+            let state = message[number]
+            let isKnown = number > 0 && (0..<number).contains {
+                message[$0].line == state.line && message[$0].due == state.due && message[$0].status == .waiting
+            }
+            if !isKnown, schedule.add(message, line: state.line, due: state.due) { isEarlier = true }
+        }
+        return isEarlier
+    }
+
+    /// A message has nothing more to do. Answers whether a segment may have become free.
+    mutating func leave(_ message: IndexedMessage) -> Bool {
+        guard !message.isGone else { return false }
+        for number in 0..<message.recipientCount where !message[number].isDone { close(number, of: message, as: .failed) }
+        message.isGone = true
+        messages[message.id] = nil
+        holdReasons[message.id] = nil
+        recent.remove(message)
+        endClaims(of: message)
+        counts.messages -= 1
+        counts.contentBytes -= message.contentCount
+        if message.isHeld { counts.held -= 1 }
+        return segments.leave(message.segment, octets: Int(message.count))
+    }
+
+    /// A recipient is done.
+    mutating func close(_ number: Int, of message: IndexedMessage, as status: RecipientProgress.Status) {
+        counts.recipients -= 1
+        if message[number].status == .claimed { counts.claimed -= 1 }
+        if message[number].attempts > 0 { counts.deferred -= 1 }
+        message[number].status = status
+        schedule.leave(message[number].line)
+    }
+
+    // MARK: Claims
+
+    enum Claim {
+        case work(Work)
+        /// Another suspect has the floor.
+        case postponed
+        /// Nothing of it is due: done, held, or deferred since it stood in line.
+        case stale
+    }
+
+    /// Marks the due recipients of a message in one line as claimed.
+    mutating func claim(_ message: IndexedMessage, in line: DestinationLine, at now: Int64) -> Claim {
+        guard !message.isGone, !message.isHeld else { return .stale }
+        let isDue = (0..<message.recipientCount).contains {
+            message[$0].line == line.number && message[$0].status == .waiting && message[$0].due <= now
+        }
+        guard isDue else { return .stale }
+        guard mayClaim(message, at: now) else { return .postponed }
+        var recipients: [Work.Recipient] = []
+        for number in 0..<message.recipientCount {
+            let state = message[number]
+            guard state.line == line.number, state.status == .waiting, state.due <= now else { continue }
+            let age = state.age(at: now)
+            message[number].status = .claimed
+            message[number].age = age
+            message[number].since = now
+            recipients.append(
+                Work.Recipient(
+                    number: number, attempts: Int(state.attempts), age: Interval(seconds: Double(age)),
+                    warned: state.warned))
+        }
+        counts.claimed += recipients.count
+        message.claims += 1
+        if message.slot < 0 { message.slot = inFlight.enter(message.id) }
+        return .work(Work(id: message.id, destination: line.destination, recipients: recipients))
+    }
+
+    /// Messages that were being delivered when a process died are tried one at a time, so that the next
+    /// crash names the one that is to blame.
+    private mutating func mayClaim(_ message: IndexedMessage, at now: Int64) -> Bool {
+        guard message.crashes > 0 else { return true }
+        if let suspect, suspect.message !== message, now - suspect.since < Self.probation { return false }
+        if suspect?.message !== message { suspect = (message, now) }
+        return true
+    }
+
+    /// One work of a message is settled.
+    mutating func endClaim(of message: IndexedMessage) {
+        guard message.claims > 0 else { return }
+        message.claims -= 1
+        if message.claims == 0 { endClaims(of: message) }
+    }
+
+    private mutating func endClaims(of message: IndexedMessage) {
+        message.claims = 0
+        inFlight.leave(message.slot)
+        message.slot = -1
+        if suspect?.message === message { suspect = nil }
+    }
+
+    /// A reply, the same object for the same words if they were said lately.
+    mutating func shared(_ reply: Reply) -> SharedReply {
+        let reply = reply.clipped
+        if let known = replies.first(where: { $0.reply == reply }) { return known }
+        let new = SharedReply(reply)
+        if replies.count == Self.sharedReplies { replies.removeFirst() }
+        replies.append(new)
+        return new
+    }
+}
+
+extension Reply {
+    /// No more than a few hundred octets: another server's novel need not lie in memory for hours.
+    var clipped: Reply {
+        let most = 512
+        guard lines.count > 4 || lines.contains(where: { $0.utf8.count > most / 4 }) else { return self }
+        let text = lines.joined(separator: " ").utf8.prefix(most)
+        return Reply(code, condition, String(decoding: text, as: UTF8.self))
+    }
+}
+
+/// The content of just committed messages, for the delivery that follows at once: the octets are those that were
+/// written, so keeping them costs nothing but the memory, of which there is a limit.
+struct RecentMessages {
+    private let limit: Int
+    private static let most = 65_536
+    private var octets = 0
+    private var line: [IndexedMessage] = []
+    private var head = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    mutating func add(_ message: IndexedMessage, _ content: QueuedMessage, octets count: Int) {
+        guard count <= limit else { return }
+        message.recent = content
+        line.append(message)
+        octets += count
+        while octets > limit || line.count - head > Self.most { dropOldest() }
+        if head > 1024, head * 2 > line.count {
+            line.removeFirst(head)
+            head = 0
+        }
+    }
+
+    mutating func remove(_ message: IndexedMessage) {
+        guard message.recent != nil else { return }
+        message.recent = nil
+        octets -= Int(message.count)
+        while head < line.count, line[head].recent == nil { head += 1 }
+    }
+
+    private mutating func dropOldest() {
+        let message = line[head]
+        head += 1
+        guard message.recent != nil else { return }
+        message.recent = nil
+        octets -= Int(message.count)
+    }
+}
