@@ -84,8 +84,8 @@ public struct DialogPlayer {
             try await flush(&transport)
             guard let messages = try await transport.takenMessages() else { return }
             guard taken < messages.count, messages[taken] == content else {
-                let got = taken < messages.count ? String(decoding: messages[taken], as: UTF8.self).debugDescription : "none"
-                throw failure(line.number, "took \(got)")
+                let got = taken < messages.count ? String(decoding: messages[taken], as: UTF8.self) : "none"
+                throw failure(line.number, "took \(got.debugDescription)")
             }
             taken += 1
         }

@@ -95,7 +95,8 @@ import Testing
         for _ in 0..<20_000 {
             var octets = Self.rows.randomElement(using: &random)?.octets ?? []
             for _ in 0..<3 where !octets.isEmpty {
-                octets[Int.random(in: 0..<octets.count, using: &random)] = UInt8.random(in: .min ... .max, using: &random)
+                let place = Int.random(in: 0..<octets.count, using: &random)
+                octets[place] = UInt8.random(in: .min ... .max, using: &random)
             }
             var input = ByteBuffer(bytes: octets)
             _ = ProxyHeader.parse(&input)

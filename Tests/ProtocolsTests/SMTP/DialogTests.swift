@@ -31,12 +31,14 @@ import Testing
     func `a dialog is cut before every octet`(_ dialog: Dialog) async throws {
         // Long dialogs repeat themselves: of those, every second octet, every third …
         let step = 1 + dialog.clientOctets / 800
-        for place in stride(from: 1, to: max(2, dialog.clientOctets), by: step) { try await dialog.playAgainstMachine(.at(place)) }
+        for place in stride(from: 1, to: max(2, dialog.clientOctets), by: step) {
+            try await dialog.playAgainstMachine(.at(place))
+        }
     }
 
     static let wrong = [
-        "S: 220 *\nC: NOOP\nS: 500 *\n", "S: 220 *\nC: NOOP\n", "S: 220 *\nC: QUIT\nS: 221 *\nS: 221 *\n", "S: 220 *\nCLOSED\n",
-        "S: 220 *\n# takes: 1\n",
+        "S: 220 *\nC: NOOP\nS: 500 *\n", "S: 220 *\nC: NOOP\n", "S: 220 *\nC: QUIT\nS: 221 *\nS: 221 *\n",
+        "S: 220 *\nCLOSED\n", "S: 220 *\n# takes: 1\n",
     ]
 
     @Test(arguments: wrong)

@@ -62,8 +62,8 @@ import Testing
             let found = bytes.withUnsafeBytes { SMTPContentReader.firstSpecial(in: $0, from: 0) }
             #expect(found == place)
         }
-        let none = [UInt8](repeating: 14, count: place).withUnsafeBytes { SMTPContentReader.firstSpecial(in: $0, from: 0) }
-        #expect(none == place)
+        let plain = [UInt8](repeating: 14, count: place)
+        #expect(plain.withUnsafeBytes { SMTPContentReader.firstSpecial(in: $0, from: 0) } == place)
     }
 
     /// Lines mostly of dots, ended by CR LF.

@@ -49,7 +49,8 @@ import Testing
             let hasNUL = one.form.utf8.contains(0)
             let isTaken = one.lineEnds == .clean && !hasNUL
             #expect(transport.taken.count == (isTaken ? 1 : 0))
-            #expect(replies.hasPrefix(isTaken ? "250 2.0.0 " : "550 5.6.0 ") && replies.utf8.count(where: { $0 == .lf }) == 1)
+            #expect(replies.hasPrefix(isTaken ? "250 2.0.0 " : "550 5.6.0 "))
+            #expect(replies.utf8.count { $0 == .lf } == 1)
             for message in transport.taken {
                 #expect(message.envelope.sender == "a@sender.example")
                 #expect(Self.hasWholeLineEnds(message.content))

@@ -99,7 +99,8 @@ enum WalkStep: CustomStringConvertible {
             let sender = Int.random(in: 0..<6, using: &random) == 0 ? "banned" : "s\(number)"
             return .mail(Mail(sender: sender, prdr: number % 5 == 0, binary: number % 7 == 0))
         case 11..<20:
-            return .rcpt((["unknown", "busy", "picky", "bob", "bob", "bob"].randomElement(using: &random) ?? "bob") + "\(number)")
+            let kinds = ["unknown", "busy", "picky", "bob", "bob", "bob"]
+            return .rcpt((kinds.randomElement(using: &random) ?? "bob") + "\(number)")
         case 20..<26: return .data(content, number)
         case 26..<31: return .bdat(content, number, last: number % 2 == 0)
         case 31: return .emptyLast

@@ -14,7 +14,9 @@ import Testing
         Row(reply: Reply(220, "mx.example.org ESMTP"), wire: "220 mx.example.org ESMTP\r\n"),
         Row(reply: Reply(250, .other, "OK"), wire: "250 2.0.0 OK\r\n"),
         Row(reply: Reply(354, ""), wire: "354 \r\n"),
-        Row(reply: Reply(250, nil, lines: ["mx", "PIPELINING", "SIZE 10"]), wire: "250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n"),
+        Row(
+            reply: Reply(250, nil, lines: ["mx", "PIPELINING", "SIZE 10"]),
+            wire: "250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n"),
         Row(
             reply: Reply(550, .deliveryNotAuthorized, lines: ["Not here", "Ask the postmaster"]),
             wire: "550-5.7.1 Not here\r\n550 5.7.1 Ask the postmaster\r\n"),
