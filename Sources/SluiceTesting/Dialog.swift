@@ -64,7 +64,9 @@ public struct Dialog: Sendable, CustomStringConvertible {
                 if let option = comment.afterPrefix("config:") { options.append(try Self.option(option)) }
                 if let count = comment.afterPrefix("takes:") { takes = Int(count) }
             } else if !line.isEmpty {
-                guard let read = Self.events(line) else { throw Malformed(description: "\(name):\(index + 1): \(line)") }
+                guard let read = Self.events(line) else {
+                    throw Malformed(description: "\(name):\(index + 1): \(line)")
+                }
                 lines += read.map { Line(number: index + 1, event: $0) }
             }
         }

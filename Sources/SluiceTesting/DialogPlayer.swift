@@ -53,7 +53,7 @@ public struct DialogPlayer {
         if let takes = dialog.takes, let messages = try await transport.takenMessages(), messages.count != takes {
             throw player.failure(0, "\(messages.count) messages were taken, not \(takes)")
         }
-        if let extra = player.received.next() { throw player.failure(0, "a reply too many: \(extra)") }
+        if let extra = try await player.nextReply(&transport) { throw player.failure(0, "a reply too many: \(extra)") }
     }
 
     private init(dialog: Dialog, cutting: Cutting) {
@@ -84,8 +84,8 @@ public struct DialogPlayer {
             try await flush(&transport)
             guard let messages = try await transport.takenMessages() else { return }
             guard taken < messages.count, messages[taken] == content else {
-                let got = taken < messages.count ? String(decoding: messages[taken], as: UTF8.self).debugDescription : "none"
-                throw failure(line.number, "took \(got)")
+                let got = taken < messages.count ? String(decoding: messages[taken], as: UTF8.self) : "none"
+                throw failure(line.number, "took \(got.debugDescription)")
             }
             taken += 1
         }

@@ -75,7 +75,7 @@ struct SMTPContentReader: Sendable {
         guard place == .afterCR, fault == nil else { return .end }
         place = .middle
         guard rules.cleansLineEnds else {
-            note(.bareLineEnd)
+            note(.bareLineEnd, before: 0)
             return .failed
         }
         size += 1
@@ -155,7 +155,7 @@ struct SMTPContentReader: Sendable {
 
     private mutating func afterCR(_ bytes: UnsafeRawBufferPointer, _ index: Int, _ pieces: inout Pieces) -> Int {
         if bytes[index] == .lf {
-            endLine(octets: column + 1)
+            endLine(octets: column + 1, before: pieces.count(upTo: index))
             place = .lineStart
             return index + 1
         }
@@ -168,7 +168,7 @@ struct SMTPContentReader: Sendable {
         let special = Self.firstSpecial(in: bytes, from: index)
         column += special - index
         guard special < bytes.count else {
-            checkLine(octets: column)
+            checkLine(octets: column, before: pieces.count(upTo: special))
             return special
         }
         switch bytes[special] {
@@ -179,7 +179,7 @@ struct SMTPContentReader: Sendable {
             mend(.cr, bytes, special, &pieces)
         default:
             column += 1
-            note(.nul)
+            note(.nul, before: pieces.count(upTo: special))
         }
         return special + 1
     }
@@ -188,22 +188,24 @@ struct SMTPContentReader: Sendable {
     private mutating func mend(
         _ missing: UInt8, _ bytes: UnsafeRawBufferPointer, _ index: Int, _ pieces: inout Pieces
     ) {
-        endLine(octets: column + 1)
-        guard rules.cleansLineEnds else { return note(.bareLineEnd) }
+        let count = pieces.count(upTo: index)
+        endLine(octets: column + 1, before: count)
+        guard rules.cleansLineEnds else { return note(.bareLineEnd, before: count) }
         pieces.insert(missing, bytes, at: index)
     }
 
-    private mutating func endLine(octets: Int) {
-        checkLine(octets: octets)
+    private mutating func endLine(octets: Int, before count: Int) {
+        checkLine(octets: octets, before: count)
         column = 0
     }
 
-    private mutating func checkLine(octets: Int) {
-        if rules.maxLine > 0, octets > rules.maxLine { note(.longLine) }
+    private mutating func checkLine(octets: Int, before count: Int) {
+        if rules.maxLine > 0, octets > rules.maxLine { note(.longLine, before: count) }
     }
 
-    private mutating func note(_ new: Fault) {
-        if fault == nil { fault = new }
+    /// The first fault is the one that is told, however the octets were cut: `count` of this read came before it.
+    private mutating func note(_ new: Fault, before count: Int) {
+        if fault == nil { fault = isTooBig(size + count) ? .tooBig : new }
     }
 
     /// The place of the first NUL, LF or CR, or the end.
@@ -233,6 +235,11 @@ private struct Pieces {
     private var runStart = 0
 
     var isEmpty: Bool { first == nil && copy == nil }
+
+    /// Octets of the message before `index`.
+    func count(upTo index: Int) -> Int {
+        (first?.count ?? 0) + (copy?.readableBytes ?? 0) + max(0, index - runStart)
+    }
 
     /// Takes in what came before `index`, and leaves out the octet there.
     mutating func cut(_ bytes: UnsafeRawBufferPointer, at index: Int) {

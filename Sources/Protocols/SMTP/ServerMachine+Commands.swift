@@ -78,9 +78,11 @@ extension SMTPServerMachine {
     // vrfy = "VRFY" SP String CRLF
     private mutating func verify(_ arguments: ArraySlice<UInt8>) throws(Reply) -> Action {
         guard !arguments.isEmpty else { throw .badArguments }
-        let isUTF8 = offers(.smtpUTF8) && arguments.reversed().starts(with: " smtputf8".utf8.reversed()) {
-            $0.asciiLowercased == $1
-        }
+        let isUTF8 =
+            offers(.smtpUTF8)
+            && arguments.reversed().starts(with: " smtputf8".utf8.reversed()) {
+                $0.asciiLowercased == $1
+            }
         guard isUTF8 || arguments.allSatisfy({ $0 < 0x80 }) else { throw .nonASCIIAddress }
         return junk(.cannotVerify)
     }

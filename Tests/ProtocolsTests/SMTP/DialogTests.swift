@@ -29,12 +29,16 @@ import Testing
 
     @Test(arguments: dialogs.filter { !$0.mustBeWhole })
     func `a dialog is cut before every octet`(_ dialog: Dialog) async throws {
-        for place in 1..<max(2, dialog.clientOctets) { try await dialog.playAgainstMachine(.at(place)) }
+        // Long dialogs repeat themselves: of those, every second octet, every third …
+        let step = 1 + dialog.clientOctets / 800
+        for place in stride(from: 1, to: max(2, dialog.clientOctets), by: step) {
+            try await dialog.playAgainstMachine(.at(place))
+        }
     }
 
     static let wrong = [
-        "S: 220 *\nC: NOOP\nS: 500 *\n", "S: 220 *\nC: NOOP\n", "S: 220 *\nC: QUIT\nS: 221 *\nS: 221 *\n", "S: 220 *\nCLOSED\n",
-        "S: 220 *\n# takes: 1\n",
+        "S: 220 *\nC: NOOP\nS: 500 *\n", "S: 220 *\nC: NOOP\n", "S: 220 *\nC: QUIT\nS: 221 *\nS: 221 *\n",
+        "S: 220 *\nCLOSED\n", "S: 220 *\n# takes: 1\n",
     ]
 
     @Test(arguments: wrong)
