@@ -11,6 +11,7 @@ import Testing
         ("ANNA@ACME.test", "secret", .success("anna@acme.test")),
         ("anna@acme.test", "Secret", .refused),
         ("anna@acme.test", "", .refused),
+        ("anna@acme.test", "secret\0", .refused),
         ("anna@acme.test", "s", .refused),
         ("anna", "secret", .refused),
         ("anna+x@acme.test", "secret", .refused),
