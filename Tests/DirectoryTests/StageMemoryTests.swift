@@ -9,14 +9,19 @@ import Testing
     static let start = Date(timeIntervalSinceReferenceDate: 800_000_000)
 
     private func open(
-        _ folder: TemporaryFolder, capacity: Int = 1_000, at now: Date = start, isReadOnly: Bool = false
+        _ folder: TemporaryFolder, capacity: Int = 1_000, at now: Date = start
     ) throws -> StageMemoryStore {
         var options = StageMemoryStore.Options()
         options.capacity = capacity
         options.writeInterval = "1d"
         options.now = { now }
-        options.isReadOnly = isReadOnly
         return try StageMemoryStore.open(folder.file("memory.sqlite"), options: options)
+    }
+
+    private var fixed: StageMemoryStore.Options {
+        var options = StageMemoryStore.Options()
+        options.now = { Self.start }
+        return options
     }
 
     private func visit(_ store: StageMemoryStore, _ key: String, after seconds: Double, table: String = "greylist") -> Visits? {
@@ -81,12 +86,15 @@ import Testing
         let store = try open(folder)
         _ = visit(store, "a", after: 0)
         try store.flush()
-        let reader = try open(folder, isReadOnly: true)
+        let reader = try StageMemoryStore.openReadOnly(folder.file("memory.sqlite"), options: fixed)
         #expect(visit(reader, "a", after: 5) != nil)
         #expect(visit(reader, "b", after: 5) == nil)
         reader.close()
         store.close()
         #expect(try open(folder).count(of: "greylist") == 1)
+        let none = folder.file("none.sqlite")
+        #expect(visit(try StageMemoryStore.openReadOnly(none, options: fixed), "a", after: 5) == nil)
+        #expect(!FileManager.default.fileExists(atPath: none))
     }
 
     @Test func `strangers cannot make it grow`() throws {
@@ -210,6 +218,6 @@ import Testing
             let octets = withUnsafeBytes(of: value.littleEndian, Array.init)
             #expect(octets.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() == expected)
         }
-        #expect(KeyDigest(secret: []) == nil)
+        #expect(KeyDigest(secret: []) == nil && KeyDigest(secret: digest.stored)?.digest(of: [1]) == digest.digest(of: [1]))
     }
 }
