@@ -14,7 +14,8 @@ import Testing
         #expect(throws: DirectoryError.loop(chain)) {
             try sample.directory.change(by: "test") { try $0.addAliasMember("C@other.test", to: "a@acme.test") }
         }
-        #expect(DirectoryError.loop(["a@x", "b@x", "a@x"]).description == "Mail would go round for ever: a@x > b@x > a@x.")
+        #expect(
+            DirectoryError.loop(["a@x", "b@x", "a@x"]).description == "Mail would go round for ever: a@x > b@x > a@x.")
         #expect(try sample.directory.aliases(domain: "acme.test").first?.members == ["anna@acme.test"])
     }
 

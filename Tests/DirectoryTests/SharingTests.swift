@@ -46,7 +46,8 @@ import Testing
                 }
                 group.addTask {
                     for count in 0..<400 {
-                        _ = try await directory.answer(.address(EmailAddress(localPart: "m0-\(count % 40)", domain: "acme.test")))
+                        _ = try await directory.answer(
+                            .address(EmailAddress(localPart: "m0-\(count % 40)", domain: "acme.test")))
                     }
                 }
             }

@@ -24,7 +24,9 @@ import Testing
         return options
     }
 
-    private func visit(_ store: StageMemoryStore, _ key: String, after seconds: Double, table: String = "greylist") -> Visits? {
+    private func visit(_ store: StageMemoryStore, _ key: String, after seconds: Double, table: String = "greylist")
+        -> Visits?
+    {
         let question = MemoryQuestion.visit(
             table: table, key: key, at: Self.start + seconds, lifetime: "1d")
         guard case .visit(let visits) = store.answer(question) else { return nil }
@@ -60,7 +62,9 @@ import Testing
         store.close()
         let again = try open(folder)
         #expect(again.count(of: "greylist") == 100)
-        #expect(visit(again, "key7", after: 60) == Visits(first: Self.start + 7 / 3.0, last: Self.start + 7 / 3.0, count: 1))
+        #expect(
+            visit(again, "key7", after: 60) == Visits(first: Self.start + 7 / 3.0, last: Self.start + 7 / 3.0, count: 1)
+        )
         #expect(count(again, "c", 1, after: 60) == 8)
     }
 
@@ -140,7 +144,9 @@ import Testing
     @Test func `hostile keys are keys like others`() throws {
         let folder = try TemporaryFolder()
         let store = try open(folder)
-        let keys = ["", "'; drop table visit; --", "caf\u{e9}", "cafe\u{301}", "\0", String(repeating: "x", count: 100_000)]
+        let keys = [
+            "", "'; drop table visit; --", "caf\u{e9}", "cafe\u{301}", "\0", String(repeating: "x", count: 100_000),
+        ]
         for key in keys { #expect(visit(store, key, after: 0) == nil) }
         for key in keys { #expect(visit(store, key, after: 1)?.count == 1) }
     }
@@ -218,6 +224,7 @@ import Testing
             let octets = withUnsafeBytes(of: value.littleEndian, Array.init)
             #expect(octets.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() == expected)
         }
-        #expect(KeyDigest(secret: []) == nil && KeyDigest(secret: digest.stored)?.digest(of: [1]) == digest.digest(of: [1]))
+        #expect(
+            KeyDigest(secret: []) == nil && KeyDigest(secret: digest.stored)?.digest(of: [1]) == digest.digest(of: [1]))
     }
 }

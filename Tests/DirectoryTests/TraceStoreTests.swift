@@ -51,7 +51,9 @@ import Testing
         #expect(try store.trace(id(2)) == nil)
         #expect(try store.message(id(2)) == nil)
         let summary = try #require(try store.traces(TraceQuery()).first)
-        #expect(summary.code == 250 && summary.text == "OK" && summary.client == "2001:db8::1" && summary.outcome == "accepted")
+        #expect(
+            summary.code == 250 && summary.text == "OK" && summary.client == "2001:db8::1"
+                && summary.outcome == "accepted")
     }
 
     @Test func `a second trace of one id takes the place of the first`() throws {
@@ -80,7 +82,12 @@ import Testing
         ("outcome", { $0.outcome = "rejected" }, [3]),
         ("since", { $0.since = start + 2 }, [3, 2]),
         ("until", { $0.until = start + 1 }, [1, 0]),
-        ("all together", { $0.to = "@acme.test"; $0.from = "a@out.test"; $0.since = start + 1; $0.until = start + 2 }, [1]),
+        (
+            "all together",
+            {
+                $0.to = "@acme.test"; $0.from = "a@out.test"; $0.since = start + 1; $0.until = start + 2
+            }, [1]
+        ),
         ("SQL", { $0.client = "' or 1=1--" }, []),
         ("SQL in an address", { $0.to = "'or'1'='1@acme.test" }, []),
     ]

@@ -76,7 +76,9 @@ struct MemoryFile {
                 let visits = Visits(
                     first: Date(timeIntervalSinceReferenceDate: row["first"]),
                     last: Date(timeIntervalSinceReferenceDate: row["last"]), count: row["count"])
-                body(row["tableName"], key, RememberedVisits(visits: visits, lifetime: Interval(seconds: row["lifetime"])))
+                body(
+                    row["tableName"], key,
+                    RememberedVisits(visits: visits, lifetime: Interval(seconds: row["lifetime"])))
             }
         }
     }

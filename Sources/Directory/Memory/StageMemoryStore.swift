@@ -16,6 +16,8 @@ public final class StageMemoryStore: Sendable {
         public var writeInterval: Interval = "2s"
         /// How often what is forgotten is cleared away.
         public var sweepInterval: Interval = "10m"
+        /// The file is read once and never written, as by ``openReadOnly(_:options:)``.
+        public var isReadOnly = false
         /// The clock for clearing away; questions bring their own time.
         public var now: @Sendable () -> Date = { Date() }
 
@@ -39,6 +41,7 @@ public final class StageMemoryStore: Sendable {
 
     /// Opens or makes the file, and reads what it remembers.
     public static func open(_ path: String, options: Options = Options()) throws(DirectoryError) -> StageMemoryStore {
+        if options.isReadOnly { return try openReadOnly(path, options: options) }
         let file = try MemoryFile(path: path, isReadOnly: false)
         let store = StageMemoryStore(file: file, digest: file.digest, options: options)
         do {
