@@ -19,7 +19,9 @@ public enum InternationalDomain {
         let flags = CInt(IDN2_NONTRANSITIONAL.rawValue) | CInt(IDN2_NFC_INPUT.rawValue)
         guard idn2_to_ascii_8z(domain, &output, flags) == CInt(IDN2_OK.rawValue), let output else { return nil }
         defer { idn2_free(output) }
-        return String(cString: output).asciiLowercased
+        let name = String(cString: output).asciiLowercased
+        // The mapping turns a wide @ into @, and a wide / into /.
+        return name.utf8.allSatisfy { $0.isLetter || $0.isDigit || isPlain($0) } ? name : nil
     }
 
     private static func isPlain(_ octet: UInt8) -> Bool {

@@ -48,10 +48,11 @@ public struct ScryptHashing: PasswordHashing {
     /// Throws if libcrypto has no random octets.
     public init(parameters: ScryptParameters = .standard) throws(CryptoError) {
         self.parameters = parameters
-        decoy = StoredScrypt(
-            parameters: parameters, salt: try Crypto.randomBytes(Self.saltSize),
-            hash: try Crypto.randomBytes(Self.hashSize)
-        ).text
+        decoy =
+            StoredScrypt(
+                parameters: parameters, salt: try Crypto.randomBytes(Self.saltSize),
+                hash: try Crypto.randomBytes(Self.hashSize)
+            ).text
     }
 
     public func hash(_ password: [UInt8]) throws -> String {

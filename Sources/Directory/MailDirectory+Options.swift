@@ -26,6 +26,8 @@ extension MailDirectory {
         public var rememberedLogins = 10_000
         /// How long a writer waits for another process that writes.
         public var busyTimeout: Interval = "5s"
+        /// How long a change by a process that died right after its commit may go unseen.
+        public var watchInterval: Interval = "1s"
         /// The clock, for audit log and login memory.
         public var now: @Sendable () -> Date = { Date() }
 

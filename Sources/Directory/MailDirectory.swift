@@ -12,7 +12,7 @@ public import Pipeline
 ///
 /// Answers are kept in memory until the directory changes. A writer of any process counts
 /// ``GenerationFile`` up after its commit; should it die in between, the watch finds the change within
-/// ``watchInterval``.
+/// ``Options/watchInterval``.
 public final class MailDirectory: Sendable {
     let options: Options
     let hasher: any PasswordHashing
@@ -23,9 +23,6 @@ public final class MailDirectory: Sendable {
     private let answers: GenerationCache<DirectoryQuestion, DirectoryAnswer>
     private let reads: WorkerPool
     private let watch: ChangeWatch
-
-    /// How long a change by a process that died right after its commit may go unseen.
-    static let watchInterval: Interval = "1s"
 
     /// Opens or makes the directory in the file `path`, and brings an older one up to date.
     /// Next to it lies `directory.generation`, by which processes tell each other of changes.
@@ -55,7 +52,7 @@ public final class MailDirectory: Sendable {
         logins = try LoginMemory(hasher: hasher, options: options)
         reads = WorkerPool(name: "directory", threads: options.readThreads, waiting: options.waitingReads)
         passwords = WorkerPool(name: "password", threads: options.passwordThreads, waiting: options.waitingLogins)
-        watch = try ChangeWatch(path: path, generation: generation, interval: Self.watchInterval)
+        watch = try ChangeWatch(path: path, generation: generation, interval: options.watchInterval)
     }
 
     deinit { close() }
@@ -102,6 +99,7 @@ public final class MailDirectory: Sendable {
 
     /// Makes changes in one transaction, each with its entry in the audit log; all or none. Blocks, and does
     /// not nest: inside `body` only the changes it is given may be used.
+    @discardableResult
     public func change<Result>(
         by actor: String, _ body: (borrowing DirectoryChanges) throws -> Result
     ) throws(DirectoryError) -> Result {

@@ -71,7 +71,8 @@ import Testing
             try await sample.directory.answer(domain)
                 == .domain(HostedDomain(name: "acme.test", postOffice: "acme", isEnabled: false)))
         #expect(try await sample.meaning(of: "anna@acme.test") == .disabled)
-        #expect(await sample.directory.authenticate(login: "anna@acme.test", password: Array("secret".utf8)) == .refused)
+        #expect(
+            await sample.directory.authenticate(login: "anna@acme.test", password: Array("secret".utf8)) == .refused)
     }
 
     @Test func `a switched-off domain takes no mail`() async throws {
@@ -101,7 +102,9 @@ import Testing
     @Test func `somebody always gets postmaster's mail`() async throws {
         let sample = try Sample()
         let anna = AddressMeaning.expands(to: ["anna@acme.test"], kind: .alias)
-        for address: EmailAddress in ["postmaster@acme.test", "PostMaster@other.test", "Postmaster@", "postmaster@mx.server.test"] {
+        for address: EmailAddress in [
+            "postmaster@acme.test", "PostMaster@other.test", "Postmaster@", "postmaster@mx.server.test",
+        ] {
             #expect(try await sample.meaning(of: address) == anna)
         }
         #expect(try await sample.meaning(of: "postmaster@elsewhere.test") == .foreign)
@@ -130,9 +133,10 @@ import Testing
 
     // MARK: Spellings
 
-    @Test(arguments: [
-        "caf\u{e9}@acme.test", "cafe\u{301}@acme.test", "CAF\u{c9}@acme.test", "CAFE\u{301}@ACME.test",
-    ] as [String])
+    @Test(
+        arguments: [
+            "caf\u{e9}@acme.test", "cafe\u{301}@acme.test", "CAF\u{c9}@acme.test", "CAFE\u{301}@ACME.test",
+        ] as [String])
     func `one name in several spellings is one mailbox`(_ spelling: String) async throws {
         let sample = try Sample()
         try sample.directory.change(by: "test") { try $0.addMailbox("caf\u{e9}@acme.test", passwordHash: nil) }

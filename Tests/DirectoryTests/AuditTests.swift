@@ -9,7 +9,8 @@ import Testing
         let object: String
         let body: @Sendable (borrowing DirectoryChanges) throws -> Void
 
-        init(_ verb: String, _ object: String, _ body: @escaping @Sendable (borrowing DirectoryChanges) throws -> Void) {
+        init(_ verb: String, _ object: String, _ body: @escaping @Sendable (borrowing DirectoryChanges) throws -> Void)
+        {
             testDescription = verb
             self.object = object
             self.body = body

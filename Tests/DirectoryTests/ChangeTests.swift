@@ -18,12 +18,16 @@ import Testing
     static let refusals: [Refusal] = [
         Refusal("The post office Acme exists already.") { try $0.addPostOffice("Acme") },
         Refusal("The domain acme.test exists already.") { try $0.addDomain("ACME.test.", postOffice: "acme") },
-        Refusal("The mailbox anna@acme.test exists already.") { try $0.addMailbox("Anna@acme.test", passwordHash: nil) },
+        Refusal("The mailbox anna@acme.test exists already.") {
+            try $0.addMailbox("Anna@acme.test", passwordHash: nil)
+        },
         Refusal("The alias info@acme.test exists already.") { try $0.addMailbox("INFO@acme.test", passwordHash: nil) },
         Refusal("The mailbox anna@acme.test exists already.") {
             try $0.addGroup("anna@acme.test", members: ["Carl@acme.test"])
         },
-        Refusal("There is no post office acne; did you mean acme?") { try $0.addDomain("new.test", postOffice: "acne") },
+        Refusal("There is no post office acne; did you mean acme?") {
+            try $0.addDomain("new.test", postOffice: "acne")
+        },
         Refusal("The domain amce.test is not hosted here; did you mean acme.test?") {
             try $0.addMailbox("bob@amce.test", passwordHash: nil)
         },
@@ -36,16 +40,24 @@ import Testing
         Refusal("There is no address anan@acme.test; did you mean anna@acme.test?") {
             try $0.addAlias("sales@acme.test", members: ["anan@acme.test"])
         },
-        Refusal("\"info@acme.test\" is an alias, not a mailbox.") { try $0.setMailbox("info@acme.test", enabled: false) },
+        Refusal("\"info@acme.test\" is an alias, not a mailbox.") {
+            try $0.setMailbox("info@acme.test", enabled: false)
+        },
         Refusal("\"info@acme.test\" would be an alias for nobody; remove it instead.") {
             try $0.setAlias("info@acme.test", members: [])
         },
-        Refusal("\"anna\" is not an address such as anna@example.org.") { try $0.addMailbox("anna", passwordHash: nil) },
-        Refusal("\"anna@\" is not an address such as anna@example.org.") { try $0.addMailbox("anna@", passwordHash: nil) },
+        Refusal("\"anna\" is not an address such as anna@example.org.") {
+            try $0.addMailbox("anna", passwordHash: nil)
+        },
+        Refusal("\"anna@\" is not an address such as anna@example.org.") {
+            try $0.addMailbox("anna@", passwordHash: nil)
+        },
         Refusal("\"anna@[192.0.2.1]\" is not an address such as anna@example.org.") {
             try $0.addMailbox("anna@[192.0.2.1]", passwordHash: nil)
         },
-        Refusal("\"192.0.2.1\" is not a domain such as example.org.") { try $0.addDomain("192.0.2.1", postOffice: "acme") },
+        Refusal("\"192.0.2.1\" is not a domain such as example.org.") {
+            try $0.addDomain("192.0.2.1", postOffice: "acme")
+        },
         Refusal("\"-a.test\" is not a domain such as example.org.") { try $0.addDomain("-a.test", postOffice: "acme") },
         Refusal("\"a..test\" is not a domain such as example.org.") { try $0.addDomain("a..test", postOffice: "acme") },
         Refusal("\"../../etc/x@acme.test\" is not an address such as anna@example.org.") {
@@ -57,7 +69,9 @@ import Testing
         Refusal("\"\" cannot be a post office's name: 1 to 128 octets without control characters, please.") {
             try $0.addPostOffice("")
         },
-        Refusal("\"-1\" cannot be a quota: it is below zero.") { try $0.setMailbox("anna@acme.test", quota: .some(-1)) },
+        Refusal("\"-1\" cannot be a quota: it is below zero.") {
+            try $0.setMailbox("anna@acme.test", quota: .some(-1))
+        },
         Refusal("The post office acme still holds 2 domains; remove them first, or force it.") {
             try $0.removePostOffice("acme")
         },
@@ -100,7 +114,9 @@ import Testing
         #expect(try sample.directory.aliases().map(\.members) == [["anna@acme.test", "carl@elsewhere.test"]])
         #expect(try sample.directory.groups().map(\.fullName) == ["The team"])
         #expect(try sample.directory.domains(postOffice: "ACME").map(\.isVerified) == [true, false])
-        try sample.directory.change(by: "test") { try $0.setMailbox("anna@acme.test", fullName: .some(nil), quota: .some(nil)) }
+        try sample.directory.change(by: "test") {
+            try $0.setMailbox("anna@acme.test", fullName: .some(nil), quota: .some(nil))
+        }
         #expect(try sample.directory.mailboxes().first?.fullName == nil)
         #expect(try sample.directory.mailboxes().first?.quota == nil)
     }

@@ -11,6 +11,7 @@ import Testing
         ("ANNA@ACME.test", "secret", .success("anna@acme.test")),
         ("anna@acme.test", "Secret", .refused),
         ("anna@acme.test", "", .refused),
+        ("anna@acme.test", "secret\0", .refused),
         ("anna@acme.test", "s", .refused),
         ("anna", "secret", .refused),
         ("anna+x@acme.test", "secret", .refused),
@@ -59,7 +60,9 @@ import Testing
     @Test func `a changed password is forgotten at once, by every process`() async throws {
         let sample = try Sample()
         let beside = try sample.opened()
-        #expect(await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret) == .success("anna@acme.test"))
+        #expect(
+            await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret)
+                == .success("anna@acme.test"))
         let hash = try beside.passwordHash(Array("other".utf8))
         try beside.change(by: "test") { try $0.setPassword("anna@acme.test", hash: hash) }
         #expect(await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret) == .refused)
@@ -128,6 +131,8 @@ import Testing
     @Test(arguments: [0, 1_025])
     func `an empty or endless password is refused`(_ count: Int) throws {
         let sample = try Sample()
-        #expect(throws: DirectoryError.self) { try sample.directory.passwordHash([UInt8](repeating: 120, count: count)) }
+        #expect(throws: DirectoryError.self) {
+            try sample.directory.passwordHash([UInt8](repeating: 120, count: count))
+        }
     }
 }

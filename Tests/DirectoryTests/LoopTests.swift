@@ -14,7 +14,8 @@ import Testing
         #expect(throws: DirectoryError.loop(chain)) {
             try sample.directory.change(by: "test") { try $0.addAliasMember("C@other.test", to: "a@acme.test") }
         }
-        #expect(DirectoryError.loop(["a@x", "b@x", "a@x"]).description == "Mail would go round for ever: a@x > b@x > a@x.")
+        #expect(
+            DirectoryError.loop(["a@x", "b@x", "a@x"]).description == "Mail would go round for ever: a@x > b@x > a@x.")
         #expect(try sample.directory.aliases(domain: "acme.test").first?.members == ["anna@acme.test"])
     }
 
@@ -57,7 +58,7 @@ import Testing
             try changes.addAlias("a@acme.test", members: ["x@later.test"])
             try changes.addDomain("later.test", postOffice: "acme")
         }
-        #expect(throws: DirectoryError.loop(["a@acme.test", "x@later.test", "a@acme.test"])) {
+        #expect(throws: DirectoryError.loop(["x@later.test", "a@acme.test", "x@later.test"])) {
             try sample.directory.change(by: "test") { try $0.addAlias("x@later.test", members: ["a@acme.test"]) }
         }
     }

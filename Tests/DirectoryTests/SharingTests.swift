@@ -46,7 +46,8 @@ import Testing
                 }
                 group.addTask {
                     for count in 0..<400 {
-                        _ = try await directory.answer(.address(EmailAddress(localPart: "m0-\(count % 40)", domain: "acme.test")))
+                        _ = try await directory.answer(
+                            .address(EmailAddress(localPart: "m0-\(count % 40)", domain: "acme.test")))
                     }
                 }
             }
@@ -138,16 +139,24 @@ import Testing
     @Test func `the waiting line ends somewhere`() async throws {
         let pool = WorkerPool(name: "test", threads: 1, waiting: 2)
         let gate = DispatchSemaphore(value: 0)
-        let results = await withTaskGroup(of: Bool.self) { group in
-            for _ in 0..<20 { group.addTask { (try? await pool.run { gate.wait() }) != nil } }
-            var refused = 0
-            // One is under way and at most two wait, so seventeen come back before the gate opens.
-            while refused < 17, let isDone = await group.next() { refused += isDone ? 0 : 1 }
-            for _ in 0..<20 { gate.signal() }
-            var done = 0
-            for await isDone in group { done += isDone ? 1 : 0 }
-            return (refused, done)
+        let (started, start) = AsyncStream<Void>.makeStream()
+        async let first: Void? = try? pool.run {
+            start.finish()
+            gate.wait()
         }
-        #expect(results.0 == 17 && results.1 == 3)
+        for await _ in started {}
+        // One is under way and two wait, so the others come back before the gate opens.
+        let (refused, done) = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<19 { group.addTask { (try? await pool.run { gate.wait() }) != nil } }
+            var results: [Bool] = []
+            while results.count < 17, let isDone = await group.next() { results.append(isDone) }
+            for _ in 0..<20 { gate.signal() }
+            for await isDone in group { results.append(isDone) }
+            return (results.prefix(17), results.suffix(2))
+        }
+        #expect(refused.allSatisfy { !$0 } && done.allSatisfy { $0 })
+        #expect(await first != nil)
+        pool.close()
+        await #expect(throws: WorkerPool.Refused.self) { try await pool.run {} }
     }
 }

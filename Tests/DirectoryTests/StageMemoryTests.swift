@@ -9,17 +9,24 @@ import Testing
     static let start = Date(timeIntervalSinceReferenceDate: 800_000_000)
 
     private func open(
-        _ folder: TemporaryFolder, capacity: Int = 1_000, at now: Date = start, isReadOnly: Bool = false
+        _ folder: TemporaryFolder, capacity: Int = 1_000, at now: Date = start
     ) throws -> StageMemoryStore {
         var options = StageMemoryStore.Options()
         options.capacity = capacity
         options.writeInterval = "1d"
         options.now = { now }
-        options.isReadOnly = isReadOnly
         return try StageMemoryStore.open(folder.file("memory.sqlite"), options: options)
     }
 
-    private func visit(_ store: StageMemoryStore, _ key: String, after seconds: Double, table: String = "greylist") -> Visits? {
+    private var fixed: StageMemoryStore.Options {
+        var options = StageMemoryStore.Options()
+        options.now = { Self.start }
+        return options
+    }
+
+    private func visit(_ store: StageMemoryStore, _ key: String, after seconds: Double, table: String = "greylist")
+        -> Visits?
+    {
         let question = MemoryQuestion.visit(
             table: table, key: key, at: Self.start + seconds, lifetime: "1d")
         guard case .visit(let visits) = store.answer(question) else { return nil }
@@ -55,7 +62,9 @@ import Testing
         store.close()
         let again = try open(folder)
         #expect(again.count(of: "greylist") == 100)
-        #expect(visit(again, "key7", after: 60) == Visits(first: Self.start + 7 / 3.0, last: Self.start + 7 / 3.0, count: 1))
+        #expect(
+            visit(again, "key7", after: 60) == Visits(first: Self.start + 7 / 3.0, last: Self.start + 7 / 3.0, count: 1)
+        )
         #expect(count(again, "c", 1, after: 60) == 8)
     }
 
@@ -81,12 +90,15 @@ import Testing
         let store = try open(folder)
         _ = visit(store, "a", after: 0)
         try store.flush()
-        let reader = try open(folder, isReadOnly: true)
+        let reader = try StageMemoryStore.openReadOnly(folder.file("memory.sqlite"), options: fixed)
         #expect(visit(reader, "a", after: 5) != nil)
         #expect(visit(reader, "b", after: 5) == nil)
         reader.close()
         store.close()
         #expect(try open(folder).count(of: "greylist") == 1)
+        let none = folder.file("none.sqlite")
+        #expect(visit(try StageMemoryStore.openReadOnly(none, options: fixed), "a", after: 5) == nil)
+        #expect(!FileManager.default.fileExists(atPath: none))
     }
 
     @Test func `strangers cannot make it grow`() throws {
@@ -132,7 +144,9 @@ import Testing
     @Test func `hostile keys are keys like others`() throws {
         let folder = try TemporaryFolder()
         let store = try open(folder)
-        let keys = ["", "'; drop table visit; --", "caf\u{e9}", "cafe\u{301}", "\0", String(repeating: "x", count: 100_000)]
+        let keys = [
+            "", "'; drop table visit; --", "caf\u{e9}", "cafe\u{301}", "\0", String(repeating: "x", count: 100_000),
+        ]
         for key in keys { #expect(visit(store, key, after: 0) == nil) }
         for key in keys { #expect(visit(store, key, after: 1)?.count == 1) }
     }
@@ -210,6 +224,7 @@ import Testing
             let octets = withUnsafeBytes(of: value.littleEndian, Array.init)
             #expect(octets.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() == expected)
         }
-        #expect(KeyDigest(secret: []) == nil)
+        #expect(
+            KeyDigest(secret: []) == nil && KeyDigest(secret: digest.stored)?.digest(of: [1]) == digest.digest(of: [1]))
     }
 }

@@ -72,6 +72,8 @@ struct Sample {
         var options = MailDirectory.Options()
         options.hostname = "mx.server.test"
         options.now = { clock.now }
+        // No test waits for it.
+        options.watchInterval = "1d"
         adjust(&options)
         directory = try MailDirectory.open(folder.file("directory.sqlite"), hasher: hasher, options: options)
         try directory.change(by: "test") { changes in

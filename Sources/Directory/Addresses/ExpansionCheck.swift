@@ -16,7 +16,7 @@ struct ExpansionCheck {
 
     /// Checks all chains that lead through `address`.
     mutating func check(_ address: EmailAddress) throws {
-        for start in try ancestors(of: address) + [address] {
+        for start in [address] + (try ancestors(of: address)) {
             heights.removeAll(keepingCapacity: true)
             leaves.removeAll(keepingCapacity: true)
             _ = try height(of: start, path: [])

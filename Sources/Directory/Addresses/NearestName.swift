@@ -3,7 +3,7 @@ enum NearestName {
     /// Names longer than this are not compared.
     private static let longest = 128
 
-    /// The candidate that is spelled most like `name`, if one is near: a third of it may differ, and at most three letters.
+    /// The candidate that is spelled most like `name`, if one is near: a third may differ, and at most three letters.
     static func among(_ candidates: some Sequence<String>, to name: String) -> String? {
         let wanted = Array(name.utf8)
         guard (1...longest).contains(wanted.count) else { return nil }
@@ -26,7 +26,8 @@ enum NearestName {
             var current = [row + 1]
             current.reserveCapacity(right.count + 1)
             for (column, other) in right.enumerated() {
-                var cost = min(previous[column] + (letter == other ? 0 : 1), previous[column + 1] + 1, current[column] + 1)
+                var cost = min(
+                    previous[column] + (letter == other ? 0 : 1), previous[column + 1] + 1, current[column] + 1)
                 if row > 0, column > 0, letter == right[column - 1], left[row - 1] == other {
                     cost = min(cost, before[column - 1] + 1)
                 }

@@ -37,7 +37,8 @@ extension MailDirectory {
     /// ``DirectoryChanges/setPassword(_:hash:)``. It takes its time, so it is made before the change.
     public func passwordHash(_ password: [UInt8]) throws(DirectoryError) -> String {
         guard let password = Password.prepared(password) else {
-            throw .malformed(text: "", reason: "cannot be a password: 1 to \(DirectoryLimits.password) octets, please")
+            throw .malformed(
+                text: "", reason: "cannot be a password: 1 to \(DirectoryLimits.password) octets without NUL, please")
         }
         do { return try hasher.hash(password) } catch { throw DirectoryError(error) }
     }

@@ -4,9 +4,10 @@ import Pipeline
 /// What may be a password, and what two ways of typing it have in common.
 enum Password {
     /// `password` as it is hashed: text is composed (NFC), as RFC 8265 §4.2 asks, because keyboards differ in how they
-    /// write `é`; other octets stay. `nil` if it is empty or longer than ``DirectoryLimits/password``.
+    /// write `é`; other octets stay. `nil` if it is empty or longer than ``DirectoryLimits/password``, or has a NUL in
+    /// it: HMAC, below scrypt, fills short keys with NULs, so one at the end would not count. RFC 2104 §2.
     static func prepared(_ password: [UInt8]) -> [UInt8]? {
-        guard (1...DirectoryLimits.password).contains(password.count) else { return nil }
+        guard (1...DirectoryLimits.password).contains(password.count), !password.contains(0) else { return nil }
         guard password.contains(where: { $0 >= 0x80 }), let text = String(validating: password, as: UTF8.self) else {
             return password
         }

@@ -15,6 +15,19 @@ struct KeyDigest: Sendable {
         self.secret = (Self.word(secret[0..<8]), Self.word(secret[8..<16]))
     }
 
+    private init(_ secret: (UInt64, UInt64)) { self.secret = secret }
+
+    /// With a secret that nobody has had before.
+    static func random() -> KeyDigest {
+        var system = SystemRandomNumberGenerator()
+        return KeyDigest((system.next(), system.next()))
+    }
+
+    /// As ``init(secret:)`` reads it.
+    var stored: [UInt8] {
+        withUnsafeBytes(of: secret.0.littleEndian, Array.init) + withUnsafeBytes(of: secret.1.littleEndian, Array.init)
+    }
+
     func callAsFunction(_ text: String) -> UInt128 { digest(of: Array(text.utf8)) }
 
     func digest(of octets: [UInt8]) -> UInt128 {

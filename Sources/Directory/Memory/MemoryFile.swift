@@ -9,10 +9,14 @@ struct MemoryFile {
     let pool: DatabasePool
     let digest: KeyDigest
 
-    init(path: String) throws(DirectoryError) {
-        pool = try DatabaseFile.open(path, durability: .normal)
-        try DatabaseFile.migrate(pool, with: Self.migrator)
-        do { digest = try Self.digest(pool) } catch { throw DirectoryError(error) }
+    init(path: String, isReadOnly: Bool) throws(DirectoryError) {
+        pool = isReadOnly ? try DatabaseFile.openReadOnly(path) : try DatabaseFile.open(path, durability: .normal)
+        if !isReadOnly { try DatabaseFile.migrate(pool, with: Self.migrator) }
+        do {
+            digest = try pool.read(Self.digest) ?? (isReadOnly ? .random() : try pool.write(Self.makeDigest))
+        } catch {
+            throw DirectoryError(error)
+        }
     }
 
     private static var migrator: DatabaseMigrator {
@@ -45,21 +49,16 @@ struct MemoryFile {
     }
 
     /// The secret was made with the file, and goes with it.
-    private static func digest(_ pool: DatabasePool) throws -> KeyDigest {
-        try pool.write { db in
-            if let secret = try Data.fetchOne(db, sql: "SELECT value FROM secret"),
-                let digest = KeyDigest(secret: Array(secret))
-            {
-                return digest
-            }
-            var system = SystemRandomNumberGenerator()
-            let secret = (0..<KeyDigest.secretSize).map { _ in UInt8.random(in: .min ... .max, using: &system) }
-            // Keys of another secret mean nothing any more.
-            try db.execute(sql: "DELETE FROM secret; DELETE FROM visit; DELETE FROM counter")
-            try db.execute(sql: "INSERT INTO secret (value) VALUES (?)", arguments: [Data(secret)])
-            guard let digest = KeyDigest(secret: secret) else { throw DirectoryError.unavailable("no secret") }
-            return digest
-        }
+    private static func digest(_ db: Database) throws -> KeyDigest? {
+        try Data.fetchOne(db, sql: "SELECT value FROM secret").flatMap { KeyDigest(secret: Array($0)) }
+    }
+
+    private static func makeDigest(_ db: Database) throws -> KeyDigest {
+        let digest = KeyDigest.random()
+        // Keys of another secret mean nothing any more.
+        try db.execute(sql: "DELETE FROM secret; DELETE FROM visit; DELETE FROM counter")
+        try db.execute(sql: "INSERT INTO secret (value) VALUES (?)", arguments: [Data(digest.stored)])
+        return digest
     }
 
     func close() { try? pool.close() }
@@ -77,7 +76,9 @@ struct MemoryFile {
                 let visits = Visits(
                     first: Date(timeIntervalSinceReferenceDate: row["first"]),
                     last: Date(timeIntervalSinceReferenceDate: row["last"]), count: row["count"])
-                body(row["tableName"], key, RememberedVisits(visits: visits, lifetime: Interval(seconds: row["lifetime"])))
+                body(
+                    row["tableName"], key,
+                    RememberedVisits(visits: visits, lifetime: Interval(seconds: row["lifetime"])))
             }
         }
     }

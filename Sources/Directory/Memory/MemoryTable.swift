@@ -34,7 +34,8 @@ final class MemoryTable<Entry: Forgettable>: Sendable {
         slots = (0..<count).map { _ in Slot(capacity: capacity / count) }
     }
 
-    func withShelf<Result: Sendable>(of key: UInt128, _ body: (inout sending Shelf<Entry>) -> sending Result) -> Result {
+    func withShelf<Result: Sendable>(of key: UInt128, _ body: (inout sending Shelf<Entry>) -> sending Result) -> Result
+    {
         let number = Int(UInt64(truncatingIfNeeded: key >> 64) % UInt64(slots.count))
         return slots[number].shelf.withLock(body)
     }

@@ -31,7 +31,9 @@ struct SlidingWindow: Sendable {
 
     /// As it was stored; `nil` if that cannot be.
     init?(window: Double, part: Int64, amounts: [Int]) {
-        guard amounts.count == Self.slots, window > 0, window.isFinite, part.magnitude < Self.lastPart else { return nil }
+        guard amounts.count == Self.slots, window > 0, window.isFinite, part.magnitude < Self.lastPart else {
+            return nil
+        }
         self.window = window
         self.part = part
         self.amounts = InlineArray { amounts[$0] }

@@ -1,4 +1,4 @@
-public import struct Foundation.Date
+public import Foundation
 public import MailTypes
 public import Pipeline
 import Synchronization
@@ -16,7 +16,7 @@ public final class StageMemoryStore: Sendable {
         public var writeInterval: Interval = "2s"
         /// How often what is forgotten is cleared away.
         public var sweepInterval: Interval = "10m"
-        /// The file is read and never written: for a look at it from beside the server.
+        /// The file is read once and never written, as by ``openReadOnly(_:options:)``.
         public var isReadOnly = false
         /// The clock for clearing away; questions bring their own time.
         public var now: @Sendable () -> Date = { Date() }
@@ -29,7 +29,8 @@ public final class StageMemoryStore: Sendable {
     private static let sharedTable = "…"
 
     private let options: Options
-    private let file: MemoryFile
+    private let file: MemoryFile?
+    private let digest: KeyDigest
     private let visits = Mutex<[String: MemoryTable<RememberedVisits>]>([:])
     private let counters = Mutex<[String: MemoryTable<SlidingWindow>]>([:])
     private let heartbeat = Mutex<Heartbeat?>(nil)
@@ -40,19 +41,39 @@ public final class StageMemoryStore: Sendable {
 
     /// Opens or makes the file, and reads what it remembers.
     public static func open(_ path: String, options: Options = Options()) throws(DirectoryError) -> StageMemoryStore {
-        let file = try MemoryFile(path: path)
-        do { return try StageMemoryStore(file: file, options: options) } catch { throw DirectoryError(error) }
+        if options.isReadOnly { return try openReadOnly(path, options: options) }
+        let file = try MemoryFile(path: path, isReadOnly: false)
+        let store = StageMemoryStore(file: file, digest: file.digest, options: options)
+        do {
+            try file.remove(try store.load(from: file))
+            try file.removeForgotten(at: options.now())
+        } catch {
+            throw DirectoryError(error)
+        }
+        let beat = Heartbeat(name: "stage-memory", every: options.writeInterval) { [weak store] in store?.beat() }
+        store.heartbeat.withLock { $0 = beat }
+        return store
     }
 
-    private init(file: MemoryFile, options: Options) throws {
+    /// What the file holds now, for a look at it beside the server: it is never written. No file is an empty memory.
+    public static func openReadOnly(
+        _ path: String, options: Options = Options()
+    ) throws(DirectoryError) -> StageMemoryStore {
+        guard FileManager.default.fileExists(atPath: path) else {
+            return StageMemoryStore(file: nil, digest: .random(), options: options)
+        }
+        let file = try MemoryFile(path: path, isReadOnly: true)
+        defer { file.close() }
+        let store = StageMemoryStore(file: nil, digest: file.digest, options: options)
+        do { _ = try store.load(from: file) } catch { throw DirectoryError(error) }
+        return store
+    }
+
+    private init(file: MemoryFile?, digest: KeyDigest, options: Options) {
         self.file = file
+        self.digest = digest
         self.options = options
-        let now = options.now()
-        lastSweep = Mutex(now)
-        try load(at: now)
-        guard !options.isReadOnly else { return }
-        let beat = Heartbeat(name: "stage-memory", every: options.writeInterval) { [weak self] in self?.beat() }
-        heartbeat.withLock { $0 = beat }
+        lastSweep = Mutex(options.now())
     }
 
     /// Writes the rest and stops.
@@ -61,7 +82,7 @@ public final class StageMemoryStore: Sendable {
             beat.stop()
             try? flush()
         }
-        file.close()
+        file?.close()
     }
 
     // MARK: Questions
@@ -70,11 +91,11 @@ public final class StageMemoryStore: Sendable {
     public func answer(_ question: MemoryQuestion) -> MemoryAnswer {
         switch question {
         case .visit(let table, let key, let now, let lifetime):
-            .visit(visit(file.digest(key), in: table, at: now, lifetime: lifetime))
+            .visit(visit(digest(key), in: table, at: now, lifetime: lifetime))
         case .peek(let table, let key, let now):
-            .visit(peek(file.digest(key), in: table, at: now))
+            .visit(peek(digest(key), in: table, at: now))
         case .count(let table, let key, let amount, let window, let now):
-            .count(count(file.digest(key), in: table, amount: amount, window: window, at: now))
+            .count(count(digest(key), in: table, amount: amount, window: window, at: now))
         }
     }
 
@@ -128,8 +149,9 @@ public final class StageMemoryStore: Sendable {
 
     // MARK: The file
 
-    private func load(at now: Date) throws {
-        // Newest first; what does not fit any more is cleared from the file.
+    /// Newest first; returns what does not fit any more.
+    private func load(from file: MemoryFile) throws -> [(table: String, key: UInt128)] {
+        let now = options.now()
         var excess: [(table: String, key: UInt128)] = []
         try file.readVisits(at: now) { name, key, entry in
             if !visitTable(name).loadIfRoom(entry, for: key, now: now) { excess.append((name, key)) }
@@ -137,9 +159,7 @@ public final class StageMemoryStore: Sendable {
         try file.readCounters(at: now) { name, key, entry in
             if !counterTable(name).loadIfRoom(entry, for: key, now: now) { excess.append((name, key)) }
         }
-        guard !options.isReadOnly else { return }
-        try file.remove(excess)
-        try file.removeForgotten(at: now)
+        return excess
     }
 
     private func beat() {
@@ -162,7 +182,7 @@ public final class StageMemoryStore: Sendable {
 
     /// Writes what is not yet written. Blocks.
     public func flush() throws(DirectoryError) {
-        guard !options.isReadOnly else { return }
+        guard let file else { return }
         do {
             try writing.withLock { _ in
                 for table in visits.withLock({ Array($0.values) }) {
@@ -179,6 +199,6 @@ public final class StageMemoryStore: Sendable {
         for table in visits.withLock({ Array($0.values) }) { table.removeForgotten(at: now) }
         for table in counters.withLock({ Array($0.values) }) { table.removeForgotten(at: now) }
         try flush()
-        try file.removeForgotten(at: now)
+        try file?.removeForgotten(at: now)
     }
 }

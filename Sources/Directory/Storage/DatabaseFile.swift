@@ -20,7 +20,7 @@ enum DatabaseFile {
         var configuration = configuration(busyTimeout: busyTimeout, readers: readers)
         configuration.prepareDatabase { db in
             // It can be said only while the file is empty; later it is without effect.
-            if givesBackSpace { try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL") }
+            if givesBackSpace, !db.configuration.readonly { try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL") }
             // The level stands in our own source; a pragma takes no bound parameter.
             try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
         }

@@ -1,13 +1,11 @@
 import Foundation
 import GRDB
 import MailTypes
-import Pipeline
 
 /// The tables of `traces.sqlite`.
 struct TraceFile {
     struct Entry: Sendable {
-        let trace: Trace
-        let finished: Date
+        let record: @Sendable () throws -> TraceRecord
         let message: Bytes?
     }
 
@@ -68,21 +66,24 @@ struct TraceFile {
 
     // MARK: Writing
 
-    /// One transaction. A trace of an id that is there already takes its place.
-    func write(_ entries: [Entry]) throws {
+    /// One transaction. A trace of an id that is there already takes its place. Returns how many could not be encoded.
+    func write(_ entries: [Entry]) throws -> Int {
         let encoder = JSONEncoder()
-        let rows = try entries.map { entry in
-            let summary = TraceSummary(entry.trace, finished: entry.finished)
-            return (entry, summary, try encoder.encode(entry.trace), try encoder.encode(summary))
+        let rows = entries.compactMap { entry -> (TraceRecord, Data, Bytes?)? in
+            guard let record = try? entry.record() else { return nil }
+            var summary = record
+            summary.json = []
+            return (try? encoder.encode(summary)).map { (record, $0, entry.message) }
         }
         try pool.write { db in
-            for (entry, summary, json, line) in rows { try insert(entry, summary, json: json, line: line, db) }
+            for (record, summary, message) in rows { try insert(record, summary, message, db) }
         }
+        return entries.count - rows.count
     }
 
-    private func insert(_ entry: Entry, _ summary: TraceSummary, json: Data, line: Data, _ db: Database) throws {
-        let message = entry.message.map { Data($0.array) }
-        try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ?").execute(arguments: [summary.id.text])
+    private func insert(_ record: TraceRecord, _ summary: Data, _ message: Bytes?, _ db: Database) throws {
+        let message = message.map { Data($0.array) }
+        try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ?").execute(arguments: [record.id.text])
         let statement = try db.cachedStatement(
             sql: """
                 INSERT INTO trace
@@ -90,15 +91,15 @@ struct TraceFile {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
-            summary.id.text, summary.started.timeIntervalSinceReferenceDate,
-            json.count + line.count + (message?.count ?? 0) + Self.rowSize, summary.client,
-            summary.sender?.key ?? "", summary.sender?.domain ?? "", summary.outcome,
-            String(decoding: line, as: UTF8.self), json, message,
+            record.id.text, record.started.timeIntervalSinceReferenceDate,
+            record.json.count + summary.count + (message?.count ?? 0) + Self.rowSize, record.client,
+            record.sender?.key ?? "", record.sender?.domain ?? "", record.outcome,
+            String(decoding: summary, as: UTF8.self), Data(record.json), message,
         ])
         let number = db.lastInsertedRowID
         let recipient = try db.cachedStatement(
             sql: "INSERT OR IGNORE INTO recipient (key, number, domain) VALUES (?, ?, ?)")
-        for address in summary.recipients.prefix(Self.mostRecipients) {
+        for address in record.recipients.prefix(Self.mostRecipients) {
             try recipient.execute(arguments: [address.key, number, address.domain])
         }
     }
@@ -155,11 +156,17 @@ struct TraceFile {
 
     // MARK: Reading
 
-    func trace(_ id: TransactionID) throws -> Trace? {
-        let json = try pool.read { db in
-            try Data.fetchOne(db, sql: "SELECT json FROM trace WHERE id = ?", arguments: [id.text])
+    func record(_ id: TransactionID) throws -> TraceRecord? {
+        let row = try pool.read { db in
+            try Row.fetchOne(db, sql: "SELECT summary, json FROM trace WHERE id = ?", arguments: [id.text])
         }
-        return try json.map { try JSONDecoder().decode(Trace.self, from: $0) }
+        return try row.map(Self.record)
+    }
+
+    private static func record(_ row: Row) throws -> TraceRecord {
+        var record = try JSONDecoder().decode(TraceRecord.self, from: Data((row["summary"] as String).utf8))
+        record.json = Array(row["json"] as Data)
+        return record
     }
 
     func message(_ id: TransactionID) throws -> [UInt8]? {
@@ -168,7 +175,7 @@ struct TraceFile {
         }
     }
 
-    func summaries(_ query: TraceQuery) throws -> [TraceSummary] {
+    func records(_ query: TraceQuery) throws -> [TraceRecord] {
         var conditions: [String] = []
         var arguments = StatementArguments()
         func add(_ condition: String, _ value: (some DatabaseValueConvertible)?) {
@@ -192,12 +199,12 @@ struct TraceFile {
         add("started <= ?", query.until?.timeIntervalSinceReferenceDate)
         let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
         arguments += [max(0, query.limit)]
-        let lines = try pool.read { db in
-            try String.fetchAll(
-                db, sql: "SELECT summary FROM trace\(filter) ORDER BY started DESC, number DESC LIMIT ?",
+        let rows = try pool.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT summary, json FROM trace\(filter) ORDER BY started DESC, number DESC LIMIT ?",
                 arguments: arguments)
         }
-        return try lines.map { try JSONDecoder().decode(TraceSummary.self, from: Data($0.utf8)) }
+        return try rows.map(Self.record)
     }
 
     /// What somebody who searches typed.
@@ -217,14 +224,5 @@ struct TraceFile {
                 }
             }
         }
-    }
-}
-
-extension TraceSummary {
-    init(_ trace: Trace, finished: Date) {
-        self.init(
-            id: trace.id, started: trace.started, finished: finished, client: trace.session.client.description,
-            sender: trace.envelope?.sender, recipients: trace.asked.map(\.address), outcome: trace.outcome.rawValue,
-            reply: (trace.replies.last ?? trace.refused.last?.reply)?.description, size: trace.size)
     }
 }

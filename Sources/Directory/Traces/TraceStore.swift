@@ -91,6 +91,17 @@ public final class TraceStore: Sendable {
     /// `false`: too many wait already, and this one was dropped.
     @discardableResult
     public func append(_ trace: Trace, finished: Date, message: Bytes? = nil) -> Bool {
+        append(message) { try TraceRecord(trace, finished: finished) }
+    }
+
+    /// The same for a trace that has been encoded already.
+    @discardableResult
+    public func append(_ record: TraceRecord, message: Bytes? = nil) -> Bool {
+        append(message) { record }
+    }
+
+    /// `record` is made by the writer.
+    private func append(_ message: Bytes?, _ record: @escaping @Sendable () throws -> TraceRecord) -> Bool {
         let message = message.flatMap { $0.count <= options.maximumMessage.octets ? $0 : nil }
         let waiting = backlog.withLock { backlog -> Int? in
             guard backlog.waiting.count < options.backlog else {
@@ -99,7 +110,7 @@ public final class TraceStore: Sendable {
             }
             let fits = backlog.size + (message?.count ?? 0) <= options.backlogSize.octets
             backlog.size += fits ? message?.count ?? 0 : 0
-            backlog.waiting.append(TraceFile.Entry(trace: trace, finished: finished, message: fits ? message : nil))
+            backlog.waiting.append(TraceFile.Entry(record: record, message: fits ? message : nil))
             return backlog.waiting.count
         }
         guard let waiting else { return false }
@@ -135,7 +146,8 @@ public final class TraceStore: Sendable {
         }
         guard !batch.isEmpty else { return }
         do {
-            try file.write(batch)
+            let lost = try file.write(batch)
+            backlog.withLock { $0.dropped += lost }
             try file.shrink(to: options.maximumSize.octets)
             upkeep.failure = nil
         } catch {
@@ -171,13 +183,13 @@ public final class TraceStore: Sendable {
 
     // MARK: Reading. All of these block.
 
-    public func trace(_ id: TransactionID) throws(DirectoryError) -> Trace? {
-        do { return try file.trace(id) } catch { throw DirectoryError(error) }
+    public func trace(_ id: TransactionID) throws(DirectoryError) -> TraceRecord? {
+        do { return try file.record(id) } catch { throw DirectoryError(error) }
     }
 
     /// The traces that fit the query, the newest first.
-    public func traces(_ query: TraceQuery) throws(DirectoryError) -> [TraceSummary] {
-        do { return try file.summaries(query) } catch { throw DirectoryError(error) }
+    public func traces(_ query: TraceQuery) throws(DirectoryError) -> [TraceRecord] {
+        do { return try file.records(query) } catch { throw DirectoryError(error) }
     }
 
     /// The message that was kept with a trace, as it arrived.
