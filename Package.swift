@@ -97,7 +97,9 @@ let package = Package(
             name: "ProtocolsTests", dependencies: ["Protocols", "MailTypes", "SluiceTesting", nio],
             exclude: ["Dialogs"]),
         .testTarget(name: "PipelineTests", dependencies: ["Pipeline", "MailTypes", "SluiceTesting"]),
-        .testTarget(name: "FiltersTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
+        .testTarget(
+            name: "FiltersTests",
+            dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),

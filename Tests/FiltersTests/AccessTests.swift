@@ -22,11 +22,15 @@ import Testing
         Row(testDescription: "its neighbour", deny: ["192.0.2.8"], isRefused: false),
         Row(testDescription: "a network", deny: ["192.0.2.0/24"], isRefused: true),
         Row(testDescription: "allow comes before deny", allow: ["192.0.2.7"], deny: ["192.0.2.0/24"], isRefused: false),
-        Row(testDescription: "a stranger where only the listed come", allow: ["198.51.100.0/24"], standard: .deny, isRefused: true),
+        Row(
+            testDescription: "a stranger where only the listed come", allow: ["198.51.100.0/24"], standard: .deny,
+            isRefused: true),
         Row(testDescription: "the listed", allow: ["192.0.2.0/29"], standard: .deny, isRefused: false),
         Row(testDescription: "IPv6", deny: ["2001:db8::/32"], client: "2001:db8:1::1", isRefused: true),
         Row(testDescription: "mapped IPv4 is IPv4", deny: ["192.0.2.7"], client: "::ffff:192.0.2.7", isRefused: true),
-        Row(testDescription: "every IPv4 address is no IPv6 address", deny: ["0.0.0.0/0"], client: "2001:db8::1", isRefused: false),
+        Row(
+            testDescription: "every IPv4 address is no IPv6 address", deny: ["0.0.0.0/0"], client: "2001:db8::1",
+            isRefused: false),
     ]
 
     @Test(arguments: rows)

@@ -13,7 +13,9 @@ import Testing
 
     @Test func `a network set finds what its networks hold`() {
         let set = NetworkSet(["192.0.2.0/24", "10.0.0.1", "2001:db8::/32", "0.0.0.0/1"])
-        for inside: IPAddress in ["192.0.2.255", "10.0.0.1", "2001:db8:ffff::1", "127.255.255.255"] { #expect(set.contains(inside)) }
+        for inside: IPAddress in ["192.0.2.255", "10.0.0.1", "2001:db8:ffff::1", "127.255.255.255"] {
+            #expect(set.contains(inside))
+        }
         for outside: IPAddress in ["192.0.3.0", "2001:db9::", "128.0.0.0", "::1"] { #expect(!set.contains(outside)) }
         #expect(!NetworkSet([]).contains("192.0.2.1"))
     }

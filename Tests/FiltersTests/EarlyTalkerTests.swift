@@ -58,6 +58,8 @@ import Testing
         #expect(finding.verdict == Self.refusal)
         #expect(finding.decidedBy == ["pipelining"])
         let early = Transaction.sample(session: Self.session(early: true))
-        #expect(try await stage.hello(early).verdict == .tempfail(Reply(421, .protocolOther, "SMTP protocol synchronization error")))
+        #expect(
+            try await stage.hello(early).verdict
+                == .tempfail(Reply(421, .protocolOther, "SMTP protocol synchronization error")))
     }
 }

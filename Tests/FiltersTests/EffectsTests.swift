@@ -146,7 +146,9 @@ import Testing
         if let stage = stage as? any RecipientStage {
             for recipient in Self.recipients { findings.append(try await stage.recipient(recipient, in: transaction)) }
         }
-        if let stage = stage as? any MessageStage { findings.append(try await stage.message(.sample(), in: transaction)) }
+        if let stage = stage as? any MessageStage {
+            findings.append(try await stage.message(.sample(), in: transaction))
+        }
         return findings
     }
 }

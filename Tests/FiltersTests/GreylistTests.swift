@@ -27,9 +27,15 @@ import Testing
         History(testDescription: "patience pays", attempts: [("0s", false), ("5m", true), ("1s", true)]),
         History(testDescription: "impatience costs nothing", attempts: [("0s", false), ("1s", false), ("299s", true)]),
         History(testDescription: "the window is open to its end", attempts: [("0s", false), ("47h", true)]),
-        History(testDescription: "who comes back too late begins anew", attempts: [("0s", false), ("2d", false), ("5m", true)]),
-        History(testDescription: "a visit keeps the memory fresh", attempts: [("0s", false), ("5m", true), ("9d", true), ("9d", true)]),
-        History(testDescription: "the forgotten are strangers", attempts: [("0s", false), ("5m", true), ("10d", false), ("1s", false)]),
+        History(
+            testDescription: "who comes back too late begins anew",
+            attempts: [("0s", false), ("2d", false), ("5m", true)]),
+        History(
+            testDescription: "a visit keeps the memory fresh",
+            attempts: [("0s", false), ("5m", true), ("9d", true), ("9d", true)]),
+        History(
+            testDescription: "the forgotten are strangers",
+            attempts: [("0s", false), ("5m", true), ("10d", false), ("1s", false)]),
     ]
 
     @Test(arguments: histories)
@@ -54,14 +60,15 @@ import Testing
     }
 
     /// What a second attempt changes against the first, and whether it is still the same triplet.
-    @Test(arguments: [
-        ("192.0.2.200", "alice@out.example", "bob@here.example", true),
-        ("192.0.2.7", "ALICE@OUT.example", "BOB@here.example", true),
-        ("192.0.3.7", "alice@out.example", "bob@here.example", false),
-        ("192.0.2.7", "carl@out.example", "bob@here.example", false),
-        ("192.0.2.7", nil, "bob@here.example", false),
-        ("192.0.2.7", "alice@out.example", "eve@here.example", false),
-    ] as [(IPAddress, EmailAddress?, EmailAddress, Bool)])
+    @Test(
+        arguments: [
+            ("192.0.2.200", "alice@out.example", "bob@here.example", true),
+            ("192.0.2.7", "ALICE@OUT.example", "BOB@here.example", true),
+            ("192.0.3.7", "alice@out.example", "bob@here.example", false),
+            ("192.0.2.7", "carl@out.example", "bob@here.example", false),
+            ("192.0.2.7", nil, "bob@here.example", false),
+            ("192.0.2.7", "alice@out.example", "eve@here.example", false),
+        ] as [(IPAddress, EmailAddress?, EmailAddress, Bool)])
     func triplets(_ client: IPAddress, _ sender: EmailAddress?, _ recipient: EmailAddress, isSame: Bool) async throws {
         let greylist = Greylist(Self.policy())
         _ = try await greylist.recipient(.said("bob@here.example"), in: .sample(services: world))
@@ -94,7 +101,8 @@ import Testing
         #expect(known.verdict == .continue)
         #expect(known.note == "the network is known")
         let other = Transaction.sample(sender: "alice@elsewhere.example", services: world)
-        #expect((try await greylist.recipient(.said("c@here.example"), in: other).verdict == .continue) == (scope == .any))
+        #expect(
+            (try await greylist.recipient(.said("c@here.example"), in: other).verdict == .continue) == (scope == .any))
     }
 
     @Test func `one triplet that comes again and again proves nothing new`() async throws {
@@ -110,6 +118,7 @@ import Testing
     @Test func `a clock that was set back makes nobody wait longer than a stranger`() {
         let now = ManualTime().now
         let finding = Self.policy().finding(onStranger: Visits(first: now + 9999, last: now, count: 1), at: now)
-        #expect(finding.verdict == .tempfail(Reply(451, .deliveryNotAuthorized, "Greylisted, try again in 300 seconds")))
+        #expect(
+            finding.verdict == .tempfail(Reply(451, .deliveryNotAuthorized, "Greylisted, try again in 300 seconds")))
     }
 }

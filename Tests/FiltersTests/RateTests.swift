@@ -89,7 +89,9 @@ import Testing
         let transaction = Transaction.sample(services: world)
         #expect(try await verdicts(2) { try await rate.sender(transaction) } == [true, false])
         #expect(
-            try await verdicts(2) { try await rate.recipient(.said("bob@here.example"), in: transaction) } == [true, false])
+            try await verdicts(2) { try await rate.recipient(.said("bob@here.example"), in: transaction) } == [
+                true, false,
+            ])
         let report = Transaction.sample(sender: nil, services: world)
         #expect(try await verdicts(3) { try await rate.sender(report) } == [true, true, true])
     }

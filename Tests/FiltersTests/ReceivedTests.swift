@@ -9,7 +9,9 @@ import Testing
     let stage = TraceFields(TraceFields.Configuration())
 
     private static func fields(_ finding: Finding) -> [String] {
-        finding.edits.compactMap { if case .prependField(let name, let value) = $0 { "\(name): \(value)" } else { nil } }
+        finding.edits.compactMap {
+            if case .prependField(let name, let value) = $0 { "\(name): \(value)" } else { nil }
+        }
     }
 
     @Test func `the field says who, where, how and when`() async throws {
@@ -29,13 +31,14 @@ import Testing
     }
 
     /// Language, TLS, login, SMTPUTF8, and the registered word.
-    @Test(arguments: [
-        (.smtp, false, false, false, "ESMTP"), (.smtp, true, false, false, "ESMTPS"),
-        (.submission, false, true, false, "ESMTPA"), (.submission, true, true, false, "ESMTPSA"),
-        (.lmtp, false, false, false, "LMTP"), (.lmtp, true, true, false, "LMTPSA"),
-        (.smtp, false, false, true, "UTF8SMTP"), (.submission, true, true, true, "UTF8SMTPSA"),
-        (.lmtp, true, false, true, "UTF8LMTPS"), (.internal, false, false, false, nil),
-    ] as [(Session.Language, Bool, Bool, Bool, String?)])
+    @Test(
+        arguments: [
+            (.smtp, false, false, false, "ESMTP"), (.smtp, true, false, false, "ESMTPS"),
+            (.submission, false, true, false, "ESMTPA"), (.submission, true, true, false, "ESMTPSA"),
+            (.lmtp, false, false, false, "LMTP"), (.lmtp, true, true, false, "LMTPSA"),
+            (.smtp, false, false, true, "UTF8SMTP"), (.submission, true, true, true, "UTF8SMTPSA"),
+            (.lmtp, true, false, true, "UTF8LMTPS"), (.internal, false, false, false, nil),
+        ] as [(Session.Language, Bool, Bool, Bool, String?)])
     func `how the client spoke`(
         _ language: Session.Language, _ tls: Bool, _ login: Bool, _ utf8: Bool, _ word: String?
     ) {
@@ -46,11 +49,13 @@ import Testing
         #expect(ReceivedField.protocolName(session, envelope) == word)
     }
 
-    @Test(arguments: [
-        ("mx.out.example", "mx.out.example"), ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"), (nil, "unknown"), ("", "unknown"),
-        ("a) by evil (b", "unknown"), ("a\r\nX: y", "unknown"), ("a;b", "unknown"),
-        (String(repeating: "a", count: 256), "unknown"),
-    ] as [(String?, String)])
+    @Test(
+        arguments: [
+            ("mx.out.example", "mx.out.example"), ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"), (nil, "unknown"),
+            ("", "unknown"),
+            ("a) by evil (b", "unknown"), ("a\r\nX: y", "unknown"), ("a;b", "unknown"),
+            (String(repeating: "a", count: 256), "unknown"),
+        ] as [(String?, String)])
     func `a name that could write fields of its own is not repeated`(_ hello: String?, _ shown: String) async throws {
         var session = Session.sample()
         session.hello = hello
@@ -80,7 +85,9 @@ import Testing
         ("anna@here.example", .local("bob@here.example"), true),
         ("info@here.example", alias, false), ("carl@far.example", alias, true), ("carl@far.example", relayed, true),
     ])
-    func `what was here before comes back from a loop`(_ delivered: String, _ to: Recipient, _ passes: Bool) async throws {
+    func `what was here before comes back from a loop`(_ delivered: String, _ to: Recipient, _ passes: Bool)
+        async throws
+    {
         let finding = try await stage.message(.sample(["Delivered-To": delivered]), in: .sample(recipients: [to]))
         let loop = Verdict.reject(Reply(554, .routingLoop, "Message was here before"))
         #expect(finding.verdict == (passes ? .continue : loop))
@@ -96,7 +103,8 @@ import Testing
     @Test func `an alias that leads elsewhere leaves its name, if that tells nobody anything`() async throws {
         let alone = try await stage.message(.sample(), in: .sample(recipients: [Self.alias]))
         #expect(Self.fields(alone).first == "Delivered-To: info@here.example")
-        let together = try await stage.message(.sample(), in: .sample(recipients: [Self.alias, .local("bob@here.example")]))
+        let together = try await stage.message(
+            .sample(), in: .sample(recipients: [Self.alias, .local("bob@here.example")]))
         #expect(Self.fields(together).count == 1)
         let relayed = try await stage.message(.sample(), in: .sample(recipients: [Self.relayed]))
         #expect(Self.fields(relayed).count == 1)

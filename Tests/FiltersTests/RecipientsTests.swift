@@ -42,12 +42,14 @@ import Testing
     static let bob = mailbox("bob@here.example")
     static let carl = Destination(address: "carl@far.example", route: .exchanger(domain: "far.example"))
 
-    @Test(arguments: [
-        ("anna@here.example", [anna]), ("ANNA@here.example", [mailbox("ANNA@here.example", in: "anna@here.example")]),
-        ("anna+news@here.example", [mailbox("anna+news@here.example", in: "anna@here.example")]),
-        ("info@here.example", [anna]), ("two@here.example", [bob, anna]), ("out@here.example", [carl]),
-        ("half@here.example", [bob]), ("all@here.example", [anna, carl, bob]),
-    ] as [(EmailAddress, [Destination])])
+    @Test(
+        arguments: [
+            ("anna@here.example", [anna]),
+            ("ANNA@here.example", [mailbox("ANNA@here.example", in: "anna@here.example")]),
+            ("anna+news@here.example", [mailbox("anna+news@here.example", in: "anna@here.example")]),
+            ("info@here.example", [anna]), ("two@here.example", [bob, anna]), ("out@here.example", [carl]),
+            ("half@here.example", [bob]), ("all@here.example", [anna, carl, bob]),
+        ] as [(EmailAddress, [Destination])])
     func `an address is followed to its ends, each once`(_ address: EmailAddress, _ ends: [Destination]) async throws {
         let finding = try await ask(address)
         guard case .resolve(address, let found)? = finding.edits.first else {
@@ -59,17 +61,18 @@ import Testing
         #expect(finding.verdict == .continue)
     }
 
-    @Test(arguments: [
-        ("nobody@here.example", Reply(550, .badDestinationMailbox, "No such user here")),
-        ("empty@here.example", Reply(550, .badDestinationMailbox, "No such user here")),
-        ("gone@here.example", Reply(550, .mailboxDisabled, "Mailbox is disabled")),
-        ("dead@here.example", Reply(550, .mailboxDisabled, "Mailbox is disabled")),
-        ("self@here.example", Reply(550, .routingLoop, "Address leads back to itself")),
-        ("loop-a@here.example", Reply(550, .routingLoop, "Address leads back to itself")),
-        ("side@here.example", Reply(550, .routingLoop, "Address leads back to itself")),
-        ("eve@far.example", Reply(550, .deliveryNotAuthorized, "Relaying is not permitted")),
-        ("postmaster@here.example", Reply(550, .badDestinationMailbox, "No such user here")),
-    ] as [(EmailAddress, Reply)])
+    @Test(
+        arguments: [
+            ("nobody@here.example", Reply(550, .badDestinationMailbox, "No such user here")),
+            ("empty@here.example", Reply(550, .badDestinationMailbox, "No such user here")),
+            ("gone@here.example", Reply(550, .mailboxDisabled, "Mailbox is disabled")),
+            ("dead@here.example", Reply(550, .mailboxDisabled, "Mailbox is disabled")),
+            ("self@here.example", Reply(550, .routingLoop, "Address leads back to itself")),
+            ("loop-a@here.example", Reply(550, .routingLoop, "Address leads back to itself")),
+            ("side@here.example", Reply(550, .routingLoop, "Address leads back to itself")),
+            ("eve@far.example", Reply(550, .deliveryNotAuthorized, "Relaying is not permitted")),
+            ("postmaster@here.example", Reply(550, .badDestinationMailbox, "No such user here")),
+        ] as [(EmailAddress, Reply)])
     func `what leads nowhere is refused`(_ address: EmailAddress, _ reply: Reply) async throws {
         let finding = try await ask(address)
         #expect(finding.verdict == .reject(reply))
@@ -128,7 +131,10 @@ import Testing
         var policy = Recipients.Configuration()
         policy.postmaster = "anna@here.example"
         world.directory.aliases["postmaster@here.example"] = ["bob@here.example"]
-        #expect(try await ask("postmaster@here.example", policy).edits == [.resolve("postmaster@here.example", to: [Self.bob])])
+        #expect(
+            try await ask("postmaster@here.example", policy).edits == [
+                .resolve("postmaster@here.example", to: [Self.bob])
+            ])
     }
 
     @Test func `a lost directory is a failure and not an unknown user`() async throws {

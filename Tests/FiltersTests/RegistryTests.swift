@@ -66,7 +66,9 @@ import Testing
         let recorder = KeyRecorder()
         _ = try kind.make(recorder)
         let sample = try Self.text("filters.d/\(#require(try Self.sampleFile(of: name)))")
-        let section = try Self.text("docs/filters.md").components(separatedBy: "\n## ").first { $0.hasPrefix("\(name)\n") }
+        let section = try Self.text("docs/filters.md").components(separatedBy: "\n## ").first {
+            $0.hasPrefix("\(name)\n")
+        }
         let keys = recorder.keys
         for key in keys {
             #expect(sample.contains(try Regex("(?m)^(# )?\(key) +=")), "\(key) in filters.d")
@@ -80,10 +82,15 @@ import Testing
     @Test func `the sample says which defaults hold`() throws {
         let wrong = try Registry.all.flatMap { kind -> [String] in
             guard kind.name != "transport", let file = try Self.sampleFile(of: kind.name) else { return [] }
-            let section = try Self.text("docs/filters.md").components(separatedBy: "\n## ").first { $0.hasPrefix("\(kind.name)\n") } ?? ""
+            let section =
+                try Self.text("docs/filters.md").components(separatedBy: "\n## ").first {
+                    $0.hasPrefix("\(kind.name)\n")
+                } ?? ""
             let table = try Self.text("filters.d/\(file)").components(separatedBy: "[\(kind.name)]\n").last ?? ""
             return table.components(separatedBy: "\n\n")[0].split(separator: "\n").compactMap { line in
-                guard let match = line.firstMatch(of: /^# ([a-z0-9_]+) += (\[[^\]]*\]|"[^"]*"|[^ ]+)/) else { return String(line) }
+                guard let match = line.firstMatch(of: /^# ([a-z0-9_]+) += (\[[^\]]*\]|"[^"]*"|[^ ]+)/) else {
+                    return String(line)
+                }
                 let key = match.output.1
                 let row = "| `\(key)` | `\(match.output.2)` |"
                 return section.contains(row) || ["postmaster", "ceiling"].contains(key) ? nil : row

@@ -91,10 +91,11 @@ import Testing
         .sample(session: .sample(language: .submission, user: "bob@here.example"), sender: sender, services: world)
     }
 
-    @Test(arguments: [
-        ("bob@here.example", true), ("BOB@here.example", true), ("sales@here.example", true),
-        ("eve@here.example", false), ("bob@far.example", false), (nil, true),
-    ] as [(EmailAddress?, Bool)])
+    @Test(
+        arguments: [
+            ("bob@here.example", true), ("BOB@here.example", true), ("sales@here.example", true),
+            ("eve@here.example", false), ("bob@far.example", false), (nil, true),
+        ] as [(EmailAddress?, Bool)])
     func `a user sends under an address of his own`(_ sender: EmailAddress?, _ passes: Bool) async throws {
         world.directory.senders["bob@here.example"] = ["sales@here.example"]
         let verdict = try await relay.sender(Self.submission(from: sender, world)).verdict
@@ -103,7 +104,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("bob@here.example", true), ("Bob <bob@here.example>", true), ("bob@here.example, Eve <eve@here.example>", false),
+        ("bob@here.example", true), ("Bob <bob@here.example>", true),
+        ("bob@here.example, Eve <eve@here.example>", false),
         ("eve@here.example", false), ("\"bob@here.example\" <eve@here.example>", false),
         ("bob@here.example <eve@here.example>", false), ("", true), ("nobody", false),
         ("<@bob@here.example:eve@here.example>", false), ("(bob@here.example) eve@here.example", false),

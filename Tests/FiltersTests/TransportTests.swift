@@ -16,12 +16,13 @@ import Testing
         .host(RelayHost(name: name, port: port, language: language))
     }
 
-    @Test(arguments: [
-        ("relay.test", host("192.0.2.1", 2525)), ("a.relay.test", host("inner.example", 24, .lmtp)),
-        ("b.a.relay.test", host("inner.example", 24, .lmtp)), ("host.relay.test", host("other.example", 25)),
-        ("void.test", .discard), ("backup.test", .exchanger(domain: "backup.test")), ("xrelay.test", nil),
-        ("test", nil), ("here.example", nil),
-    ] as [(String, Route?)])
+    @Test(
+        arguments: [
+            ("relay.test", host("192.0.2.1", 2525)), ("a.relay.test", host("inner.example", 24, .lmtp)),
+            ("b.a.relay.test", host("inner.example", 24, .lmtp)), ("host.relay.test", host("other.example", 25)),
+            ("void.test", .discard), ("backup.test", .exchanger(domain: "backup.test")), ("xrelay.test", nil),
+            ("test", nil), ("here.example", nil),
+        ] as [(String, Route?)])
     func `a domain takes its route`(_ domain: String, _ route: Route?) async throws {
         let address = EmailAddress(localPart: "anna", domain: domain)
         let finding = try await Self.transport.recipient(.said(address), in: .sample())

@@ -158,7 +158,7 @@ extension HeaderSanity.Configuration {
             faults.append(fault(.duplicates, duplicates, "The message has more than one \(name) field"))
         }
         let dates = header.fields(named: "Date")
-        if dates.isEmpty ? !isCompleted : !MessageDate.isReadable(dates[0].rawValue) {
+        if dates.isEmpty ? !isCompleted : MailDate(parsing: dates[0].rawValue) == nil {
             faults.append(fault(.date, date, "The message needs a Date field that can be read"))
         }
         if !isCompleted, header["Message-ID"] == nil {
@@ -168,12 +168,17 @@ extension HeaderSanity.Configuration {
         return faults + header.defects.sorted { $0.rawValue < $1.rawValue }.map(self.fault(of:))
     }
 
-    func faults(of shape: MIMEShape) -> [HeaderFault] {
+    func faults(ofPartsOf message: Message) -> [HeaderFault] {
+        // Only these two kinds hold parts; all others need not be read through. RFC 2046 §5.
+        let type = message.header["Content-Type"]?.value.asciiLowercased ?? ""
+        guard type.contains("multipart") || type.contains("message") else { return [] }
+        let limits = MIMELimits(maxDepth: maxDepth.value, maxParts: maxParts.value)
+        let defects = MIMEStructure(of: message, limits: limits).defects
         var faults: [HeaderFault] = []
-        if shape.depth > maxDepth.value {
+        if defects.contains(.tooDeep) {
             faults.append(tooBig(.maxDepth, "The message has parts deeper than \(maxDepth.value) levels"))
         }
-        if shape.parts > maxParts.value {
+        if defects.contains(.tooManyParts) {
             faults.append(tooBig(.maxParts, "The message has more than \(maxParts.value) parts"))
         }
         return faults

@@ -24,7 +24,7 @@ public struct HeaderSanity: MessageStage {
         let header = message.header
         let isOwn = transaction.session.isSubmitting
         let completes = policy.complete == .always || (policy.complete == .submission && isOwn)
-        let checks = policy.faults(of: header, isCompleted: completes) + policy.faults(of: MIMEShape(message))
+        let checks = policy.faults(of: header, isCompleted: completes) + policy.faults(ofPartsOf: message)
         var finding = policy.finding(on: checks)
         guard finding.verdict == .continue else { return finding }
 
@@ -41,7 +41,7 @@ public struct HeaderSanity: MessageStage {
             let field = header.fields[place]
             if stripped.match(field) || (isOwn && strippedFromUsers.match(field)) { return true }
             return policy.stripResults && field.isNamed("Authentication-Results")
-                && AuthservID.claims(field.rawValue, oneOf: names)
+                && AuthservID.claims(field, oneOf: names)
         }
     }
 
@@ -52,7 +52,7 @@ public struct HeaderSanity: MessageStage {
         var edits: [Edit] = []
         if header["Date"] == nil {
             let now = try await transaction.services.now()
-            edits.append(.appendField(name: "Date", value: MessageDate.text(now)))
+            edits.append(.appendField(name: "Date", value: MailDate(now).description))
         }
         if header["Message-ID"] == nil {
             let identifier = "<\(transaction.id)@\(transaction.hostname)>"

@@ -42,7 +42,8 @@ public struct Rate: ConnectStage, SenderStage, RecipientStage {
 
     public func connect(_ transaction: Transaction) async throws(StageFailure) -> Finding {
         // 421: the connection ends with this reply. RFC 5321 §3.8.
-        try await finding(on: clientCounter(policy.clientConnections, "client_connections", transaction), 421, transaction)
+        try await finding(
+            on: clientCounter(policy.clientConnections, "client_connections", transaction), 421, transaction)
     }
 
     public func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding {

@@ -21,7 +21,7 @@ enum ReceivedField {
         if transaction.recipients.count == 1, let only = transaction.recipients.first {
             words.append("for <\(only.address)>")
         }
-        return "\(words.joined(separator: " ")); \(MessageDate.text(date))"
+        return "\(words.joined(separator: " ")); \(MailDate(date))"
     }
 
     /// The registered name of how the client spoke. RFC 3848, RFC 6531 §4.3.

@@ -1,0 +1,130 @@
+import Configuration
+import Foundation
+import MailTypes
+import Pipeline
+import Testing
+
+@testable import Filters
+
+/// The files of `filters.d` as a postmaster gets them, read as the server reads them.
+@Suite struct ShippedChainTests {
+    private static let folder = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "filters.d").path
+
+    /// Lets a table be decoded by the registry's function in place of a type.
+    private struct Made: Decodable {
+        @TaskLocal static var kind: StageKind?
+        let stage: any Stage
+
+        init(from decoder: any Decoder) throws {
+            let kind = try #require(Self.kind)
+            stage = try kind.make(decoder)
+        }
+    }
+
+    private static func decode(
+        _ file: FilterFile, domain: String? = nil
+    ) throws -> (stage: (any Stage)?, mistakes: [String]) {
+        let kind = try #require(Registry.kind(named: file.stage.value))
+        let table = Made.$kind.withValue(kind) { file.decode(Made.self, domain: domain) }
+        return (table.value?.stage, table.diagnostics.map(\.message))
+    }
+
+    private static func read(_ text: String) throws -> FilterFile {
+        let loaded = FilterFile.read(Array(text.utf8), file: "99-test.toml", number: 99, name: "test")
+        #expect(loaded.diagnostics.map(\.description) == [])
+        return try #require(loaded.value)
+    }
+
+    /// All options of a stage, in an order.
+    private static func options(_ stage: any Stage) -> String {
+        let policy = Mirror(reflecting: stage).children.first { $0.label == "policy" }
+        return policy.map { String(reflecting: $0.value) } ?? ""
+    }
+
+    @Test func `the shipped chain is whole, and nothing is to be said about it`() throws {
+        let files = FilterFile.load(folder: Self.folder)
+        #expect(files.diagnostics.map(\.description) == [])
+        #expect(Set(files.value.map(\.stage.value)) == Set(Registry.all.map(\.name.text)))
+        var links: [Link] = []
+        for file in files.value {
+            let (stage, mistakes) = try Self.decode(file)
+            #expect(mistakes == [])
+            let words = file.only + file.unless
+            #expect(words.allSatisfy { Condition($0.value) != nil })
+            links.append(Link(number: file.number, file: file.file, base: StageVariant(try #require(stage))))
+        }
+        #expect(Chain(links).lints.map(\.message) == [])
+    }
+
+    @Test(arguments: Registry.all.map(\.name.text))
+    func `what stands there in comments can be written so, and is the default`(_ name: String) throws {
+        let file = try #require(FilterFile.load(folder: Self.folder).value.first { $0.stage.value == name })
+        let text = try String(contentsOfFile: file.file, encoding: .utf8)
+        let written = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.firstMatch(of: /^# (\[|[a-z0-9_]+ +=|"[a-z.]+" +=)/) == nil ? line : line.dropFirst(2)
+        }
+        let whole = try Self.read(written.joined(separator: "\n"))
+        for domain in [nil] + whole.domains.map(\.value) {
+            let (stage, mistakes) = try Self.decode(whole, domain: domain)
+            #expect(mistakes == [])
+            #expect(stage != nil)
+        }
+        // Here the sample shows what one might write, since there is no default to show.
+        guard name != "transport", name != "recipients", name != "size" else { return }
+        let given = try #require(try Self.decode(whole).stage)
+        let standard = try #require(try Self.decode(Self.read("stage = \"\(name)\"")).stage)
+        #expect(Self.options(given) == Self.options(standard))
+    }
+
+    /// A table, and what must be said about it: all of it at once.
+    @Test(
+        arguments: [
+            ("access", "allow = [\"192.0.2.1/24\", \"x\"]\ndefault = \"dney\"", ["allow", "allow", "default"]),
+            ("early-talker", "early = \"refuse\"\npoints = \"2\"", ["early", "points"]),
+            (
+                "rate", "client_messages = \"300\"\nipv4_prefix = 33\nuser_mesages = \"1/1h\"",
+                ["client_messages", "ipv4_prefix", "user_mesages"]
+            ),
+            ("size", "max = \"50 MB\"\nceiling = -1", ["max", "ceiling"]),
+            (
+                "transport",
+                "\"a.test\" = \"smtp\"\n\"b.test\" = { to = \"mx\", tls = \"verified\" }\n\"c.test\" = { tls = \"none\" }\n"
+                    + "\"d.test\" = { to = \"smtp:h\", login = \"x\" }\n\"e.test\" = 5",
+                ["a.test", "tls", "to", "login", "e.test"]
+            ),
+            ("relay", "networks = [\"all\"]\nown_sender = true", ["networks", "own_sender"]),
+            (
+                "recipients", "max_depth = 0\nmax_members = 1000000\npostmaster = \"nobody\"",
+                ["max_depth", "max_members", "postmaster"]
+            ),
+            ("greylist", "delay = 5\nknown_for = \"all\"\nwindow = \"1m\"", ["delay", "known_for", "window"]),
+            ("received", "max_hops = 5000\ndelivered_to = \"yes\"", ["max_hops", "delivered_to"]),
+            (
+                "header", "from = \"drop\"\nmax_parts = 0\nstrip = \"X-Spam\"\nstray-control = \"score\"",
+                ["from", "max_parts", "strip", "stray-control"]
+            ),
+        ] as [(String, String, [String])])
+    func `every mistake is told at once, by its key`(_ name: String, _ table: String, _ keys: [String]) throws {
+        let file = try Self.read("stage = \"\(name)\"\n[\(name)]\n\(table)\n")
+        let mistakes = try Self.decode(file).mistakes
+        #expect(mistakes.count == keys.count, "\(mistakes)")
+        for key in keys { #expect(mistakes.contains { $0.contains("`\(key)`") }, "\(key): \(mistakes)") }
+    }
+
+    @Test func `a domain has its own values over everybody's`() throws {
+        let file = try Self.read(
+            """
+            stage = "greylist"
+            [greylist]
+            delay = "10m"
+            known_after = 0
+            [domain."example.org".greylist]
+            delay = "1m"
+            """)
+        let own = try #require(try Self.decode(file, domain: "example.org").stage as? Greylist)
+        #expect(own.policy.delay == "1m")
+        #expect(own.policy.knownAfter == 0)
+    }
+}
