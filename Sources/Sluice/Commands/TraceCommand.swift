@@ -44,7 +44,7 @@ struct TraceCommand: ParsableCommand {
         guard let id = TransactionID(text.prefix { $0 != "-" }) else {
             throw CommandFailure.wrong("\"\(text)\" is not an id; ids have 16 characters, as in \"Taken as …\".")
         }
-        guard let trace = try told({ try store.trace(id) }) else {
+        guard let trace = try told({ try store.trace(id) })?.readable() else {
             throw CommandFailure.wrong("There is no trace of \(id); it may be older than what is kept.")
         }
         if json {
@@ -65,15 +65,14 @@ struct TraceCommand: ParsableCommand {
         query.limit = limit
         let records = try told { try store.traces(query) }
         if json {
-            let traces = try told { try records.compactMap { try store.trace($0.id) } }
-            print(try Terminal.json(traces.map { TraceReport($0, hostname: hostname) }))
+            print(try Terminal.json(records.map { TraceReport(try $0.readable(), hostname: hostname) }))
             return
         }
         guard !records.isEmpty else { return }
         let rows = records.map { record in
             [
                 record.id.text, record.started.stamp, record.outcome, record.sender?.description ?? "<>",
-                record.recipients.map(\.description).joined(separator: ", "), record.reply ?? "-",
+                record.recipients.map(\.description).joined(separator: ", "), record.code == 0 ? "-" : "\(record.code) \(record.text)",
             ].map(Terminal.harmless)
         }
         print(Terminal.table(["ID", "TIME", "OUTCOME", "FROM", "TO", "REPLY"], rows))
@@ -91,6 +90,15 @@ struct Moment: ExpressibleByArgument {
             self.date = date
         } else {
             return nil
+        }
+    }
+}
+
+extension TraceRecord {
+    /// The trace, if this version can read it.
+    func readable() throws -> Trace {
+        do { return try trace() } catch {
+            throw CommandFailure.wrong("The trace \(id) was written by another version and cannot be shown.")
         }
     }
 }

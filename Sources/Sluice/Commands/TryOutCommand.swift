@@ -43,7 +43,7 @@ struct TryOutCommand: ParsableCommand {
         let store = try told { try TraceStore.openReadOnly(DataFolder(loaded.settings).traces) }
         defer { store.close() }
         for _ in 0..<100 {
-            if let trace = try told({ try store.trace(id) }) {
+            if let trace = try told({ try store.trace(id) })?.readable() {
                 var printer = TracePrinter(trace, hostname: loaded.settings.hostname)
                 printer.showsFacts = facts
                 print(printer.text)
