@@ -38,7 +38,7 @@ import Testing
         var policy = Access.Configuration()
         policy.allow = row.allow
         policy.deny = row.deny
-        policy.standard = row.standard
+        policy.default = row.standard
         let finding = try await Access(policy).connect(.sample(session: .sample(client: row.client)))
         let refusal = Verdict.reject(Reply(554, .deliveryNotAuthorized, "Access denied"))
         #expect(finding.verdict == (row.isRefused ? refusal : .continue))
@@ -65,7 +65,7 @@ import Testing
 
     @Test func `the option that decided is named`() async throws {
         var policy = Access.Configuration()
-        policy.standard = .deny
+        policy.default = .deny
         #expect(try await Access(policy).connect(.sample()).decidedBy == ["default"])
         policy.deny = ["192.0.2.7"]
         #expect(try await Access(policy).connect(.sample()).decidedBy == ["deny"])

@@ -23,7 +23,7 @@ import Testing
     @Test func `all tables may be empty, and then the defaults hold`() throws {
         #expect(try decode(Greylist.Configuration.self, "{}").delay == "5m")
         #expect(try decode(Greylist.Configuration.self, #"{"delay": "1m", "known_for": "any"}"#).delay == "1m")
-        #expect(try decode(Access.Configuration.self, #"{"default": "deny"}"#).standard == .deny)
+        #expect(try decode(Access.Configuration.self, #"{"default": "deny"}"#).default == .deny)
         #expect(try decode(Size.Configuration.self, #"{"ceiling": "2GB"}"#).ceiling == "2GB")
         #expect(try decode(Rate.Configuration.self, #"{"client_messages": "1/2s"}"#).clientMessages.interval == "2s")
         #expect(throws: DecodingError.self) { try decode(Greylist.Configuration.self, #"{"delay": "3d"}"#) }

@@ -21,7 +21,7 @@ import Testing
         var policy = Access.Configuration()
         policy.allow = ["192.0.2.0/24"]
         policy.allowed = .accept
-        policy.standard = .deny
+        policy.default = .deny
         return policy
     }()
 

@@ -12,23 +12,16 @@ import Testing
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "filters.d").path
 
-    /// Lets a table be decoded by the registry's function in place of a type.
-    private struct Made: Decodable {
-        @TaskLocal static var kind: StageKind?
-        let stage: any Stage
-
-        init(from decoder: any Decoder) throws {
-            let kind = try #require(Self.kind)
-            stage = try kind.make(decoder)
-        }
-    }
-
     private static func decode(
         _ file: FilterFile, domain: String? = nil
     ) throws -> (stage: (any Stage)?, mistakes: [String]) {
         let kind = try #require(Registry.kind(named: file.stage.value))
-        let table = Made.$kind.withValue(kind) { file.decode(Made.self, domain: domain) }
-        return (table.value?.stage, table.diagnostics.map(\.message))
+        func table<Table: Decodable>(_ type: Table.Type) -> (Any?, [String]) {
+            let decoded = file.decode(type, domain: domain)
+            return (decoded.value, decoded.diagnostics.map(\.message))
+        }
+        let (value, mistakes) = table(kind.configuration)
+        return (try value.flatMap(kind.assemble), mistakes)
     }
 
     private static func read(_ text: String) throws -> FilterFile {
@@ -111,6 +104,22 @@ import Testing
         let mistakes = try Self.decode(file).mistakes
         #expect(mistakes.count == keys.count, "\(mistakes)")
         for key in keys { #expect(mistakes.contains { $0.contains("`\(key)`") }, "\(key): \(mistakes)") }
+    }
+
+    @Test func `every default can be shown as it would be written`() throws {
+        func texts(_ name: String, _ type: (some Decodable).Type) throws -> [String] {
+            try Self.read("stage = \"\(name)\"").decode(type).options.map { "\($0.key) = \($0.value)" }
+        }
+        #expect(
+            try texts("greylist", Greylist.Configuration.self) == [
+                "delay = \"5m\"", "window = \"2d\"", "lifetime = \"36d\"", "known_after = 5", "known_for = \"domain\"",
+                "ipv4_prefix = 24", "ipv6_prefix = 64",
+            ])
+        let all =
+            try texts("access", Access.Configuration.self) + texts("rate", Rate.Configuration.self)
+            + texts("header", HeaderSanity.Configuration.self) + texts("relay", Relay.Configuration.self)
+        #expect(all.filter { $0.hasSuffix("= default") } == [])
+        #expect(all.contains("exempt = [\"127.0.0.0/8\", \"::1\"]"))
     }
 
     @Test func `a domain has its own values over everybody's`() throws {

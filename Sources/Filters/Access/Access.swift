@@ -27,7 +27,7 @@ public struct Access: ConnectStage {
         /// Networks that are refused.
         public var deny: [Network] = []
         /// What holds for everybody else.
-        public var standard = Standard.allow
+        public var `default` = Standard.allow
         /// What being allowed by the list is worth.
         public var allowed = Trust.continue
         /// The languages of the listeners on which this holds; none named means all.
@@ -56,7 +56,7 @@ public struct Access: ConnectStage {
             return Finding(verdict, decidedBy: ["allow", "allowed"], note: "\(session.client) is allowed")
         }
         if denied.contains(session.client) { return Self.refusal(of: session.client, by: "deny") }
-        return policy.standard == .deny ? Self.refusal(of: session.client, by: "default") : .none
+        return policy.default == .deny ? Self.refusal(of: session.client, by: "default") : .none
     }
 
     private static func refusal(of client: IPAddress, by key: String) -> Finding {
@@ -68,16 +68,14 @@ public struct Access: ConnectStage {
 
 extension Access.Configuration {
     enum CodingKeys: String, CodingKey {
-        case allow, deny
-        case standard = "default"
-        case allowed, languages
+        case allow, deny, `default`, allowed, languages
     }
 
     public init(from decoder: any Decoder) throws {
         let table = try decoder.container(keyedBy: CodingKeys.self)
         allow = table.value(.allow, default: allow)
         deny = table.value(.deny, default: deny)
-        standard = table.value(.standard, default: standard)
+        `default` = table.value(.default, default: `default`)
         allowed = table.value(.allowed, default: allowed)
         languages = table.value(.languages, default: languages)
     }
