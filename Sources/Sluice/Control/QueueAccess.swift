@@ -87,7 +87,7 @@ extension MailQueue {
     /// Does what `sluice queue` asks, apart from what needs a report to be written.
     func apply(_ change: QueueChange, to id: QueueID, now: Date) async throws(QueueFailure) {
         switch change {
-        case .retry: try await retry(id, now: now)
+        case .retry: try retry(id, now: now)
         case .hold: try await hold(id, reason: "held by an operator")
         case .release: try await release(id, now: now)
         case .remove: try await remove(id)
