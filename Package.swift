@@ -136,6 +136,7 @@ for target in package.targets where target.type != .system && target.name != "CT
 let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
+    ("ProxyHeaderFuzz", "Protocols"), ("SMTPServerFuzz", "Protocols"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]

@@ -117,7 +117,9 @@ import Testing
     // RFC 2033 §4.2.
     @Test(arguments: [0, 1, 2, 3, 5])
     func `LMTP answers once per recipient, however many replies the driver brings`(_ count: Int) {
-        var machine = SMTPServerMachine(configuration: .init(hostname: "mx.here.example", language: .lmtp))
+        var configuration = SMTPServerMachine.Configuration(hostname: "mx.here.example", language: .lmtp)
+        configuration.syncViolation = .note
+        var machine = SMTPServerMachine(configuration: configuration)
         _ = machine.start()
         _ = machine.answered(Reply(220, "mx.here.example"))
         var input = ByteBuffer(
@@ -140,7 +142,7 @@ import Testing
         }
         #expect(sent.count == 2)
         #expect(sent.prefix(count).elementsEqual(replies.prefix(2)))
-        #expect(sent.dropFirst(count).allSatisfy(\.isTemporary))
+        #expect(sent.dropFirst(count).allSatisfy { $0.isTemporary })
     }
 
     @Test func `no octets make the machine trap`() throws {
