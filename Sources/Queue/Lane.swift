@@ -26,8 +26,10 @@ protocol LaneOwner: AnyObject, Sendable {
     func opened(_ file: SegmentFile, size: Int, by lane: Lane)
     /// All items are durable; each stands at its offset.
     func written(_ items: [(item: LaneItem, offset: Int)], in segment: SegmentFile, end: Int)
-    /// These were not written, or nobody knows.
-    func failed(_ items: [LaneItem], _ failure: QueueFailure)
+    /// These were not written, or, with `isDoubtful`, nobody knows.
+    func failed(_ items: [LaneItem], _ failure: QueueFailure, isDoubtful: Bool)
+    /// It is durable that these messages, which were in doubt, are none.
+    func cancelled(_ messages: [IndexedMessage])
     /// Nothing more will be written there.
     func closed(_ segment: SegmentFile, isTainted: Bool)
 }
@@ -50,6 +52,8 @@ final class Lane: Sendable {
     let pending = Monitor(Pending())
     /// Items pending or being written: for choosing a lane without its lock.
     let load = Atomic<Int>(0)
+    /// Whether it is busy with the disk, so that what comes now must wait for the next sync.
+    let isSyncing = Atomic<Bool>(false)
     let syncs = Atomic<Int>(0)
 
     init(number: Int, directory: String, files: any FileSystem, options: QueueOptions) {
@@ -76,7 +80,8 @@ final class Lane: Sendable {
                 return pending.urgent == 0
             }
             pending.urgent += 1
-            return pending.urgent == 1
+            // The thread may be gathering: it wants to know each of them.
+            return true
         }
         guard let wakes else { return false }
         load.add(1, ordering: .relaxed)

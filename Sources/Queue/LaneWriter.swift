@@ -8,7 +8,10 @@ final class LaneWriter {
     private let owner: any LaneOwner
     private var segment: (file: SegmentFile, end: Int, size: Int)?
     /// Messages of failed batches that may lie in closed segments, to be removed first of all.
-    private var cancelled: [QueueID] = []
+    private var cancelled: [IndexedMessage] = []
+    /// How many had a share in the last sync, and how long it took in nanoseconds; see ``gather(_:)``.
+    private var company = 0
+    private var lastSync: UInt64 = 0
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
 
     init(lane: Lane, owner: any LaneOwner) {
@@ -20,7 +23,10 @@ final class LaneWriter {
 
     func run() {
         while let items = next() {
+            lane.isSyncing.store(true, ordering: .relaxed)
+            company = items.count
             write(items)
+            lane.isSyncing.store(false, ordering: .relaxed)
             lane.load.subtract(items.count, ordering: .relaxed)
         }
         // One last try, so that nobody who was refused is surprised after the next start.
@@ -32,10 +38,15 @@ final class LaneWriter {
 
     /// What is to be written now, waiting until there is something; `nil` when the lane is closed.
     private func next() -> [LaneItem]? {
-        lane.pending.wait { pending, deadline -> [LaneItem]?? in
+        var gathering: UInt64?
+        return lane.pending.wait { pending, deadline -> [LaneItem]?? in
             let isLate = pending.deadline.map { $0 <= MonotonicTime.now } ?? false
             guard pending.urgent > 0 || isLate || pending.isClosing else {
                 deadline = pending.deadline
+                return nil
+            }
+            if pending.urgent < self.company, !pending.isClosing, let end = self.gather(&gathering) {
+                deadline = end
                 return nil
             }
             if pending.items.isEmpty, pending.isClosing { return .some(nil) }
@@ -60,6 +71,20 @@ final class LaneWriter {
         }
     }
 
+    /// Until when to wait for those who shared the last sync and are about to come back: an eighth of what a
+    /// sync costs, so that one of a slow disk is not spent on the first of them alone. Who was alone, or has a
+    /// fast disk, does not wait.
+    private func gather(_ end: inout UInt64?) -> UInt64? {
+        guard lastSync >= Self.slowSync else { return nil }
+        let now = MonotonicTime.now
+        let deadline = end ?? now &+ min(lastSync / 8, Self.longestGathering)
+        end = deadline
+        return now < deadline ? deadline : nil
+    }
+
+    private static let slowSync: UInt64 = 400_000
+    private static let longestGathering: UInt64 = 2_000_000
+
     private func write(_ items: [LaneItem]) {
         let ready = withBodies(items)
         guard !ready.isEmpty || !cancelled.isEmpty else { return }
@@ -71,8 +96,11 @@ final class LaneWriter {
                 let offsets = fill(cancellation, ready, mark: file.header.mark)
                 try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: start)
                 lane.syncs.add(1, ordering: .relaxed)
+                let began = MonotonicTime.now
                 try file.synchronize()
+                lastSync = MonotonicTime.now &- began
                 segment?.end = start + count
+                if !cancelled.isEmpty { owner.cancelled(cancelled) }
                 cancelled = []
                 owner.written(
                     zip(ready, offsets).map { ($0, start + $1) }, in: file, end: start + count)
@@ -80,8 +108,8 @@ final class LaneWriter {
                 // What the disk has of this batch nobody knows: nothing is written there any more.
                 segment = nil
                 owner.closed(file, isTainted: true)
-                for case .acceptance(let acceptance) in ready.map(\.role) { cancelled += acceptance.ids }
-                fail(ready, error)
+                for case .acceptance(let acceptance) in ready.map(\.role) { cancelled += acceptance.messages }
+                fail(ready, error, isDoubtful: true)
             }
         } catch {
             fail(ready, error)
@@ -101,7 +129,7 @@ final class LaneWriter {
                 item.octets = try acceptance.writeBodies(lane.files, in: lane.directory)
                 written.append(item)
             } catch {
-                owner.failed([item], QueueFailure(error))
+                owner.failed([item], QueueFailure(error), isDoubtful: false)
             }
         }
         guard !written.isEmpty else { return ready }
@@ -118,7 +146,7 @@ final class LaneWriter {
         guard !cancelled.isEmpty else { return [] }
         var run = RecordRun()
         run.append(.removed) { writer in
-            for id in cancelled { writer.put(id) }
+            for message in cancelled { writer.put(message.id) }
         }
         return run.octets
     }
@@ -178,8 +206,8 @@ final class LaneWriter {
     }
 
     /// Tells those who wait, and puts what must not be lost back to the head of the list.
-    private func fail(_ items: [LaneItem], _ error: SystemError) {
-        owner.failed(items, QueueFailure(error))
+    private func fail(_ items: [LaneItem], _ error: SystemError, isDoubtful: Bool = false) {
+        owner.failed(items, QueueFailure(error), isDoubtful: isDoubtful)
         var kept = items.filter { if case .change = $0.role { true } else { false } }
         // They go with the next commit, or when some time has passed: a dead disk is not asked in a loop.
         for place in kept.indices { kept[place].isLazy = true }

@@ -59,11 +59,17 @@ extension MailQueue: LaneOwner {
         handler?()
     }
 
-    func failed(_ items: [LaneItem], _ failure: QueueFailure) {
+    func cancelled(_ messages: [IndexedMessage]) {
+        let bodies = messages.filter(\.hasBodyFile).map { QueueLayout.body($0.id, in: directory) }
+        if !bodies.isEmpty { keeper.remove(bodies) }
+    }
+
+    func failed(_ items: [LaneItem], _ failure: QueueFailure, isDoubtful: Bool) {
         for item in items {
             if case .acceptance(let acceptance) = item.role {
                 forget(acceptance)
-                acceptance.removeBodies(files, in: directory)
+                // A record in doubt keeps its body until it is cancelled: after a crash it may be mail again.
+                if !isDoubtful { acceptance.removeBodies(files, in: directory) }
             }
             tell(item, .failure(failure))
         }

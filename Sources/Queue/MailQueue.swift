@@ -141,11 +141,15 @@ extension MailQueue {
         let bulk = lanes.count - 1
         var best = acceptance.hasBodyFiles ? bulk : 0
         if !acceptance.hasBodyFiles {
+            // A lane that is not at the disk, if there is one; of the others the one with the shortest list.
             var least = Int.max
             for number in 0..<bulk {
                 let load = lanes[number].load.load(ordering: .relaxed)
                 if load < least { (best, least) = (number, load) }
-                if load == 0 { break }
+                if !lanes[number].isSyncing.load(ordering: .relaxed) {
+                    best = number
+                    break
+                }
             }
         }
         for message in acceptance.messages { message.lane = UInt8(clamping: best) }
