@@ -1,6 +1,7 @@
 import MailTypes
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// A next hop on loopback that behaves as its script says.
@@ -16,6 +17,8 @@ final class FakeServer: Sendable {
         ]
         /// Answers once for each recipient.
         var isLMTP = false
+        /// TLS begins with the first octet.
+        var isImplicitTLS = false
 
         subscript(_ verb: String) -> [String] {
             get { replies[verb] ?? [] }
@@ -65,6 +68,9 @@ final class FakeServer: Sendable {
                         log.connections += 1
                         return log.connections
                     }
+                    if server.isImplicitTLS {
+                        try channel.pipeline.syncOperations.addHandler(TestCertificate.serverHandler())
+                    }
                     try channel.pipeline.syncOperations.addHandler(Session(server, number))
                 }
             }
@@ -88,6 +94,7 @@ final class FakeServer: Sendable {
         }
     }
 
+    fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
     fileprivate var isLMTP: Bool { script.withLock { $0.isLMTP } }
 }
 
@@ -148,6 +155,10 @@ private final class Session: ChannelInboundHandler {
         case "RCPT" where isYes: message.recipients.append(String(path))
         case "RSET": message.recipients = []
         case "DATA" where reply.hasPrefix("354"): content = ByteBuffer()
+        case "STARTTLS" where reply.hasPrefix("220"):
+            if let handler = try? TestCertificate.serverHandler() {
+                try? context.pipeline.syncOperations.addHandler(handler, position: .first)
+            }
         case "QUIT": context.close(promise: nil)
         default: break
         }
