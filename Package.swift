@@ -108,7 +108,7 @@ let package = Package(
             name: "DeliveryTests",
             dependencies: [
                 "Delivery", "Adapters", "Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes", "SluiceTesting",
-                nio, nioPosix,
+                nio, nioPosix, nioSSL, logging,
             ]),
         .testTarget(
             name: "FrontendsTests",

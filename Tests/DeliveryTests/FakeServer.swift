@@ -1,0 +1,178 @@
+import MailTypes
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// A next hop on loopback that behaves as its script says.
+final class FakeServer: Sendable {
+    /// What it says to a command, by its verb, CR LF left away; the first is used up first, the last one stays. `"."` is the
+    /// end of the content, `""` the greeting.
+    struct Script: Sendable {
+        var replies: [String: [String]] = [
+            "": ["220 fake.test ESMTP"],
+            "EHLO": ["250-fake.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 DSN"], "LHLO": ["250-fake.test\r\n250 PIPELINING"],
+            "HELO": ["250 fake.test"], "MAIL": ["250 2.1.0 Ok"], "RCPT": ["250 2.1.5 Ok"], "DATA": ["354 Go"],
+            ".": ["250 2.0.0 queued"], "RSET": ["250 Ok"], "QUIT": ["221 Bye"], "STARTTLS": ["220 Go"],
+        ]
+        /// Answers once for each recipient.
+        var isLMTP = false
+        /// TLS begins with the first octet.
+        var isImplicitTLS = false
+
+        subscript(_ verb: String) -> [String] {
+            get { replies[verb] ?? [] }
+            set { replies[verb] = newValue }
+        }
+    }
+
+    /// Closes without a word; `hang` says nothing.
+    static let close = "(close)"
+    static let hang = "(hang)"
+
+    struct Received: Sendable, Equatable {
+        var sender: String
+        var recipients: [String]
+        /// As it came over the wire, the final dot excluded.
+        var wire: String
+        var connection: Int
+    }
+
+    struct Log: Sendable {
+        var messages: [Received] = []
+        var commands: [String] = []
+        var connections = 0
+    }
+
+    let log = Mutex(Log())
+    private let script: Mutex<Script>
+    private let channel: Mutex<(any Channel)?> = Mutex(nil)
+    let group: any EventLoopGroup
+
+    init(_ script: Script = Script(), group: any EventLoopGroup) {
+        self.script = Mutex(script)
+        self.group = group
+    }
+
+    static func start(
+        group: any EventLoopGroup, _ change: (inout Script) -> Void = { _ in }
+    ) async throws -> FakeServer {
+        var script = Script()
+        change(&script)
+        let server = FakeServer(script, group: group)
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let number = server.log.withLock { log in
+                        log.connections += 1
+                        return log.connections
+                    }
+                    if server.isImplicitTLS {
+                        try channel.pipeline.syncOperations.addHandler(TestCertificate.serverHandler())
+                    }
+                    try channel.pipeline.syncOperations.addHandler(Session(server, number))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        server.channel.withLock { $0 = channel }
+        return server
+    }
+
+    var port: Int { channel.withLock { $0?.localAddress?.port } ?? 0 }
+    var messages: [Received] { log.withLock { $0.messages } }
+    func stop() async { try? await channel.withLock { $0 }?.close() }
+
+    fileprivate func reply(to verb: String) -> String {
+        script.withLock { script in
+            guard var queue = script.replies[verb], let first = queue.first else { return "500 What?" }
+            if queue.count > 1 {
+                queue.removeFirst()
+                script.replies[verb] = queue
+            }
+            return first
+        }
+    }
+
+    fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
+    fileprivate var isLMTP: Bool { script.withLock { $0.isLMTP } }
+}
+
+private final class Session: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let server: FakeServer
+    private let number: Int
+    private var input = ByteBuffer()
+    private var content: ByteBuffer?
+    private var message: FakeServer.Received
+
+    init(_ server: FakeServer, _ number: Int) {
+        self.server = server
+        self.number = number
+        message = .init(sender: "", recipients: [], wire: "", connection: number)
+    }
+
+    func channelActive(context: ChannelHandlerContext) { say("", context) }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var octets = unwrapInboundIn(data)
+        input.writeBuffer(&octets)
+        while let line = nextLine() {
+            if content != nil { read(line, context) } else { obey(line, context) }
+        }
+        context.flush()
+    }
+
+    private func nextLine() -> ByteBuffer? {
+        guard let end = input.readableBytesView.firstIndex(of: 10) else { return nil }
+        return input.readSlice(length: end - input.readerIndex + 1)
+    }
+
+    private func read(_ line: ByteBuffer, _ context: ChannelHandlerContext) {
+        guard line.readableBytesView.elementsEqual(".\r\n".utf8) else {
+            content?.writeImmutableBuffer(line)
+            return
+        }
+        message.wire = String(buffer: content ?? ByteBuffer())
+        content = nil
+        for _ in 0..<(server.isLMTP ? message.recipients.count : 1) {
+            let reply = say(".", context)
+            if reply.hasPrefix("250") || reply == FakeServer.close { server.log.withLock { $0.messages.append(message) } }
+        }
+        message.recipients = []
+    }
+
+    private func obey(_ line: ByteBuffer, _ context: ChannelHandlerContext) {
+        let text = String(buffer: line).filter { $0 != "\r\n" && $0 != "\n" }
+        server.log.withLock { $0.commands.append(text) }
+        let verb = String(text.prefix { $0 != " " && $0 != ":" })
+        let reply = say(verb, context)
+        let isYes = reply.hasPrefix("250") || reply.hasPrefix("354")
+        let path = text.drop { $0 != "<" }.dropFirst().prefix { $0 != ">" }
+        switch verb {
+        case "MAIL": message.sender = String(path)
+        case "RCPT" where isYes: message.recipients.append(String(path))
+        case "RSET": message.recipients = []
+        case "DATA" where reply.hasPrefix("354"): content = ByteBuffer()
+        case "STARTTLS" where reply.hasPrefix("220"):
+            if let handler = try? TestCertificate.serverHandler() {
+                try? context.pipeline.syncOperations.addHandler(handler, position: .first)
+            }
+        case "QUIT": context.close(promise: nil)
+        default: break
+        }
+    }
+
+    @discardableResult
+    private func say(_ verb: String, _ context: ChannelHandlerContext) -> String {
+        let reply = server.reply(to: verb)
+        if reply == FakeServer.close {
+            context.close(promise: nil)
+        } else if reply != FakeServer.hang {
+            let line = reply + (reply.hasSuffix("\n") ? "" : "\r\n")
+            context.writeAndFlush(NIOAny(ByteBuffer(string: line)), promise: nil)
+        }
+        return reply
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import MailTypes
+import Queue
+import Synchronization
+import Testing
+
+@testable import Delivery
+
+@Suite struct LocalDeliveryTests {
+    let fixture = AgentFixture()
+
+    @Test func `a message lands in the mailbox with the fields of delivery`() async throws {
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))], from: "anna@out.test")
+        await fixture.run { #expect(await fixture.settled(id)[0]?.word == "delivered") }
+        #expect(
+            fixture.mail(of: "bob@here.test") == [
+                "Return-Path: <anna@out.test>\r\nDelivered-To: bob@here.test\r\n"
+                    + "Subject: Hi\r\nMessage-ID: <1@here.test>\r\n\r\nHello\r\n"
+            ])
+    }
+
+    @Test func `junk and aliases are told`() async throws {
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))], from: nil) {
+            $0.recipients[0].disposition = .junk
+            $0.recipients[0].said = EnvelopeRecipient("info@here.test")
+        }
+        await fixture.run { _ = await fixture.settled(id) }
+        let mail = try #require(fixture.mail(of: "bob@here.test", ".Junk/new").first)
+        #expect(mail.hasPrefix("Return-Path: <>\r\nDelivered-To: bob@here.test\r\nX-Original-To: info@here.test\r\n"))
+    }
+
+    @Test func `a burst is delivered, each message once`() async throws {
+        let ids = (0..<500).map { number in
+            let address = EmailAddress(localPart: "m\(number % 7)", domain: "here.test")
+            return fixture.submit(to: [(address, .mailbox(address))])
+        }
+        await fixture.run { for id in ids { #expect(await fixture.settled(id)[0]?.word == "delivered") } }
+        let count = (0..<7).map { fixture.mail(of: "m\($0)@here.test").count }.reduce(0, +)
+        #expect(count == 500)
+    }
+
+    @Test func `a message that is delivered again after a restart is one message`() async throws {
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
+        await fixture.run { _ = await fixture.settled(id) }
+        let message = try #require(fixture.queue.entries[id]?.message)
+        let second = AgentFixture(root: fixture.root)
+        second.queue.add(
+            Submission(
+                id: id, sender: message.sender, recipients: message.recipients, content: [message.content],
+                received: message.received))
+        await second.run { #expect(await second.settled(id)[0]?.word == "delivered") }
+        #expect(fixture.mail(of: "bob@here.test").count == 1)
+    }
+
+    @Test func `a message that was in this mailbox before goes back`() async throws {
+        let text = "Delivered-To: Bob@HERE.test\r\nSubject: x\r\n\r\nx\r\n"
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))], text)
+        await fixture.run {
+            let outcome = await fixture.settled(id)[0]
+            #expect(outcome?.word == "failed" && outcome?.reply?.status?.description == "5.4.6")
+        }
+        #expect(fixture.mail(of: "bob@here.test").isEmpty)
+    }
+
+    @Test func `what is to be discarded is nowhere`() async throws {
+        let id = fixture.submit(to: [("bob@here.test", .discard)])
+        await fixture.run { #expect(await fixture.settled(id)[0]?.word == "delivered") }
+        #expect(fixture.events.withLock { $0.map(\.outcome) } == [.discarded])
+        #expect(!FileManager.default.fileExists(atPath: fixture.root + "/here.test"))
+    }
+
+    @Test func `a mailbox that cannot be written to defers`() async throws {
+        try FileManager.default.createDirectory(atPath: fixture.root + "/here.test", withIntermediateDirectories: true)
+        try "not a folder".write(toFile: fixture.root + "/here.test/bob", atomically: false, encoding: .utf8)
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
+        await fixture.run {
+            let outcome = await fixture.settled(id)[0]
+            #expect(outcome?.word == "deferred" && outcome?.reply?.isTemporary == true)
+        }
+    }
+}

@@ -1,0 +1,261 @@
+import Foundation
+import MailTypes
+import Synchronization
+import Testing
+
+@testable import Delivery
+@testable import Queue
+
+@Suite struct ReportTests {
+    static let now = Date(timeIntervalSince1970: 1_795_230_000)
+    static let id = QueueID(TransactionID(milliseconds: 1_795_229_000_000, random: 7))
+
+    static func message(
+        sender: EmailAddress? = "anna@here.test", to recipients: [EmailAddress] = ["bob@there.test"],
+        _ change: (inout QueuedMessage) -> Void = { _ in }
+    ) -> QueuedMessage {
+        var message = QueuedMessage(
+            id: id, sender: sender, parameters: MailParameters(), received: Date(timeIntervalSince1970: 1_795_229_000),
+            arrival: "", recipients: recipients.map { QueueRecipient($0, route: .exchanger(domain: $0.domain)) },
+            content: "Subject: Hi\r\nMessage-ID: <1@here.test>\r\n\r\nHello\r\n")
+        change(&message)
+        return message
+    }
+
+    static func attempt(_ number: Int = 0, _ result: Attempt.Result, attempts: Int = 0, age: Interval = "0s", warned: Bool = false) -> Attempt {
+        Attempt(
+            claimed: Work.Recipient(number: number, attempts: attempts, age: age, warned: warned), result: result,
+            host: RemoteHost(name: "mx.there.test", address: "192.0.2.1", port: 25))
+    }
+
+    static func plan(_ message: QueuedMessage, _ attempts: Attempt...) -> SettlementPlan {
+        SettlementPlan(message, attempts, schedule: RetrySchedule(), now: now)
+    }
+
+    static func text(_ message: QueuedMessage, _ plan: SettlementPlan) throws -> String {
+        let writer = ReportWriter(hostname: "mx.here.test", maxReturned: 1000, now: now)
+        let submission = writer.submission(try #require(plan.reports.first), about: message, to: try #require(message.sender))
+        #expect(submission.sender == nil)
+        return String(decoding: submission.content.flatMap(\.array), as: UTF8.self)
+    }
+
+    static let refusal = Reply(550, .badDestinationMailbox, "No such user")
+
+    @Test func `a failure report says who, why and what came back`() throws {
+        let message = Self.message {
+            $0.parameters.envelopeID = "E1"
+            $0.recipients[0].said.parameters.originalRecipient = "rfc822;orig@x.test"
+        }
+        let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(Self.refusal))))
+        let boundary = "=_\(Self.id.transaction)-32768"
+        let expected = """
+            From: Mail Delivery System <MAILER-DAEMON@mx.here.test>
+            To: <anna@here.test>
+            Subject: Undelivered mail returned to sender
+            Date: Sat, 21 Nov 2026 03:00:00 +0000
+            Message-ID: <\(Self.id.transaction)-32768.report@mx.here.test>
+            In-Reply-To: <1@here.test>
+            References: <1@here.test>
+            Auto-Submitted: auto-replied
+            MIME-Version: 1.0
+            Content-Type: multipart/report; report-type=delivery-status;
+             boundary="\(boundary)"
+
+            --\(boundary)
+            Content-Type: text/plain; charset=utf-8
+            Content-Transfer-Encoding: 8bit
+
+            This is the mail system at mx.here.test.
+
+            Your message could not be delivered to the recipients below.
+            It will not be tried again.
+
+            <bob@there.test>
+                mx.there.test[192.0.2.1]:25 said:
+                550 No such user
+
+            The message is attached.
+
+            --\(boundary)
+            Content-Type: message/delivery-status
+            Content-Transfer-Encoding: 8bit
+
+            Reporting-MTA: dns; mx.here.test
+            Original-Envelope-Id: E1
+            Arrival-Date: Sat, 21 Nov 2026 02:43:20 +0000
+
+            Original-Recipient: rfc822; orig@x.test
+            Final-Recipient: rfc822; bob@there.test
+            Action: failed
+            Status: 5.1.1
+            Remote-MTA: dns; mx.there.test
+            Diagnostic-Code: smtp; 550 5.1.1 No such user
+            Last-Attempt-Date: Sat, 21 Nov 2026 03:00:00 +0000
+
+            --\(boundary)
+            Content-Type: message/rfc822
+            Content-Transfer-Encoding: 8bit
+
+            Subject: Hi
+            Message-ID: <1@here.test>
+
+            Hello
+
+            --\(boundary)--
+
+            """
+        #expect(text.unfolded == expected.unfolded)
+        #expect(text.utf8.filter { $0 == 10 }.count == text.utf8.filter { $0 == 13 }.count)
+    }
+
+    @Test func `one report for several recipients that failed in one round`() throws {
+        let message = Self.message(to: ["b@t.test", "c@t.test"])
+        let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)), Self.attempt(1, .failed(Self.refusal)))
+        #expect(plan.reports.count == 1 && plan.reports.first?.subjects.count == 2)
+        #expect(try Self.text(message, plan).unfolded.contains("Final-Recipient: rfc822; c@t.test"))
+    }
+
+    @Test func `only the header comes back where that was asked, or the message is large`() throws {
+        let plan = Self.plan(Self.message(), Self.attempt(0, .failed(Self.refusal)))
+        let asked = Self.message { $0.parameters.ret = .headers }
+        let large = Self.message { $0.content = Bytes($0.content.array + [UInt8](repeating: 120, count: 1000)) }
+        for message in [asked, large] {
+            let text = try Self.text(message, plan)
+            #expect(text.contains("text/rfc822-headers"))
+            #expect(!text.contains("Hello"))
+        }
+    }
+
+    @Test func `addresses in UTF-8 make a report of RFC 6533`() throws {
+        let message = Self.message(to: ["böb@there.test"])
+        let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)))
+        let text = try Self.text(message, plan)
+        for type in ["message/global-delivery-status", "message/global\r\n", "Final-Recipient: utf-8; böb@there.test"] {
+            #expect(text.unfolded.contains(type.unfolded))
+        }
+    }
+
+    @Test func `no line of a stranger's reply becomes a field`() throws {
+        let message = Self.message { $0.recipients[0].said.parameters.originalRecipient = "rfc822;x\r\nAction: delivered" }
+        let reply = Reply(550, .other, "no\r\n\r\nFinal-Recipient: rfc822; evil@x.test")
+        let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(reply))))
+        let status = try #require(text.utf8Split("message/delivery-status").last?.utf8Split("message/rfc822").first)
+        #expect(status.lines.filter { $0.hasPrefix("Final-Recipient:") }.count == 1)
+        #expect(status.lines.filter { $0.hasPrefix("Action:") }.count == 1)
+    }
+
+    // MARK: When
+
+    @Test func `NOTIFY decides what is reported`() {
+        let cases: [(RecipientParameters.Notify?, Attempt.Result, Bool)] = [
+            (nil, .failed(Self.refusal), true), (.failure, .failed(Self.refusal), true), (.never, .failed(Self.refusal), false),
+            (.success, .failed(Self.refusal), false), (nil, .delivered, false), (.success, .delivered, true),
+            (.success, .relayed(Reply(250, "Ok"), reports: true), false),
+            (.success, .relayed(Reply(250, "Ok"), reports: false), true),
+        ]
+        for (notify, result, isReported) in cases {
+            let message = Self.message { $0.recipients[0].said.parameters.notify = notify }
+            #expect(Self.plan(message, Self.attempt(0, result)).reports.isEmpty == !isReported)
+        }
+    }
+
+    @Test func `a delay is told once`() {
+        let later = Attempt.Result.deferred(Reply(451, .noAnswer, "Later"))
+        #expect(Self.plan(Self.message(), Self.attempt(0, later, attempts: 1, age: "1h")).reports.isEmpty)
+        let due = Self.plan(Self.message(), Self.attempt(0, later, attempts: 5, age: "5h"))
+        #expect(due.reports.map(\.kind) == [.delayed])
+        #expect(Self.plan(Self.message(), Self.attempt(0, later, attempts: 6, age: "6h", warned: true)).reports.isEmpty)
+    }
+
+    @Test func `when time is up the last problem is told`() {
+        let later = Attempt.Result.deferred(Reply(451, .noAnswer, "Later"))
+        let plan = Self.plan(Self.message(), Self.attempt(0, later, attempts: 20, age: "31h", warned: true))
+        #expect(plan.reports.map(\.kind) == [.failed])
+        #expect(plan.outcomes[0].result.reply?.status?.description == "5.4.7")
+        #expect(plan.outcomes[0].result.reply?.text.contains("Later") == true)
+    }
+
+    @Test func `a report's own failure is held, never reported`() {
+        let plan = Self.plan(Self.message(sender: nil), Self.attempt(0, .failed(Self.refusal)))
+        #expect(plan.reports.isEmpty && plan.heldFor != nil)
+        #expect(plan.outcomes.map(\.result.word) == ["deferred"])
+    }
+
+    @Test func `two reports on one message have two ids, one repeated has one`() {
+        let message = Self.message(to: ["b@t.test", "c@t.test"])
+        let first = Self.plan(message, Self.attempt(0, .failed(Self.refusal))).reports[0]
+        let second = Self.plan(message, Self.attempt(1, .failed(Self.refusal))).reports[0]
+        #expect(ReportWriter.id(first, about: message) == ReportWriter.id(first, about: message))
+        #expect(ReportWriter.id(first, about: message) != ReportWriter.id(second, about: message))
+        #expect(ReportWriter.id(first, about: message).transaction == message.id.transaction)
+    }
+
+    // MARK: Through the agent
+
+    let fixture = AgentFixture()
+
+    func failing() -> (EmailAddress, Route) { ("bob@gone.test", .exchanger(domain: "gone.test")) }
+
+    @Test func `a report is safe in the queue before the failure is settled, and is delivered`() async throws {
+        let id = fixture.submit(to: [failing()])
+        await fixture.run {
+            _ = await fixture.settled(id)
+            await fixture.queue.until { $0.count == 2 && $0.values.allSatisfy { !$0.outcomes.isEmpty } }
+        }
+        let log = fixture.queue.log
+        let commit = try #require(log.firstIndex { $0.hasPrefix("commit") })
+        let settle = try #require(log.firstIndex { $0.hasPrefix("settle \(id) 0 failed") })
+        #expect(commit < settle)
+        #expect(fixture.mail(of: "anna@here.test").first?.contains("5.1.2") == true)
+    }
+
+    @Test func `a crash between report and settlement does not make a second report`() async throws {
+        let id = fixture.submit(to: [failing()])
+        let message = try #require(fixture.queue.entries[id]?.message)
+        let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)))
+        let writer = ReportWriter(hostname: "mx.here.test", maxReturned: 1000, now: Self.now)
+        var report = writer.submission(plan.reports[0], about: message, to: "anna@here.test")
+        report.recipients = [QueueRecipient("anna@here.test", route: .mailbox("anna@here.test"))]
+        fixture.queue.add(report)
+        await fixture.run {
+            #expect(await fixture.settled(id)[0]?.word == "failed")
+            _ = await fixture.settled(report.id)
+        }
+        #expect(fixture.queue.entries.count == 2)
+        #expect(fixture.mail(of: "anna@here.test").count == 1)
+    }
+
+    @Test func `mail from nobody that fails is held`() async throws {
+        let id = fixture.submit(to: [failing()], from: nil)
+        await fixture.run { await fixture.queue.until { $0[id]?.heldFor != nil } }
+        #expect(fixture.queue.entries.count == 1)
+    }
+
+    @Test func `mail whose sender does not exist is held`() async throws {
+        let id = fixture.submit(to: [failing()], from: "nobody@here.test")
+        await fixture.run { await fixture.queue.until { $0[id]?.heldFor != nil } }
+        #expect(fixture.queue.entries[id]?.outcomes[0]?.word == "deferred")
+    }
+
+    @Test func `while a report cannot be queued the failure waits`() async throws {
+        fixture.queue.refuseCommits(.outOfSpace)
+        let id = fixture.submit(to: [failing()])
+        await fixture.run { #expect(await fixture.settled(id)[0]?.word == "returned") }
+    }
+}
+
+extension String {
+    /// Lines joined where a field is folded, and line ends as in Swift source.
+    fileprivate var unfolded: String {
+        lines.joined(separator: "\n").replacingOccurrences(of: "\n ", with: " ").replacingOccurrences(of: "\n\t", with: " ")
+            .replacingOccurrences(of: ";  ", with: "; ")
+    }
+
+    fileprivate var lines: [String] {
+        utf8.split(separator: 10, omittingEmptySubsequences: false).map {
+            String(decoding: $0.last == 13 ? $0.dropLast() : $0, as: UTF8.self)
+        }
+    }
+
+    fileprivate func utf8Split(_ separator: String) -> [String] { components(separatedBy: separator) }
+}
