@@ -3,6 +3,7 @@ import Frontends
 import MailTypes
 import Pipeline
 import Protocols
+import Queue
 import Testing
 
 @Suite struct ContentTests {

@@ -97,7 +97,7 @@ import Testing
         _ = try await client.reply()
         _ = try await client.say("EHLO client.test")
         try await client.channel.setOption(.autoRead, value: false).get()
-        let noops = String(repeating: "NOOP\r\n", count: 10_000)
+        let noops = String(repeating: "RSET\r\n", count: 10_000)
         // Neither side can hold all of the replies: the server must stop reading, and then give up.
         let flood = Task { for _ in 0..<200 { try await client.send(noops) } }
         #expect(await server.eventually { server.frontend.openConnections == 0 })

@@ -63,7 +63,11 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         connectionID = listener.shared.environment.makeID()
         var configuration = options.machine
         configuration.offersStartTLS = options.tls == .starttls && listener.tls != nil
-        if !options.xclientFrom.contains(where: { $0.contains(client) }) { configuration.extensions.remove(.xclient) }
+        if options.xclientFrom.contains(where: { $0.contains(client) }) {
+            configuration.extensions.insert(.xclient)
+        } else {
+            configuration.extensions.remove(.xclient)
+        }
         machine = SMTPServerMachine(configuration: configuration)
         session = Session(
             language: Session.Language(options.machine.language), listener: options.name, client: client,
@@ -239,7 +243,10 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         case .dropContent: transaction?.spoil()
         case .xclient(let told): xclient(told)
         case .close(let reply):
-            if let reply { put(reply) }
+            if let reply {
+                if !reply.isPositive { log(.info, "sent away", ["reply": "\(reply)"]) }
+                put(reply)
+            }
             leave()
         }
     }

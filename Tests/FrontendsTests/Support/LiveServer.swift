@@ -35,6 +35,7 @@ final class LiveServer: Sendable {
         machine.maxMessageSize = 8 << 20
         var setup = Setup(listener: ListenerOptions(name: "test", bind: [.ip("127.0.0.1", port: 0)], machine: machine))
         setup.limits.tick = "20ms"
+        setup.limits.stopTimeout = "5s"
         try change(&setup)
         let folder = try TemporaryFolder()
         let links = setup.stages.enumerated().map { place, stage in
