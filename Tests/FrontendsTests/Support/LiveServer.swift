@@ -51,7 +51,7 @@ final class LiveServer: Sendable {
         environment.metrics = metrics
         environment.certificates = setup.certificates
         let collected = Collector<Trace>()
-        environment.traced = { collected.add($0) }
+        environment.traced = { trace, _ in collected.add(trace) }
         self.collected = collected
         self.folder = folder
         options = setup.listener

@@ -12,11 +12,6 @@ final class TestClient: Sendable {
         var description: String { "waited for \(wanted), got \(got.debugDescription)" }
     }
 
-    private struct State {
-        var received: [UInt8] = []
-        var isClosed = false
-    }
-
     let channel: any Channel
     private let inbox: Inbox
 
@@ -27,13 +22,16 @@ final class TestClient: Sendable {
 
     deinit { channel.close(promise: nil) }
 
-    static func connect(port: Int, from source: String? = nil) async throws -> TestClient {
+    static func connect(
+        port: Int, from source: String? = nil, receiveBuffer: Int? = nil
+    ) async throws -> TestClient {
         let inbox = Inbox()
-        let bootstrap = ClientBootstrap(group: LiveServer.group)
+        var bootstrap = ClientBootstrap(group: LiveServer.group)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(inbox)) }
             }
+        if let receiveBuffer { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: receiveBuffer) }
         let bound = source.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
         let channel = try await (bound.map { bootstrap.bind(to: $0) } ?? bootstrap)
             .connect(host: "127.0.0.1", port: port).get()
