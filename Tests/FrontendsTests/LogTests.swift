@@ -16,7 +16,10 @@ import Testing
 
     @Test func `a record is one line of logfmt`() {
         let text = line(.logfmt, ["client": "192.0.2.7", "hello": "a b"])
-        #expect(text.wholeMatch(of: /time=\d{4}-\d\d-\d\dT[\d:.]+Z level=info msg=said logger=test client=192.0.2.7 hello="a b"/) != nil)
+        #expect(
+            text.wholeMatch(
+                of: /time=\d{4}-\d\d-\d\dT[\d:.]+Z level=info msg=said logger=test client=192.0.2.7 hello="a b"/) != nil
+        )
     }
 
     @Test func `a record is one object of JSON`() throws {
@@ -29,7 +32,8 @@ import Testing
 
     static let hostile = [
         "a\r\ntime=2026 level=error msg=forged", "\u{1B}[2J\u{1B}[31mred", "\u{202E}gpj.exe", "\u{2066}x\u{2069}",
-        "a\u{2028}b\u{2029}c\u{85}d", "\0", "\u{7F}\u{9B}31m", "level=error", "\"quoted\\\"", "\u{E0041}tag", "zero\u{200B}width",
+        "a\u{2028}b\u{2029}c\u{85}d", "\0", "\u{7F}\u{9B}31m", "level=error", "\"quoted\\\"", "\u{E0041}tag",
+        "zero\u{200B}width",
     ]
 
     @Test(arguments: hostile)

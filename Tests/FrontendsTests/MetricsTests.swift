@@ -31,14 +31,18 @@ import Testing
 
     @Test func `series have a limit`() {
         let registry = MetricsRegistry()
-        for number in 0..<10_000 { Counter(label: "n", dimensions: [("k", "\(number)")], factory: registry).increment() }
+        for number in 0..<10_000 {
+            Counter(label: "n", dimensions: [("k", "\(number)")], factory: registry).increment()
+        }
         #expect(registry.exposition().split(separator: "\n").count <= MetricsRegistry.mostSeries + 1)
     }
 
     private static func ask(_ request: String, isWell: Bool = true) async throws -> String {
         let registry = MetricsRegistry()
         Counter(label: "taken", factory: registry).increment()
-        let server = StatusServer(group: LiveServer.group, registry: registry) { .init(isWell: isWell, details: ["queue"]) }
+        let server = StatusServer(group: LiveServer.group, registry: registry) {
+            .init(isWell: isWell, details: ["queue"])
+        }
         let address = try await server.start(.ip("127.0.0.1", port: 0))
         let client = try await TestClient.connect(port: address?.port ?? 0)
         try await client.send(request)
@@ -66,7 +70,8 @@ import Testing
     }
 
     @Test func `an endless header is cut off`() async throws {
-        let endless = "GET /health HTTP/1.1\r\n" + String(repeating: "X: \(String(repeating: "y", count: 1000))\r\n", count: 100)
+        let endless =
+            "GET /health HTTP/1.1\r\n" + String(repeating: "X: \(String(repeating: "y", count: 1000))\r\n", count: 100)
         #expect(!(try await Self.ask(endless)).hasPrefix("HTTP/1.1 200"))
     }
 }
