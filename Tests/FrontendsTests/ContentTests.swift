@@ -3,17 +3,22 @@ import Frontends
 import MailTypes
 import Pipeline
 import Protocols
+import Queue
 import Testing
 
 @Suite struct ContentTests {
     private func begin(_ client: TestClient) async throws {
         _ = try await client.reply()
-        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>"] { _ = try await client.say(line) }
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>"] {
+            _ = try await client.say(line)
+        }
         #expect(try await client.say("DATA").hasPrefix("354"))
     }
 
     private static func content(lines: Int) -> [UInt8] {
-        Array(("Subject: large\r\n\r\n" + (0..<lines).map { "line \($0) of many, each a little different\r\n" }.joined()).utf8)
+        Array(
+            ("Subject: large\r\n\r\n" + (0..<lines).map { "line \($0) of many, each a little different\r\n" }.joined())
+                .utf8)
     }
 
     @Test(arguments: [0, 1, 2000, 40_000])

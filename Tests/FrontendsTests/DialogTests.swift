@@ -161,7 +161,8 @@ import Testing
         try await client.send("BDAT 10\r\nSubject: cBDAT 6 LAST\r\n\r\n\r\n.\n")
         _ = try await client.reply()
         #expect(try await client.reply().hasPrefix("5"), "a bare LF is refused")
-        try await client.send("MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@here.test>\r\nBDAT 10\r\nSubject: cBDAT 7 LAST\r\n\r\n\r\n.\r\n")
+        try await client.send(
+            "MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@here.test>\r\nBDAT 10\r\nSubject: cBDAT 7 LAST\r\n\r\n\r\n.\r\n")
         for start in ["250", "250", "250", "250 2.0.0 Taken"] { #expect(try await client.reply().hasPrefix(start)) }
         #expect(server.acceptor.taken.first?.content.flatMap(\.array) == Array("Subject: c\r\n\r\n.\r\n".utf8))
         await server.stop()
@@ -181,7 +182,9 @@ import Testing
 
     @Test func `wrong protocols are sent away with nothing reflected`() async throws {
         let server = try await LiveServer()
-        for hello in ["GET /canary HTTP/1.1\r\nHost: canary\r\n\r\n", "SSH-2.0-canary\r\n", "\u{16}\u{3}\u{1}canary\r\n"] {
+        for hello in [
+            "GET /canary HTTP/1.1\r\nHost: canary\r\n\r\n", "SSH-2.0-canary\r\n", "\u{16}\u{3}\u{1}canary\r\n",
+        ] {
             let client = try await server.client()
             _ = try await client.reply()
             try await client.send(hello)

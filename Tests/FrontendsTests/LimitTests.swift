@@ -91,13 +91,13 @@ import Testing
     @Test func `a client that reads no replies is given up, and fills nothing`() async throws {
         let server = try await LiveServer { setup in
             setup.listener.writeTimeout = "300ms"
-            setup.listener.machine.maxJunkCommands = 100_000_000
+            setup.listener.machine.maxErrors = 100_000_000
         }
-        let client = try await server.client()
+        let client = try await TestClient.connect(port: server.port, receiveBuffer: 4096)
         _ = try await client.reply()
         _ = try await client.say("EHLO client.test")
         try await client.channel.setOption(.autoRead, value: false).get()
-        let noops = String(repeating: "NOOP\r\n", count: 10_000)
+        let noops = String(repeating: "RCPT TO:<a@b>\r\n", count: 10_000)
         // Neither side can hold all of the replies: the server must stop reading, and then give up.
         let flood = Task { for _ in 0..<200 { try await client.send(noops) } }
         #expect(await server.eventually { server.frontend.openConnections == 0 })
@@ -125,7 +125,7 @@ import Testing
     @Test func `who speaks before the greeting is noticed`() async throws {
         for policy in [SMTPServerMachine.SyncViolation.refuse, .note] {
             let server = try await LiveServer { setup in
-                setup.listener.greetDelay = "200ms"
+                setup.listener.greetDelay = "1s"
                 setup.listener.machine.syncViolation = policy
             }
             let client = try await server.client()

@@ -84,7 +84,9 @@ import Testing
         limits.failuresPerAccount = 5
         let throttle = LoginThrottle(limits)
         throttle.succeeded("anna@here.test", from: "198.51.100.1")
-        for place in 0..<5 { _ = throttle.failed("Anna@here.test", from: IPAddress("192.0.2.\(place)") ?? "::1", at: 1) }
+        for place in 0..<5 {
+            _ = throttle.failed("Anna@here.test", from: IPAddress("192.0.2.\(place)") ?? "::1", at: 1)
+        }
         #expect(!throttle.allows("anna@here.test", from: "192.0.2.77", at: 1), "a new address must wait")
         #expect(throttle.allows("anna@here.test", from: "198.51.100.1", at: 1), "the known one need not")
         #expect(throttle.allows("carl@here.test", from: "192.0.2.77", at: 1))

@@ -52,9 +52,9 @@ public final class LoginThrottle: Sendable {
     func allows(_ account: String, from address: IPAddress, at now: Double) -> Bool {
         let network = address.accountingNetwork
         return state.withLock { state in
-            if weight(state.addresses[network], now) >= Double(limits.failuresPerAddress) { return false }
+            if weight(state.addresses[network], now).rounded() >= Double(limits.failuresPerAddress) { return false }
             let key = account.asciiLowercased
-            if weight(state.accounts[key], now) < Double(limits.failuresPerAccount) { return true }
+            if weight(state.accounts[key], now).rounded() < Double(limits.failuresPerAccount) { return true }
             return state.known[Acquaintance(account: key, network: network)] != nil
         }
     }

@@ -16,7 +16,9 @@ extension SMTPConnectionHandler {
             return resume(machine.loggedIn(.banned(reply)))
         }
         let authenticator = environment.authenticator
-        wait { await authenticator.authenticate(login: login.name, password: login.password) } then: { [self] answer in
+        wait {
+            await authenticator.authenticate(login: login.name, password: login.password)
+        } then: { [self] answer in
             switch answer {
             case .success(let mailbox):
                 // Acting for somebody else is nobody's right here. RFC 4616 §2.

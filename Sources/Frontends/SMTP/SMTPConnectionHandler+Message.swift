@@ -36,7 +36,8 @@ extension SMTPConnectionHandler {
             case .success(let content): judge(content, envelope, transaction)
             case .failure(let error):
                 log(.error, "message cannot be spooled", ["reason": "\(error)"])
-                let reply = error.isOutOfSpace
+                let reply =
+                    error.isOutOfSpace
                     ? Reply(452, .systemFull, "Insufficient system storage")
                     : Reply(451, .systemOther, "Local error in processing")
                 conclude(transaction, envelope, .failed(reply.marked(with: transaction.id)))
@@ -55,7 +56,9 @@ extension SMTPConnectionHandler {
         transaction.message = message
         let began = NIODeadline.now()
         let judge = transaction.judge
-        wait { await judge.message(message) } then: { [self] outcome in
+        wait {
+            await judge.message(message)
+        } then: { [self] outcome in
             listener.metrics.judged.recordNanoseconds((NIODeadline.now() - began).nanoseconds)
             commit(outcome, envelope, transaction)
         }

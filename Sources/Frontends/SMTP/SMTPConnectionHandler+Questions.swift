@@ -1,7 +1,6 @@
 import Logging
 import MailTypes
 import NIOCore
-import NIOSSL
 import Pipeline
 import Protocols
 import Queue
@@ -152,7 +151,9 @@ extension SMTPConnectionHandler {
         transaction = begun
         guard asks else { return answer(Reply(250, .other, "Sender accepted")) }
         begun.isJudged = true
-        wait { await judge.sender(envelope) } then: { [self] reply in
+        wait {
+            await judge.sender(envelope)
+        } then: { [self] reply in
             if !reply.isPositive { refused(begun, reply) }
             answer(reply)
         }
@@ -231,18 +232,6 @@ extension Session.Language {
         case .smtp: self = .smtp
         case .submission: self = .submission
         case .lmtp: self = .lmtp
-        }
-    }
-}
-
-extension SMTPConnectionHandler {
-    /// As the Received field and the log write it.
-    static func name(_ version: TLSVersion) -> String {
-        switch version {
-        case .tlsv1: "TLSv1.0"
-        case .tlsv11: "TLSv1.1"
-        case .tlsv12: "TLSv1.2"
-        case .tlsv13: "TLSv1.3"
         }
     }
 }

@@ -2,7 +2,6 @@ import Logging
 import MailTypes
 import Metrics
 import NIOCore
-import NIOSSL
 import NIOTLS
 import Pipeline
 import Protocols
@@ -49,8 +48,9 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     /// The machine wants more octets than there are.
     private var isStarved = false
     private var inputEnded = false
-    private var serverName: String?
-    private var cipher: String?
+    /// What the handshake has told.
+    var tlsName: String?
+    var tlsCipher: String?
     private var hasBegun = false
 
     var environment: SMTPEnvironment { listener.shared.environment }
@@ -63,7 +63,11 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         connectionID = listener.shared.environment.makeID()
         var configuration = options.machine
         configuration.offersStartTLS = options.tls == .starttls && listener.tls != nil
-        if !options.xclientFrom.contains(where: { $0.contains(client) }) { configuration.extensions.remove(.xclient) }
+        if options.xclientFrom.contains(where: { $0.contains(client) }) {
+            configuration.extensions.insert(.xclient)
+        } else {
+            configuration.extensions.remove(.xclient)
+        }
         machine = SMTPServerMachine(configuration: configuration)
         session = Session(
             language: Session.Language(options.machine.language), listener: options.name, client: client,
@@ -158,8 +162,8 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         context.fireChannelInactive()
     }
 
-    func serverName(_ name: String?) { serverName = name }
-    func cipher(_ name: String) { cipher = name }
+    func serverName(_ name: String?) { tlsName = name }
+    func cipher(_ name: String) { tlsCipher = name }
 
     // MARK: - Reading
 
@@ -239,7 +243,10 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         case .dropContent: transaction?.spoil()
         case .xclient(let told): xclient(told)
         case .close(let reply):
-            if let reply { put(reply) }
+            if let reply {
+                if !reply.isPositive { log(.info, "sent away", ["reply": "\(reply)"]) }
+                put(reply)
+            }
             leave()
         }
     }
@@ -299,6 +306,8 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     /// Octets that have come and were not looked at.
     var unread: Int { input?.readableBytes ?? 0 }
 
+    func dropInput() { input = nil }
+
     // MARK: - Writing
 
     func put(_ reply: Reply) { put { SMTPReplyEncoder.write(reply, to: &$0) } }
@@ -314,41 +323,6 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         guard let octets = output, octets.readableBytes > 0 else { return }
         output = nil
         context?.writeAndFlush(wrapOutboundOut(octets), promise: nil)
-    }
-
-    // MARK: - TLS
-
-    private func startTLS(_ reply: Reply) {
-        put(reply)
-        if let left = input?.readableBytes, left > 0 { log(.notice, "octets after STARTTLS thrown away", ["octets": "\(left)"]) }
-        input = nil
-        flush()
-        shakeHands()
-    }
-
-    private func shakeHands() {
-        guard let tls = listener.tls, let channel = context?.channel, takeHandshakeSlot() else {
-            listener.metrics.count(.closed, "handshake")
-            return closeNow()
-        }
-        if state != .starting { state = .handshaking }
-        clock.expect(within: options.handshakeTimeout)
-        do { try tls.begin(before: self, on: channel) } catch { closeNow() }
-    }
-
-    private func secured() {
-        releaseHandshakeSlot()
-        machine.tlsEstablished()
-        let version = (try? context?.channel.pipeline.syncOperations.nioSSL_tlsVersion()) ?? nil
-        session.tls = Session.TLS(version: version.map(Self.name) ?? "TLS", cipher: cipher ?? "", serverName: serverName)
-        session.hello = nil
-        session.user = nil
-        input = nil
-        if state == .starting { return begin() }
-        guard state == .handshaking else { return }
-        state = .ready
-        clock.progressed(within: options.commandTimeout)
-        proceed()
     }
 
     // MARK: - The end

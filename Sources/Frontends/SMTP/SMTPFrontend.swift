@@ -76,7 +76,9 @@ public final class SMTPFrontend: Sendable {
         for options in all {
             let old = known.listeners[options.name]
             let listener: SMTPListener
-            if let old, old.options.tls == options.tls { listener = old } else {
+            if let old, old.options.tls == options.tls {
+                listener = old
+            } else {
                 listener = SMTPListener(options, shared: shared)
             }
             listeners[options.name] = listener

@@ -16,7 +16,10 @@ final class CipherReader: ChannelOutboundHandler, RemovableChannelHandler {
         guard !isDone else { return }
         isDone = true
         if let name = Self.cipher(in: unwrapOutboundIn(data)) { told(name) }
-        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        // Not at once: the flush that follows comes through here, too.
+        context.eventLoop.assumeIsolated().execute {
+            context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        }
     }
 
     /// record header (5), handshake header (4), version (2), random (32), session id, cipher suite (2)

@@ -28,6 +28,9 @@ final class LiveServer: Sendable {
         var stages: [any Stage] = [TakesMail(.init()), Strict(.init())]
         var certificates: CertificateStore?
         var logins = LoginThrottle.Limits()
+        var onMixed = OnMixed.split
+        /// `nil`: the server's own fake.
+        var authenticator: (any Authenticator)?
     }
 
     init(_ change: (inout Setup) throws -> Void = { _ in }) async throws {
@@ -35,22 +38,23 @@ final class LiveServer: Sendable {
         machine.maxMessageSize = 8 << 20
         var setup = Setup(listener: ListenerOptions(name: "test", bind: [.ip("127.0.0.1", port: 0)], machine: machine))
         setup.limits.tick = "20ms"
+        setup.limits.stopTimeout = "5s"
         try change(&setup)
         let folder = try TemporaryFolder()
         let links = setup.stages.enumerated().map { place, stage in
             Link(number: place * 10, file: "\(place * 10)-test.toml", base: StageVariant(stage))
         }
-        let chain = Chain(links)
+        let chain = Chain(links, onMixed: setup.onMixed)
         let log = log
         var logger = Logger(label: "test") { LineLogHandler(label: $0, sink: log) }
         logger.logLevel = .debug
         var environment = SMTPEnvironment(
             hostname: "mx.here.test", chain: { chain }, services: FakeServices(), acceptor: acceptor,
-            authenticator: authenticator, temporaryDirectory: folder.path, logger: logger)
+            authenticator: setup.authenticator ?? authenticator, temporaryDirectory: folder.path, logger: logger)
         environment.metrics = metrics
         environment.certificates = setup.certificates
         let collected = Collector<Trace>()
-        environment.traced = { collected.add($0) }
+        environment.traced = { trace, _ in collected.add(trace) }
         self.collected = collected
         self.folder = folder
         options = setup.listener

@@ -12,11 +12,6 @@ final class TestClient: Sendable {
         var description: String { "waited for \(wanted), got \(got.debugDescription)" }
     }
 
-    private struct State {
-        var received: [UInt8] = []
-        var isClosed = false
-    }
-
     let channel: any Channel
     private let inbox: Inbox
 
@@ -27,13 +22,18 @@ final class TestClient: Sendable {
 
     deinit { channel.close(promise: nil) }
 
-    static func connect(port: Int, from source: String? = nil) async throws -> TestClient {
+    static func connect(
+        port: Int, from source: String? = nil, receiveBuffer: Int? = nil
+    ) async throws -> TestClient {
         let inbox = Inbox()
-        let bootstrap = ClientBootstrap(group: LiveServer.group)
+        var bootstrap = ClientBootstrap(group: LiveServer.group)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(inbox)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Receiver(inbox))
+                }
             }
+        if let receiveBuffer { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: receiveBuffer) }
         let bound = source.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
         let channel = try await (bound.map { bootstrap.bind(to: $0) } ?? bootstrap)
             .connect(host: "127.0.0.1", port: port).get()
@@ -44,7 +44,9 @@ final class TestClient: Sendable {
         let inbox = Inbox()
         let channel = try await ClientBootstrap(group: LiveServer.group)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(inbox)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Receiver(inbox))
+                }
             }
             .connect(unixDomainSocketPath: path).get()
         return TestClient(channel, inbox)
@@ -89,6 +91,7 @@ final class TestClient: Sendable {
 
     var isClosed: Bool { inbox.isClosed }
     var unread: String { inbox.text }
+    func takeAll() -> String { inbox.take(all: true) }
 
     /// Stops sending; replies still come.
     func finish() async throws { try await channel.close(mode: .output) }
@@ -163,7 +166,9 @@ private final class Receiver: ChannelInboundHandler {
     private let inbox: Inbox
     init(_ inbox: Inbox) { self.inbox = inbox }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { inbox.add(Array(unwrapInboundIn(data).readableBytesView)) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        inbox.add(Array(unwrapInboundIn(data).readableBytesView))
+    }
     func channelInactive(context: ChannelHandlerContext) { inbox.close() }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 

@@ -1,0 +1,184 @@
+import Foundation
+import Frontends
+import MailTypes
+import NIOCore
+import Pipeline
+import Protocols
+import Testing
+
+@Suite struct ListenerTests {
+    @Test func `a stop lets transactions finish and sends the idle away`() async throws {
+        let server = try await LiveServer()
+        let idle = try await server.client()
+        _ = try await idle.reply()
+        let busy = try await server.client()
+        _ = try await busy.reply()
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>", "DATA"] {
+            _ = try await busy.say(line)
+        }
+        let stopping = Task { await server.stop() }
+        #expect(try await idle.reply().hasPrefix("421 4.3.2"))
+        #expect(try await idle.end() == "")
+        #expect(try await busy.say("Subject: x\r\n\r\nx\r\n.").hasPrefix("250 2.0.0 Taken"))
+        #expect(try await busy.reply().hasPrefix("421 4.3.2"))
+        await stopping.value
+        #expect(server.acceptor.taken.count == 1)
+        await #expect(throws: (any Error).self) { try await TestClient.connect(port: server.port) }
+    }
+
+    @Test func `a stop does not wait for ever`() async throws {
+        let server = try await LiveServer { $0.limits.stopTimeout = "200ms" }
+        let busy = try await server.client()
+        _ = try await busy.reply()
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>", "DATA"] {
+            _ = try await busy.say(line)
+        }
+        await server.stop()
+        #expect(server.frontend.openConnections == 0)
+        #expect(try await busy.end().hasPrefix("421 4.3.2"))
+        #expect(server.acceptor.taken.isEmpty)
+    }
+
+    @Test func `listeners change while connections stay`() async throws {
+        let server = try await LiveServer()
+        let port = server.port
+        let old = try await server.client()
+        _ = try await old.reply()
+        var changed = server.options
+        changed.machine.maxMessageSize = 12345
+        var second = server.options
+        second.name = "second"
+        second.machine.language = .lmtp
+        second.bind = [.ip("127.0.0.2", port: 0)]
+        try await server.frontend.listen([changed, second])
+        #expect(server.port == port, "the socket stayed open")
+        #expect(try await old.say("EHLO c.test").contains("SIZE 8388608"))
+        let new = try await server.client()
+        _ = try await new.reply()
+        #expect(try await new.say("EHLO c.test").contains("SIZE 12345"))
+        let other = try #require(server.frontend.addresses(of: "second").first?.port)
+        #expect(other > 0)
+
+        var impossible = second
+        impossible.bind = [.ip("127.0.0.1", port: port)]
+        await #expect(throws: (any Error).self) { try await server.frontend.listen([changed, impossible]) }
+        #expect(server.frontend.addresses(of: "second").first?.port == other, "nothing has changed")
+
+        try await server.frontend.listen([changed])
+        #expect(server.frontend.addresses(of: "second").isEmpty)
+        #expect(try await old.say("NOOP").hasPrefix("250"))
+        await server.stop()
+    }
+
+    @Test func `LMTP listens on a socket of the file system`() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/lmtp"
+        let server = try await LiveServer { setup in
+            setup.listener.machine.language = .lmtp
+            setup.listener.bind = [.unix(path: path)]
+        }
+        let client = try await TestClient.connect(path: path)
+        #expect(try await client.reply().hasPrefix("220"))
+        #expect(try await client.say("LHLO c.test").hasPrefix("250-"))
+        await server.stop()
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:25", "127.0.0.1:25"), ("[::]:25", "[::]:25"), ("unix:/run/lmtp", "unix:/run/lmtp"),
+        ("0.0.0.0:65536", nil), ("localhost:25", nil), ("unix:relative", nil), ("127.0.0.1", nil), ("", nil),
+    ])
+    func `addresses are read strictly`(_ text: String, _ wanted: String?) {
+        #expect(BindAddress(text)?.description == wanted)
+    }
+
+    // MARK: - Proxies
+
+    private func proxied(_ change: (inout ListenerOptions) -> Void = { _ in }) async throws -> LiveServer {
+        try await LiveServer { setup in
+            setup.listener.proxyFrom = ["127.0.0.2"]
+            setup.listener.xclientFrom = ["127.0.0.3"]
+            change(&setup.listener)
+        }
+    }
+
+    @Test func `a listed proxy tells who the client is`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.2")
+        #expect(client.unread == "")
+        try await client.send("PROXY TCP4 192.0.2.7 127.0.0.1 4321 25\r\n")
+        #expect(try await client.deliver().hasPrefix("250"))
+        #expect(await server.eventually { server.traces.first?.session.client == "192.0.2.7" })
+        #expect(server.traces.first?.session.clientPort == 4321)
+
+        let bad = try await TestClient.connect(port: server.port, from: "127.0.0.2")
+        try await bad.send("PROXY TCP4 203.0.113.9 127.0.0.1 4321 25\r\n")
+        #expect(try await bad.reply().hasPrefix("554 5.7.1 Go away"), "the chain judges the client, not the proxy")
+        await server.stop()
+    }
+
+    @Test func `version 2 of the PROXY protocol`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.2")
+        let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
+        for octet in signature + [0x21, 0x11, 0, 12, 192, 0, 2, 8, 127, 0, 0, 1, 0x10, 0, 0, 25] {
+            try await client.send([octet])
+        }
+        #expect(try await client.deliver().hasPrefix("250"))
+        #expect(await server.eventually { server.traces.first?.session.client == "192.0.2.8" })
+        await server.stop()
+    }
+
+    @Test func `a listed proxy must speak, and nobody else may`() async throws {
+        let server = try await proxied { $0.proxyTimeout = "300ms" }
+        let silent = try await TestClient.connect(port: server.port, from: "127.0.0.2")
+        #expect(try await silent.end() == "")
+        let odd = try await TestClient.connect(port: server.port, from: "127.0.0.2")
+        try await odd.send("EHLO client.test\r\n")
+        #expect(try await odd.end() == "")
+        let stranger = try await server.client()
+        _ = try await stranger.reply()
+        #expect(try await stranger.say("PROXY TCP4 192.0.2.7 127.0.0.1 4321 25").hasPrefix("5"))
+        #expect(try await stranger.say("EHLO c.test").contains("XCLIENT") == false)
+        #expect(try await stranger.say("XCLIENT ADDR=192.0.2.9").hasPrefix("5"))
+        await server.stop()
+    }
+
+    @Test func `who speaks right behind the PROXY header speaks too early`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.2")
+        try await client.send("PROXY TCP4 192.0.2.7 127.0.0.1 4321 25\r\nEHLO client.test\r\n")
+        #expect(try await client.reply().hasPrefix("554"))
+        await server.stop()
+    }
+
+    @Test func `XCLIENT begins the session anew for somebody else`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.3")
+        _ = try await client.reply()
+        #expect(try await client.say("EHLO proxy.test").contains("XCLIENT"))
+        #expect(try await client.say("XCLIENT ADDR=192.0.2.9 PORT=99").hasPrefix("220"))
+        _ = try await client.say("EHLO client.test")
+        #expect(try await client.deliver(greeted: true).hasPrefix("250"))
+        #expect(await server.eventually { server.traces.first?.session.client == "192.0.2.9" })
+        #expect(try await client.say("XCLIENT ADDR=203.0.113.9").hasPrefix("554"))
+        await server.stop()
+    }
+
+    // MARK: - Numbers
+
+    @Test func `connections and transactions are counted`() async throws {
+        let server = try await LiveServer()
+        let client = try await server.client()
+        _ = try await client.deliver()
+        _ = try await client.deliver(subject: "spam", greeted: true)
+        #expect(await server.eventually { server.traces.count == 2 })
+        let own = ("listener", "test")
+        #expect(server.metrics.value("sluice_smtp_open_connections", [own]) == 1)
+        #expect(server.metrics.value("sluice_smtp_transactions_total", [own, ("result", "accepted")]) == 1)
+        #expect(server.metrics.value("sluice_smtp_transactions_total", [own, ("result", "rejected")]) == 1)
+        #expect(server.metrics.value("sluice_smtp_commit_seconds", [own]) == 1)
+        _ = try await client.say("QUIT")
+        #expect(await server.eventually { server.metrics.value("sluice_smtp_open_connections", [own]) == 0 })
+        await server.stop()
+    }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import Frontends
+import MailTypes
+import NIOCore
+import Pipeline
+import Protocols
+import Queue
+import SluiceTesting
+import Testing
+
+/// The dialogs that the machine is tested with, played against a listener on loopback.
+@Suite struct LiveDialogTests {
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../ProtocolsTests/Dialogs/smtp").standardizedFileURL
+    static let dialogs: [Dialog] = {
+        do { return try Dialog.all(in: folder, withExtension: "smtp") } catch {
+            Issue.record(error)
+            return []
+        }
+    }()
+
+    @Test func `there are dialogs`() { #expect(Self.dialogs.count >= 80) }
+
+    @Test(arguments: dialogs)
+    func `a dialog is played over a socket`(_ dialog: Dialog) async throws {
+        let certificates = try Self.certificates.get()
+        let server = try await LiveServer { setup in
+            setup.listener.machine = try .sample(for: dialog)
+            setup.listener.tls = dialog.option("implicitTLS") == "true" ? .implicit : .starttls
+            if !setup.listener.machine.offersStartTLS, setup.listener.tls == .starttls { setup.listener.tls = .none }
+            if setup.listener.machine.extensions.contains(.xclient) { setup.listener.xclientFrom = ["127.0.0.1"] }
+            if dialog.option("early") != nil { setup.listener.greetDelay = "1s" }
+            setup.certificates = certificates
+            setup.stages = [DialogStage(.init())]
+            setup.onMixed = .junk
+            setup.logins.firstDelay = 0
+            setup.authenticator = DialogAuthenticator()
+        }
+        let client = try await server.client()
+        if setupIsEncrypted(dialog) { try await client.startTLS() }
+        if let early = dialog.option("early").flatMap(Dialog.unescaped) { try await client.send(early) }
+        var transport = LiveTransport(client, server, replies: dialog.replies)
+        try await DialogPlayer.play(dialog, .whole, against: &transport)
+        await server.stop()
+    }
+
+    private func setupIsEncrypted(_ dialog: Dialog) -> Bool { dialog.option("implicitTLS") == "true" }
+
+    /// One certificate for all dialogs.
+    private static let certificates = Result { try TestCertificates().store(["mx.here.example"]) }
+}
+
+extension Dialog {
+    /// Replies that it waits for.
+    fileprivate var replies: Int {
+        lines.count { if case .server = $0.event { true } else { false } }
+    }
+}
+
+/// Plays against a socket. While replies are due it waits long for them, and only a moment for
+/// those that must not come.
+private struct LiveTransport: DialogTransport {
+    private let client: TestClient
+    private let server: LiveServer
+    private var due: Int
+
+    init(_ client: TestClient, _ server: LiveServer, replies: Int) {
+        self.client = client
+        self.server = server
+        due = replies
+    }
+
+    func send(_ octets: [UInt8]) async throws {
+        // A server that has closed does not care.
+        try? await client.send(octets)
+    }
+
+    mutating func receive() async throws -> [UInt8] {
+        if due > 0 {
+            guard let reply = try? await client.reply() else { return [] }
+            due -= 1
+            return Array((reply + "\r\n").utf8)
+        }
+        for _ in 0..<5 where !client.isClosed { try await Task.sleep(for: .milliseconds(10)) }
+        return Array(client.takeAll().utf8)
+    }
+
+    func startTLS() async throws { try await client.startTLS() }
+
+    func isClosed() async throws -> Bool {
+        for _ in 0..<500 where !client.isClosed { try await Task.sleep(for: .milliseconds(10)) }
+        return client.isClosed
+    }
+
+    func takenMessages() async throws -> [[UInt8]]? {
+        var messages: [TransactionID: [UInt8]] = [:]
+        for one in server.acceptor.taken { messages[one.id.transaction] = one.content.flatMap(\.array) }
+        return messages.sorted { $0.key < $1.key }.map(\.value)
+    }
+}
+
+/// Decides by the names in the addresses, as ``SMTPMachineTransport`` does.
+private struct DialogStage: SenderStage, RecipientStage, MessageStage {
+    static let name: StageName = "dialog"
+    static let effects: Effects = [.rejects, .tempfails, .routes, .scores]
+    struct Configuration: Decodable, Sendable {}
+    init(_ configuration: Configuration) {}
+
+    func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding {
+        guard transaction.sender?.localPart.hasPrefix("banned") == true else { return .none }
+        return Finding(.reject(Reply(550, .deliveryNotAuthorized, "Not you")))
+    }
+
+    func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        let address = recipient.address
+        let name = address.localPart
+        if name.hasPrefix("unknown") { return Finding(.reject(Reply(550, .badDestinationMailbox, "No such user"))) }
+        if name.hasPrefix("busy") { return Finding(.tempfail(Reply(451, .deliveryNotAuthorized, "Come back later"))) }
+        var edits = [Edit.resolve(address, to: [Destination(address: address, route: .mailbox(address))])]
+        // Who has a score of his own is judged by himself.
+        if name.hasPrefix("picky") { edits.append(.score(Symbol("picky \(name)", points: 1, description: ""))) }
+        return Finding(edits: edits)
+    }
+
+    func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        let text = String(decoding: message.pieces.flatMap(\.array), as: UTF8.self)
+        if text.contains("X-Refuse:") { return Finding(.reject(Reply(550, .deliveryNotAuthorized, "Refused"))) }
+        if text.contains("X-Defer:") { return Finding(.tempfail(Reply(451, .deliveryNotAuthorized, "Not now"))) }
+        let isPicky = transaction.symbols.contains { $0.name.hasPrefix("picky") }
+        guard isPicky, transaction.session.repliesPerRecipient else { return .none }
+        return Finding(.reject(Reply(550, .deliveryNotAuthorized, "Not for everybody")))
+    }
+}
+
+private struct DialogAuthenticator: Authenticator {
+    func authenticate(login: String, password: [UInt8]) async -> LoginAnswer {
+        switch login {
+        case "anna": password == Array("secret".utf8) ? .success("anna@here.example") : .refused
+        case "down": .temporary("down")
+        default: .refused
+        }
+    }
+}
