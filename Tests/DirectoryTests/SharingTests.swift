@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import MailTypes
 import Pipeline
+import Synchronization
 import Testing
 
 @testable import Directory
@@ -158,5 +159,26 @@ import Testing
         #expect(await first != nil)
         pool.close()
         await #expect(throws: WorkerPool.Refused.self) { try await pool.run {} }
+    }
+
+    @Test func `a heartbeat can end itself, and what is let go of ends its own`() throws {
+        let folder = try TemporaryFolder()
+        let ended = DispatchSemaphore(value: 0)
+        let beat = Mutex<Heartbeat?>(nil)
+        beat.withLock { slot in
+            slot = Heartbeat(name: "test", every: "1ms") {
+                beat.withLock { $0.take() }?.stop()
+                ended.signal()
+            }
+        }
+        ended.wait()
+        weak var store: TraceStore?
+        do {
+            let opened = try TraceStore.open(folder.file("traces.sqlite"))
+            store = opened
+            opened.flush()
+        }
+        // A beat under way may hold it for a moment.
+        while store != nil { sched_yield() }
     }
 }
