@@ -97,6 +97,18 @@ import Testing
         #expect(try after.audit(limit: 1_000) == sample.directory.audit(limit: 1_000))
     }
 
+    @Test func `a change is on the disk when it is made`() throws {
+        let sample = try Sample()
+        let (level, journal) = try sample.directory.pool.writeWithoutTransaction { db in
+            (
+                try Int.fetchOne(db, sql: "PRAGMA synchronous"),
+                try String.fetchOne(db, sql: "PRAGMA journal_mode")
+            )
+        }
+        // 2 is FULL.
+        #expect(level == 2 && journal == "wal")
+    }
+
     @Test func `a directory opens again as it was left`() async throws {
         let sample = try Sample()
         sample.directory.close()
