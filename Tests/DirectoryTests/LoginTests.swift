@@ -57,6 +57,31 @@ import Testing
         #expect(sample.hasher.comparisons.count == 3)
     }
 
+    @Test func `another mailbox's change costs nobody a comparison`() async throws {
+        let sample = try Sample { $0.loginMemory = "5m" }
+        for number in 0..<3 {
+            #expect(
+                await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret)
+                    == .success("anna@acme.test"))
+            try sample.directory.change(by: "test") { try $0.addMailbox("new\(number)@acme.test", passwordHash: nil) }
+            sample.clock.advance(by: "2m")
+        }
+        #expect(sample.hasher.comparisons.count == 1)
+        // To be remembered does not prolong it.
+        _ = await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret)
+        #expect(sample.hasher.comparisons.count == 2)
+    }
+
+    @Test func `what is remembered dies with the mailbox`() async throws {
+        let sample = try Sample()
+        _ = await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret)
+        try sample.directory.change(by: "test") { changes in
+            try changes.removeMailbox("anna@acme.test", force: true)
+            try changes.addMailbox("anna@acme.test", passwordHash: sample.hasher.hash(Array("other".utf8)))
+        }
+        #expect(await sample.directory.authenticate(login: "anna@acme.test", password: Self.secret) == .refused)
+    }
+
     @Test func `a changed password is forgotten at once, by every process`() async throws {
         let sample = try Sample()
         let beside = try sample.opened()
@@ -87,7 +112,7 @@ import Testing
         let newer = CountingHasher(round: 2)
         let directory = try MailDirectory.open(folder.folder.file("directory.sqlite"), hasher: newer)
         _ = await directory.authenticate(login: "anna@acme.test", password: Self.secret)
-        _ = await directory.authenticate(login: "anna@acme.test", password: Self.secret)
+        _ = await directory.authenticate(login: "ANNA@acme.test", password: Self.secret)
         #expect(newer.comparisons.first?.hasPrefix("1:") == true)
         #expect(newer.comparisons.dropFirst().first?.hasPrefix("2:") == true)
         #expect(try directory.audit(limit: 1).first?.verb == "mailbox.rehash")

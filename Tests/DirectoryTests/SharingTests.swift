@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import MailTypes
 import Pipeline
+import Synchronization
 import Testing
 
 @testable import Directory
@@ -96,6 +97,18 @@ import Testing
         #expect(try after.audit(limit: 1_000) == sample.directory.audit(limit: 1_000))
     }
 
+    @Test func `a change is on the disk when it is made`() throws {
+        let sample = try Sample()
+        let (level, journal) = try sample.directory.pool.writeWithoutTransaction { db in
+            (
+                try Int.fetchOne(db, sql: "PRAGMA synchronous"),
+                try String.fetchOne(db, sql: "PRAGMA journal_mode")
+            )
+        }
+        // 2 is FULL.
+        #expect(level == 2 && journal == "wal")
+    }
+
     @Test func `a directory opens again as it was left`() async throws {
         let sample = try Sample()
         sample.directory.close()
@@ -158,5 +171,26 @@ import Testing
         #expect(await first != nil)
         pool.close()
         await #expect(throws: WorkerPool.Refused.self) { try await pool.run {} }
+    }
+
+    @Test func `a heartbeat can end itself, and what is let go of ends its own`() throws {
+        let folder = try TemporaryFolder()
+        let ended = DispatchSemaphore(value: 0)
+        let beat = Mutex<Heartbeat?>(nil)
+        beat.withLock { slot in
+            slot = Heartbeat(name: "test", every: "1ms") {
+                beat.withLock { $0.take() }?.stop()
+                ended.signal()
+            }
+        }
+        ended.wait()
+        weak var store: TraceStore?
+        do {
+            let opened = try TraceStore.open(folder.file("traces.sqlite"))
+            store = opened
+            opened.flush()
+        }
+        // A beat under way may hold it for a moment.
+        while store != nil { sched_yield() }
     }
 }

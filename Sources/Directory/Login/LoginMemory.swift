@@ -5,13 +5,18 @@ import Pipeline
 /// Right passwords of the last minutes, so that a client that asks for mail each minute does not cost a whole
 /// hash each time.
 ///
-/// Nothing is kept but a digest of login and password together, under a key that exists in this process only.
-/// Every change of the directory empties it: a password that was changed, and a mailbox that was switched off or
-/// removed, are forgotten at once.
+/// Nothing is kept but a digest of login and password together, under a key that exists in this process only, and the
+/// mailbox's hash that they were compared with. After any change of the directory that hash is read again: if it is
+/// another, or the mailbox is switched off or gone, nothing is remembered. So no old password outlives its change, and
+/// a new mailbox does not make all others compute their hashes at once.
 final class LoginMemory: Sendable {
-    private struct Remembered: Sendable {
+    struct Remembered: Sendable {
         let mailbox: EmailAddress
+        /// As it is stored.
+        let hash: String
         let until: Date
+        /// The directory's, when `hash` was read.
+        let generation: UInt64
     }
 
     private let entries: GenerationCache<[UInt8], Remembered>
@@ -36,17 +41,22 @@ final class LoginMemory: Sendable {
         return try? hasher.keyedDigest(of: length + login.utf8 + password, key: key)
     }
 
-    func mailbox(for digest: [UInt8], generation: UInt64) -> EmailAddress? {
-        guard let entry = entries.value(for: digest, generation: generation) else { return nil }
+    func remembered(_ digest: [UInt8]) -> Remembered? {
+        // Each entry has its own generation; the cache as a whole has none.
+        guard let entry = entries.value(for: digest, generation: 0) else { return nil }
         guard now() < entry.until else {
             entries.remove(digest)
             return nil
         }
-        return entry.mailbox
+        return entry
     }
 
-    func insert(_ mailbox: EmailAddress, for digest: [UInt8], generation: UInt64) {
-        let until = now().addingTimeInterval(lifetime.seconds)
-        entries.insert(Remembered(mailbox: mailbox, until: until), for: digest, generation: generation)
+    /// `until`: when what was remembered already ends; being remembered does not prolong it.
+    func insert(_ mailbox: EmailAddress, hash: String, until: Date?, generation: UInt64, for digest: [UInt8]) {
+        let until = until ?? now().addingTimeInterval(lifetime.seconds)
+        let entry = Remembered(mailbox: mailbox, hash: hash, until: until, generation: generation)
+        entries.insert(entry, for: digest, generation: 0)
     }
+
+    func forget(_ digest: [UInt8]) { entries.remove(digest) }
 }

@@ -22,15 +22,21 @@ extension MailDirectory {
         }
         let generation = generation.current
         let digest = logins.digest(login: login, password: password)
-        if let digest, let mailbox = logins.mailbox(for: digest, generation: generation) { return .success(mailbox) }
-        let outcome: LoginOutcome
-        do { outcome = try await passwords.run { [self] in compare(login: login, password: password) } } catch {
+        let known = digest.flatMap(logins.remembered)
+        if let known, known.generation == generation { return .success(known.mailbox) }
+        let result: Comparison
+        do {
+            result = try await passwords.run { [self] in compare(login, password, knownHash: known?.hash) }
+        } catch {
             return .temporary("too many logins wait for their password to be compared")
         }
-        if let digest, case .success(let mailbox) = outcome {
-            logins.insert(mailbox, for: digest, generation: generation)
+        if let digest, case .success(let mailbox) = result.outcome, let hash = result.hash {
+            let until = hash == known?.hash ? known?.until : nil
+            logins.insert(mailbox, hash: hash, until: until, generation: generation, for: digest)
+        } else if let digest, known != nil, result.outcome == .refused {
+            logins.forget(digest)
         }
-        return outcome
+        return result.outcome
     }
 
     /// A hash for ``DirectoryChanges/addMailbox(_:passwordHash:fullName:quota:)`` and
@@ -60,16 +66,26 @@ extension MailDirectory {
         let hash: String
     }
 
-    private func compare(login: String, password: [UInt8]) -> LoginOutcome {
+    private struct Comparison: Sendable {
+        let outcome: LoginOutcome
+        /// What is stored for the mailbox, where the password was right.
+        var hash: String?
+    }
+
+    /// `knownHash`: what is known to fit this password.
+    private func compare(_ login: String, _ password: [UInt8], knownHash: String?) -> Comparison {
         let account: Account?
         do { account = try pool.read { db in try find(login, in: db) } } catch {
-            return .temporary("\(DirectoryError(error))")
+            return Comparison(outcome: .temporary("\(DirectoryError(error))"))
+        }
+        if let account, account.hash == knownHash {
+            return Comparison(outcome: .success(account.mailbox), hash: knownHash)
         }
         // Somebody who does not exist takes as long as somebody who does.
         let isRight = hasher.verify(password, against: account?.hash ?? hasher.decoy)
-        guard let account, isRight else { return .refused }
-        if hasher.needsRehash(account.hash) { rehash(account, password) }
-        return .success(account.mailbox)
+        guard let account, isRight else { return Comparison(outcome: .refused) }
+        let hash = hasher.needsRehash(account.hash) ? rehash(account, password) : account.hash
+        return Comparison(outcome: .success(account.mailbox), hash: hash)
     }
 
     /// The mailbox that may log in as `login`: spelled in whatever case, but without a detail.
@@ -85,22 +101,24 @@ extension MailDirectory {
     }
 
     /// The parameters have been raised since; only now is the password at hand. If it cannot be written, the next
-    /// login tries again.
-    private func rehash(_ account: Account, _ password: [UInt8]) {
-        guard let hash = try? hasher.hash(password) else { return }
-        try? change(by: "server") { changes in
+    /// login tries again. Returns what is stored now.
+    private func rehash(_ account: Account, _ password: [UInt8]) -> String {
+        guard let hash = try? hasher.hash(password) else { return account.hash }
+        let isReplaced = try? change(by: "server") { changes in
             try changes.replacePassword(of: account.mailbox, id: account.id, old: account.hash, new: hash)
         }
+        return isReplaced == true ? hash : account.hash
     }
 }
 
 extension DirectoryChanges {
-    /// Does nothing if the password has been changed meanwhile.
-    func replacePassword(of mailbox: EmailAddress, id: Int64, old: String, new: String) throws {
+    /// Does nothing, and says so, if the password has been changed meanwhile.
+    func replacePassword(of mailbox: EmailAddress, id: Int64, old: String, new: String) throws -> Bool {
         try db.execute(
             sql: "UPDATE mailbox SET passwordHash = ? WHERE addressID = ? AND passwordHash = ?",
             arguments: [new, id, old])
-        guard db.changesCount > 0 else { return }
+        guard db.changesCount > 0 else { return false }
         try audit("mailbox.rehash", mailbox.description, before: nothing, after: nothing)
+        return true
     }
 }

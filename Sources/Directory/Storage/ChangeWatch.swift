@@ -20,6 +20,8 @@ final class ChangeWatch: Sendable {
         heartbeat.withLock { $0 = beat }
     }
 
+    deinit { stop() }
+
     /// Drops this process's caches if anybody has committed since the last look.
     func look() {
         // `data_version` means something only within one connection, outside of a transaction.

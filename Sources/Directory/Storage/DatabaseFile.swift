@@ -21,12 +21,16 @@ enum DatabaseFile {
         configuration.prepareDatabase { db in
             // It can be said only while the file is empty; later it is without effect.
             if givesBackSpace, !db.configuration.readonly { try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL") }
-            // The level stands in our own source; a pragma takes no bound parameter.
-            try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
         }
         do {
             try makePrivate(path)
-            return try DatabasePool(path: path, configuration: configuration)
+            let pool = try DatabasePool(path: path, configuration: configuration)
+            // GRDB sets NORMAL as it turns WAL on, so what shall hold is said afterwards, to the one connection that
+            // writes. The level stands in our own source; a pragma takes no bound parameter.
+            try pool.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA synchronous = \(durability.rawValue)")
+            }
+            return pool
         } catch {
             throw DirectoryError(error)
         }

@@ -8,16 +8,19 @@ final class Heartbeat: @unchecked Sendable {
     private var isAwake = false
     private var isStopping = false
     private var isRunning = true
+    private var thread: Thread?
 
     init(name: String, every interval: Interval, _ beat: @escaping @Sendable () -> Void) {
         let thread = Thread { [self] in
             while wait(interval) { beat() }
             condition.lock()
             isRunning = false
+            self.thread = nil
             condition.broadcast()
             condition.unlock()
         }
         thread.name = name
+        self.thread = thread
         thread.start()
     }
 
@@ -29,13 +32,13 @@ final class Heartbeat: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// Waits for a beat under way; there will be no other. Never called by the beat itself.
+    /// Waits for a beat under way, unless it is the beat that calls; there will be no other.
     func stop() {
         condition.lock()
         defer { condition.unlock() }
         isStopping = true
         condition.broadcast()
-        while isRunning { condition.wait() }
+        while isRunning, thread !== Thread.current { condition.wait() }
     }
 
     /// `false`: the end.

@@ -76,6 +76,8 @@ public final class TraceStore: Sendable {
         upkeep = Mutex(Upkeep(lastSweep: .distantPast))
     }
 
+    deinit { close() }
+
     /// Writes the rest and stops.
     public func close() {
         if let beat = heartbeat.withLock({ $0.take() }) {
