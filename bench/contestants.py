@@ -204,11 +204,14 @@ tls = "none"
 max_connections = 4000
 max_connections_per_address = 4000
 
+[limits]
+max_connections_per_address = 4000
+
 [metrics]
-bind = "127.0.0.1:{metrics}"
+bind = ["127.0.0.1:{metrics}"]
 '''
     FILTERS = {
-        '20-transport.toml': 'stage = "transport"\n[transport.routes]\n"discard.test" = "discard"\n'
+        '20-transport.toml': 'stage = "transport"\n[transport]\n"discard.test" = "discard"\n'
                              '"relay.test" = "smtp:[127.0.0.1]:{sink}"\n',
         '30-relay.toml': 'stage = "relay"\n[relay]\nnetworks = ["127.0.0.0/8"]\n',
         '40-recipients.toml': 'stage = "recipients"\n',

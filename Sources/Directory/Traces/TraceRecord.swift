@@ -42,9 +42,9 @@ public struct TraceRecord: Sendable, Hashable, Codable {
         self.init(
             id: trace.id, started: trace.started, finished: finished, client: trace.session.client.description,
             sender: trace.envelope?.sender, recipients: trace.asked.map(\.address), code: last?.code ?? 0,
-            text: last?.text ?? "", outcome: trace.outcome.rawValue, json: Array(try JSONEncoder().encode(trace)))
+            text: last?.text ?? "", outcome: trace.outcome.rawValue, json: trace.json)
     }
 
     /// The trace; throws if another version wrote it, in a form that this one does not know.
-    public func trace() throws -> Trace { try JSONDecoder().decode(Trace.self, from: Data(json)) }
+    public func trace() throws -> Trace { try Trace(json: json) }
 }

@@ -155,7 +155,7 @@ struct DemoFolder {
         bind     = ["127.0.0.1:2424"]
 
         [metrics]
-        bind = "127.0.0.1:2580"
+        bind = ["127.0.0.1:2580"]
 
         [trace]
         keep_messages = "whole"

@@ -1,0 +1,111 @@
+import Foundation
+import MailTypes
+import Testing
+
+@testable import Pipeline
+
+@Suite struct TraceJSONTests {
+    /// A trace in which everything is set that can be.
+    static var full: Trace {
+        var session = Session.sample
+        session.hello = "mx.\"out\".example\\\n\u{1}é"
+        session.tls = Session.TLS(version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", serverName: "mx")
+        session.user = Session.User(mailbox: "anna@here.example", mechanism: "PLAIN")
+        session.repliesPerRecipient = true
+        var trace = Trace(id: Play.id, started: Date(timeIntervalSince1970: 1_700_000_000.25), session: session)
+        trace.openings = [.sample, session]
+        var said = EnvelopeRecipient("\"a b\"@here.example")
+        said.parameters.notify = [.success, .delay]
+        said.parameters.originalRecipient = "rfc822;x@y"
+        trace.envelope = Envelope(sender: "a@out.example", recipients: [said, EnvelopeRecipient("b@here.example")])
+        trace.envelope?.parameters.size = 12
+        trace.envelope?.parameters.smtpUTF8 = true
+        trace.asked = trace.envelope?.recipients ?? []
+        let host = RelayHost(name: "192.0.2.1", port: 2525, language: .lmtp, security: .verified, credential: "c")
+        let routes: [Route] = [.mailbox("b@here.example"), .exchanger(domain: "x.example"), .host(host), .discard]
+        var recipient = Recipient(said, destinations: routes.map { Destination(address: "b@here.example", route: $0) })
+        recipient.disposition = .junk
+        trace.recipients = [recipient]
+        trace.refused = [RefusedRecipient(address: "c@here.example", reply: Reply(550, .badDestinationMailbox, "No"))]
+        trace.steps = verdicts.map(step) + [skipped, failed]
+        trace.facts = zip(questions, answers).map { Fact($0, $1) }
+        trace.symbols = [Symbol("BAD", points: -1.5, description: "bad"), Symbol("INF", points: 0, description: "")]
+        let property = AuthenticationResults.Property("smtp.mailfrom", "a")
+        trace.authentication.entries = [.init(method: "spf", result: .pass, reason: "r", properties: [property])]
+        trace.replies = [Reply(250, "Plain"), Reply(451, .systemOther, lines: ["one", "two"])]
+        trace.outcome = .deferred
+        trace.size = 99
+        trace.summary = ["from": "x\ty", "subject": "\u{7f} \u{2028}"]
+        trace.queued = ["q-0", "q-1"]
+        return trace
+    }
+
+    static let verdicts: [Verdict] = [
+        .continue, .accept, .discard, .quarantine(reason: "why"), .reject(Reply(554, .deliveryNotAuthorized, "x")),
+        .tempfail(Reply(450, .other, "y")),
+    ]
+
+    static func step(_ verdict: Verdict) -> TraceStep {
+        var step = TraceStep(phase: .message, stage: "scripted", file: "50-scripted.toml")
+        step.recipients = ["b@here.example"]
+        step.scope = "here.example"
+        step.finding = Finding(
+            verdict,
+            edits: [
+                .score(Symbol("A", points: 0.1, description: "a")), .prependField(name: "X", value: "\"1\""),
+                .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
+                .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
+                .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
+            ], decidedBy: ["delay"], note: "noted")
+        step.decidedBy = ["delay": ValueOrigin(value: "\"5m\"", origin: "f:1:2")]
+        step.microseconds = 12
+        step.facts = 2..<5
+        step.isApplied = false
+        return step
+    }
+
+    static var skipped: TraceStep {
+        var step = TraceStep(phase: .connect, stage: "a", file: "a")
+        step.skipped = "unless tls"
+        return step
+    }
+
+    static var failed: TraceStep {
+        var step = TraceStep(phase: .hello, stage: "a", file: "a")
+        step.failure = StageFailure("dead", timedOut: true)
+        return step
+    }
+
+    static let moment = Date(timeIntervalSince1970: 1_700_000_001)
+    static let questions: [Question] = [
+        .time, .directory(.address("a@b.example")), .directory(.domain("b.example")),
+        .directory(.maySend(mailbox: "a@b.example", as: "c@b.example")),
+        .memory(.visit(table: "t", key: "k", at: moment, lifetime: "5m")),
+        .memory(.peek(table: "t", key: "k", at: moment)),
+        .memory(.count(table: "t", key: "k", amount: 2, window: "1h", at: moment)), .dns(DNSQuestion("b.example", .mx)),
+        .directory(.address("x@b.example")), .directory(.domain("c.example")), .directory(.address("y@b.example")),
+    ]
+    static let answers: [Answer] = [
+        .time(moment), .directory(.address(.mailbox("a@b.example"))),
+        .directory(.domain(HostedDomain(name: "b.example", postOffice: "b", isEnabled: false))),
+        .directory(.maySend(true)), .memory(.visit(nil)),
+        .memory(.visit(Visits(first: moment, last: moment, count: 3))), .memory(.count(7)),
+        .dns(.records([.exchanger(preference: 1, host: "mx"), .address("192.0.2.1")], isSecure: true)),
+        .directory(.address(.expands(to: ["q@b.example"], kind: .group))), .directory(.domain(nil)),
+        .failure(StageFailure("late", timedOut: true)),
+    ]
+
+    @Test func `what is written is what is read`() throws {
+        #expect(try Trace(json: Self.full.json) == Self.full)
+    }
+
+    @Test func `an empty trace too`() throws {
+        let trace = Trace(id: Play.id, started: Self.moment, session: .sample)
+        #expect(try Trace(json: trace.json) == trace)
+    }
+
+    @Test func `what the encoder writes is the same thing`() throws {
+        let encoded = try JSONEncoder().encode(Self.full)
+        #expect(try Trace(json: encoded) == Trace(json: Self.full.json))
+    }
+}
