@@ -36,7 +36,7 @@ public final class StageMemoryStore: Sendable {
     private let heartbeat = Mutex<Heartbeat?>(nil)
     private let lastSweep: Mutex<Date>
     /// One batch at a time.
-    private let writing = Mutex(())
+    private let writing = BatchLock(())
     private let failure = Mutex<String?>(nil)
 
     /// Opens or makes the file, and reads what it remembers.

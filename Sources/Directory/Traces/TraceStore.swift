@@ -49,7 +49,7 @@ public final class TraceStore: Sendable {
     private let options: Options
     private let backlog = Mutex(Backlog())
     /// Held while a batch is written: one at a time.
-    private let upkeep: Mutex<Upkeep>
+    private let upkeep: BatchLock<Upkeep>
     private let heartbeat = Mutex<Heartbeat?>(nil)
 
     /// This many make the writer begin before its time.
@@ -73,7 +73,7 @@ public final class TraceStore: Sendable {
     private init(file: TraceFile, options: Options) {
         self.file = file
         self.options = options
-        upkeep = Mutex(Upkeep(lastSweep: .distantPast))
+        upkeep = BatchLock(Upkeep(lastSweep: .distantPast))
     }
 
     deinit { close() }
