@@ -126,7 +126,7 @@ extension Dialog {
         }
     }
 
-    static func unescaped(_ text: String) -> [UInt8]? {
+    public static func unescaped(_ text: String) -> [UInt8]? {
         var octets: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let octet = rest.popFirst() {

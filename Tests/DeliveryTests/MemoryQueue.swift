@@ -132,6 +132,20 @@ final class MemoryQueue: DeliveryQueue {
         }
     }
 
+    func release(_ id: QueueID, now: Date) async throws(QueueFailure) {
+        change { $0.entries[id]?.heldFor = nil }
+        wake()
+    }
+
+    func retry(_ id: QueueID, now: Date) async throws(QueueFailure) {
+        change { state in
+            for number in state.entries[id]?.due.keys.map(\.self) ?? [] { state.entries[id]?.due[number] = now }
+        }
+        wake()
+    }
+
+    private func wake() { state.withLock { $0.handler }?() }
+
     /// Returns when `isDone` holds of what is in the queue.
     func until(_ isDone: @escaping @Sendable ([QueueID: Entry]) -> Bool) async {
         await withCheckedContinuation { continuation in

@@ -1,3 +1,4 @@
+import MailTypes
 import Logging
 import NIOCore
 import NIOSSL
