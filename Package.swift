@@ -103,7 +103,8 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes"]),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes"], exclude: ["Mistakes"]),
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
