@@ -116,7 +116,9 @@ let package = Package(
                 "Frontends", "Protocols", "Pipeline", "Queue", "MailTypes", "SluiceTesting",
                 nio, nioPosix, nioSSL, logging, metrics,
             ]),
-        .testTarget(name: "SluiceTests", dependencies: ["Sluice", "SluiceTesting"]),
+        .testTarget(
+            name: "SluiceTests",
+            dependencies: ["Sluice", "SluiceTesting", "Protocols", "MailTypes", nio, nioPosix, nioSSL]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
