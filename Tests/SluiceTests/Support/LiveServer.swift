@@ -56,7 +56,7 @@ final class LiveServer: Sendable {
 
     /// Two servers that know of each other.
     static func start(_ setup: Setup, in place: Place? = nil) async throws -> LiveServer {
-        let place = try await place ?? Place()
+        let place = if let place { place } else { try await Place() }
         for _ in 0..<3 {
             let ports = try Ports.free(4)
             let server = try LiveServer(setup, place.folder, (ports[0], ports[1], ports[2], ports[3]))

@@ -90,7 +90,7 @@ final class Child: Sendable {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
         for file in ["in", "out", "err"] {
-            FileManager.default.createFile(atPath: "\(place)/\(file)", contents: file == "in" ? Data(input) : nil)
+            _ = FileManager.default.createFile(atPath: "\(place)/\(file)", contents: file == "in" ? Data(input) : nil)
         }
         process.standardInput = FileHandle(forReadingAtPath: "\(place)/in")
         process.standardOutput = FileHandle(forWritingAtPath: "\(place)/out")
