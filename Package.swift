@@ -103,7 +103,8 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes"]),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes"], exclude: ["Mistakes"]),
         .testTarget(
             name: "DeliveryTests",
             dependencies: [
@@ -116,7 +117,9 @@ let package = Package(
                 "Frontends", "Protocols", "Pipeline", "Queue", "MailTypes", "SluiceTesting",
                 nio, nioPosix, nioSSL, logging, metrics,
             ]),
-        .testTarget(name: "SluiceTests", dependencies: ["Sluice", "SluiceTesting"]),
+        .testTarget(
+            name: "SluiceTests",
+            dependencies: ["Sluice", "SluiceTesting", "Protocols", "MailTypes", nio, nioPosix, nioSSL]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

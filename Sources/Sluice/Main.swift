@@ -56,7 +56,8 @@ struct RootCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Chain and messages",
                 subcommands: [
-                    CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, TryOutCommand.self,
+                    CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, ReplayCommand.self,
+                    TryOutCommand.self,
                 ]),
             CommandGroup(name: "Queue", subcommands: [QueueCommand.self]),
             CommandGroup(

@@ -7,8 +7,11 @@ public enum NearestWord {
         var best: (word: String, distance: Int)?
         for candidate in vocabulary {
             let other = Array(candidate.lowercased().unicodeScalars)
-            guard candidate != word, abs(other.count - letters.count) <= allowed else { continue }
-            let distance = distance(letters, other)
+            guard candidate != word else { continue }
+            // "warn" is "warning", though three letters are missing.
+            let isBeginning = letters.count >= leastBeginning && other.starts(with: letters)
+            guard isBeginning || abs(other.count - letters.count) <= allowed else { continue }
+            let distance = isBeginning ? min(allowed, other.count - letters.count) : distance(letters, other)
             guard distance <= allowed, distance < other.count else { continue }
             if let best, (best.distance, best.word) <= (distance, candidate) { continue }
             best = (candidate, distance)
@@ -16,6 +19,7 @@ public enum NearestWord {
         return best?.word
     }
 
+    private static let leastBeginning = 3
     /// Longer words are nobody's misspelling; the table below grows with the square.
     private static let longest = 64
 

@@ -86,6 +86,7 @@ private struct Contents: OptionGroup {
                 options.report(entry.location, path, message, hint: hint)
             } else if let first = domains.first(where: { $0.value.name == name }) {
                 options.report(entry.location, path, "\(entry.key.quoted) has a table already, at \(first.location)")
+                continue
             }
             for word in inner.entries where word.key != stage {
                 options.report(.unknownKey(word, vocabulary: [stage]), path + [.key(word.key)])

@@ -67,7 +67,9 @@ extension ServerChecks {
     private mutating func checkTLS(_ index: Int) {
         let listener = configuration.listeners[index]
         guard isSound(path(index, "tls"), path(index, "protocol"), path(index, "certificate"), ["tls"]) else { return }
-        let hasCertificate = configuration.tls.isConfigured || listener.certificate != nil
+        // Half a pair is a mistake of its own.
+        let hasCertificate =
+            configuration.tls.certificate != nil || configuration.tls.key != nil || listener.certificate != nil
         if listener.tls != .none, !hasCertificate {
             if isWritten(path(index, "tls")) || (listener.language == .submission && !listener.authWithoutTLS) {
                 report(

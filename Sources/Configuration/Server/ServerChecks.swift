@@ -113,7 +113,7 @@ struct ServerChecks {
         guard isSound(["dns", "dnssec"], ["dns", "trust_anchor"]) else { return }
         if configuration.dns.dnssec {
             checkReadable(configuration.dns.trustAnchor, ["dns", "trust_anchor"], "trust_anchor")
-        } else if isWritten(["dns", "trust_anchor"]) {
+        } else if configuration.dns.trustAnchor != ServerConfiguration.DNS().trustAnchor {
             report(.warning, ["dns", "trust_anchor"], "`trust_anchor` has no effect without `dnssec = true`")
         }
     }

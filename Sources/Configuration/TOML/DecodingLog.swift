@@ -60,7 +60,13 @@ final class DecodingLog {
         let source = (error as? DecodingError)?.path ?? path
         let place = source.starts(with: path) ? source : path
         guard !mistakes.contains(where: { $0.path.starts(with: place) }) else { return }
-        add(DecodingMistake(error, at: place, type: type, in: root).diagnostic, at: place)
+        var diagnostic = DecodingMistake(error, at: place, type: type, in: root).diagnostic
+        if place != path, root.top[place] == nil, let below = root.child(place) {
+            // The table that does not go together with what shows through from below is to be changed.
+            diagnostic.location = root.top.location(of: path)
+            diagnostic.hint = "its value is that at \(below.top.location)"
+        }
+        add(diagnostic, at: place)
     }
 
     func add(_ diagnostic: Diagnostic, at path: TOMLPath) {
@@ -84,22 +90,30 @@ final class DecodingLog {
         }
     }
 
-    /// Every key that was asked for and is no table that was opened, with the value's place where it has one.
+    /// Every key that was asked for, but those of tables that were opened and of lists of such, with the value's place where it has one.
     var asked: [(path: TOMLPath, node: TOMLNode?)] {
         order.flatMap { place in
             let visit = visits[place]
             return (visit?.asked ?? []).compactMap { key in
                 let path = place + [.key(key)]
-                return visits[path] == nil ? (path, visit?.node.child(key)?.top) : nil
+                return order.contains { $0.starts(with: path) } ? nil : (path, visit?.node.child(key)?.top)
             }
         }
     }
 }
 
 extension Diagnostic {
+    /// Longer lists help nobody.
+    private static let mostListedWords = 20
+
     static func unknownKey(_ entry: TOMLTable.Entry, vocabulary: [String]) -> Diagnostic {
-        let nearest = NearestWord.to(entry.key, in: vocabulary).map { "; did you mean `\($0)`?" } ?? ""
-        return Diagnostic(.error, at: entry.location, "unknown key `\(entry.key)`\(nearest)")
+        if let nearest = NearestWord.to(entry.key, in: vocabulary) {
+            return Diagnostic(.error, at: entry.location, "unknown key `\(entry.key)`; did you mean `\(nearest)`?")
+        }
+        let words = Set(vocabulary).sorted()
+        let list = words.map { "`\($0)`" }.joined(separator: ", ")
+        let hint = (1...mostListedWords).contains(words.count) ? "there are \(list)" : nil
+        return Diagnostic(.error, at: entry.location, "unknown key `\(entry.key)`", hint: hint)
     }
 }
 

@@ -20,13 +20,14 @@ struct DecodingMistake {
 
     private var subject: String? { path.last(where: { $0.key != nil })?.key.map { "`\($0.visible)`" } }
 
-    private var value: TOMLNode? {
-        path.reduce(root) { $0?.child($1) }?.top
-    }
+    private var value: TOMLNode? { root.child(path)?.top }
 
     private var message: String {
         if case DecodingError.keyNotFound = error { return "\(subject ?? "a value") is missing" }
         if let words = allowedWords(of: type), let value { return wordMessage(words, value) }
+        if type == ByteCount.self, case .integer(let number) = value?.content {
+            return "\(subject ?? "a value"): \(number) is not a number of octets"
+        }
         let reason = (error as? DecodingError)?.reason ?? "\(error)"
         guard let subject else { return reason }
         return reason.hasPrefix("must ") ? "\(subject) \(reason)" : "\(subject): \(reason)"
@@ -41,10 +42,14 @@ struct DecodingMistake {
         return "\(subject ?? "a value"): \(word.quoted) is not one of \(list)\(nearest)"
     }
 
-    /// How a value of that type is written, where a number stands instead.
+    /// How a value of that type is written.
     private var hint: String? {
-        guard case .integer(let number) = value?.content, type == Interval.self else { return nil }
-        return "a length of time has its unit: \"\(number)s\""
+        switch value?.content {
+        case .integer(let number) where type == Interval.self: "a length of time has its unit: \"\(number)s\""
+        case .table where type is any ListDecodable.Type && path.count == 1:
+            path.last?.key.map { "each begins with two brackets: [[\($0)]]" }
+        default: nil
+        }
     }
 }
 

@@ -3,6 +3,10 @@ protocol ElementwiseDecodable {
     init(elementsOf decoder: NodeDecoder) throws
 }
 
+/// Is a list in the file.
+protocol ListDecodable {}
+extension Array: ListDecodable {}
+
 extension Array: ElementwiseDecodable where Element: Decodable {
     init(elementsOf decoder: NodeDecoder) throws {
         guard let nodes = decoder.node.top.array else { throw decoder.mismatch([Element].self, "a list") }

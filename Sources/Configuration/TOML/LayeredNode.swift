@@ -24,6 +24,10 @@ struct LayeredNode {
         return found.first.map { LayeredNode($0, below: Array(found.dropFirst())) }
     }
 
+    func child(_ path: TOMLPath) -> LayeredNode? {
+        path.reduce(self) { $0?.child($1) }
+    }
+
     func child(_ step: TOMLStep) -> LayeredNode? {
         switch step {
         case .key(let key): child(key)

@@ -30,7 +30,7 @@ public enum TOMLDecoder {
     private static func options<Value>(_ log: DecodingLog, _ value: Value?) -> [OptionOrigin] {
         let defaults = DefaultTexts(of: value as Any)
         return log.asked.map { path, node in
-            let words = path.map { $0.key ?? "" }
+            let words = path.compactMap(\.key)
             return OptionOrigin(
                 key: words.map(\.quotedKey).joined(separator: "."), value: node?.text ?? defaults.text(of: words),
                 location: node?.location)

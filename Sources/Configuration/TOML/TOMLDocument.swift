@@ -16,11 +16,20 @@ public struct TOMLDocument: Sendable {
         defer { ctoml_free(document) }
         if let error = ctoml_error(document) {
             let place = ctoml_error_position(document)
+            let message = String(cString: error)
             throw Diagnostic(
-                .error, at: SourceLocation(file: file, place), "this is not TOML: \(String(cString: error))")
+                .error, at: SourceLocation(file: file, place), "this is not TOML: \(message)", hint: Self.hint(message))
         }
         self.file = file
         root = Self.tree(UnsafeBufferPointer(start: ctoml_nodes(document), count: ctoml_count(document)), file)
+    }
+
+    /// What a person has nearly always forgotten where the parser says so.
+    private static func hint(_ message: String) -> String? {
+        if message.contains("could not determine value type") || message.contains("expected digit, saw") {
+            return "strings stand in quotes"
+        }
+        return message.contains("Error while parsing string: unescaped control") ? "a string ends on its own line" : nil
     }
 
     private static func parse(_ octets: UnsafeRawBufferPointer) -> OpaquePointer? {

@@ -1,0 +1,151 @@
+import Foundation
+import Testing
+
+/// What other programs rely on: the forms of the commands, their exit codes, their JSON.
+@Suite struct CommandTests {
+    @Test func `a fresh installation takes mail and files it where it is said to lie`() async throws {
+        try await LiveServer.run { server in
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(to: ["both@acme.test"]).hasPrefix("554"), "there is no From field")
+            let message = "From: a@out.test\r\nSubject: hello\r\n\r\nbody\r\n"
+            #expect(try await wire.deliver(message, to: ["both@acme.test"]).hasPrefix("250 2.0.0 Taken as "))
+            let anna = try await server.mail(of: "anna@acme.test", count: 1)
+            #expect(anna[0].contains("Delivered-To: anna@acme.test"))
+            #expect(anna[0].contains("Return-Path: <a@out.test>"))
+            _ = try await server.mail(of: "bert@acme.test", count: 1)
+        }
+    }
+
+    @Test func `try says what would become of a message, and changes nothing`() async throws {
+        let place = try await Place()
+        try place.folder.write("From: a@out.test\nSubject: x\n\nbody\n", to: "message.eml")
+        let config = place.folder.path + "/sluice.toml"
+        let arguments = [
+            "try", place.folder.path + "/message.eml", "--client", "192.0.2.7", "--hello", "mx.out.test", "--from",
+            "a@out.test", "--to", "anna@acme.test", "--json", "--config", config,
+        ]
+        for _ in 0..<2 {
+            let ran = try await Programs.run(Programs.sluice, arguments)
+            #expect(ran.code == 0, "\(ran)")
+            let trace = try #require(try ran.json() as? [String: Any])
+            let reply = try #require(trace["reply"] as? [String: Any])
+            // The greylist has never seen this client, the second time as little as the first.
+            #expect(reply["code"] as? Int == 451)
+            #expect(reply["enhanced"] as? String == "4.7.1")
+            #expect((reply["text"] as? String)?.isEmpty == false)
+            let recipients = try #require(trace["recipients"] as? [[String: Any]])
+            #expect(recipients.map { $0["address"] as? String } == ["anna@acme.test"])
+            for key in ["address", "disposition", "route"] { #expect(recipients.first?[key] != nil, "\(key)") }
+            #expect(trace["score"] is NSNumber)
+            #expect(trace["symbols"] is [[String: Any]])
+            #expect((trace["authentication"] as? String)?.hasPrefix("mx.acme.test;") == true)
+            let stages = try #require(trace["stages"] as? [[String: Any]])
+            for key in ["name", "file", "verdict", "edits", "microseconds"] {
+                #expect(stages.allSatisfy { $0[key] != nil }, "\(key)")
+            }
+            #expect(stages.map { $0["name"] as? String }.contains("greylist"))
+            #expect((trace["facts"] as? [Any])?.isEmpty == false)
+        }
+    }
+
+    @Test func `symbols have a name, points and a description`() async throws {
+        let place = try await Place()
+        try place.folder.write("From: a@out.test\n\nbody\n", to: "message.eml")
+        let ran = try await Programs.run(
+            Programs.sluice,
+            [
+                "try", "message.eml", "--to", "anna@acme.test", "--json", "--config", "sluice.toml",
+            ], folder: place.folder.path)
+        let trace = try #require(try ran.json() as? [String: Any])
+        let symbols = try #require(trace["symbols"] as? [[String: Any]])
+        #expect(!symbols.isEmpty)
+        for key in ["name", "points", "description"] { #expect(symbols.allSatisfy { $0[key] != nil }, "\(key)") }
+        let recipient = try #require((trace["recipients"] as? [[String: Any]])?.first)
+        #expect(recipient["disposition"] as? String == "deliver")
+        #expect(recipient["route"] as? [String] == ["mailbox anna@acme.test"])
+    }
+
+    static let commands: [([String], Int32)] = [
+        (["bogus"], 2), (["try"], 2), (["queue", "retry"], 2), (["mailbox", "change", "anna@acme.test"], 2),
+        (["replay"], 2), (["check"], 0), (["chain"], 0), (["chain", "--json"], 0), (["version"], 0), (["--help"], 0),
+        (["mailbox", "add", "--help"], 0), (["queue", "list", "--json"], 0), (["mailbox", "list", "--json"], 0),
+        (["postoffice", "add", "acme"], 1), (["domain", "add", "new.test", "--postoffice", "none"], 1),
+        (["mailbox", "add", "x@nowhere.test"], 1), (["mailbox", "add", "noaddress"], 1),
+        (["alias", "add", "loop@acme.test", "loop@acme.test"], 1), (["trace", "0000000000000000"], 1),
+        (["status"], 75), (["reload"], 75),
+    ]
+
+    @Test(arguments: commands)
+    func `exit codes say what is wrong`(_ arguments: [String], _ code: Int32) async throws {
+        let place = try await Place()
+        let hasConfig = !["bogus", "--help", "version"].contains(arguments[0]) && !arguments.contains("--help")
+        let config = hasConfig ? ["--config", place.folder.path + "/sluice.toml"] : []
+        let ran = try await Programs.run(Programs.sluice, arguments + config, input: Array("secret\n".utf8))
+        #expect(ran.code == code, "\(ran)")
+        if code == 0 { #expect(!ran.output.isEmpty) } else { #expect(!ran.errors.isEmpty) }
+        #expect(code == 0 || ran.output.isEmpty, "what is wrong is told on stderr alone")
+    }
+
+    @Test func `each mistake of a configuration is told at its place with the nearest right word`() async throws {
+        let place = try await Place()
+        let config = place.folder.path + "/sluice.toml"
+        let text = try place.folder.text("sluice.toml")
+        try place.folder.write("hostnam = \"x\"\n" + text + "\n[queue]\ngive_up_after = \"soon\"\n", to: "sluice.toml")
+        try place.folder.write("stage = \"greylst\"\n", to: "filters.d/41-grey.toml")
+        try place.folder.write("stage = \"size\"\n[size]\nmaks = \"1MB\"\n", to: "filters.d/16-size.toml")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", config])
+        #expect(ran.code == 1)
+        let lines = ran.errors.split(separator: "\n").map(String.init)
+        for line in lines {
+            #expect(line.wholeMatch(of: /\/.+:\d+:\d+: (error|warning|lint): .+/) != nil, "\(line)")
+        }
+        func told(_ file: String, _ words: String...) -> Bool {
+            lines.contains { line in line.contains(file) && words.allSatisfy(line.contains) }
+        }
+        #expect(told("sluice.toml:1:1:", "hostnam", "hostname"))
+        #expect(told("sluice.toml:", "give_up_after"))
+        #expect(told("41-grey.toml:1:", "greylst", "greylist"))
+        #expect(told("16-size.toml:3:1:", "maks", "max"))
+        let serve = try await Programs.run(Programs.sluice, ["serve", "--config", config])
+        #expect(serve.code == 1)
+    }
+
+    @Test func `a command sees a server's changes, and the server a command's, at once`() async throws {
+        try await LiveServer.run { server in
+            let wire = try await server.smtp()
+            try await wire.greet()
+            try await wire.expect("MAIL FROM:<a@out.test>", "250")
+            try await wire.expect("RCPT TO:<new@acme.test>", "550 5.1.1")
+            let added = try await server.sluice("mailbox", "add", "new@acme.test", "--password-stdin", input: "pw\n")
+            #expect(added.code == 0, "\(added)")
+            try await wire.expect("RCPT TO:<new@acme.test>", "250")
+            #expect(try await server.sluice("mailbox", "remove", "new@acme.test").code == 0)
+            try await wire.expect("RCPT TO:<new@acme.test>", "550 5.1.1")
+            let audit = try await server.sluice("audit", "--json")
+            #expect(audit.output.contains("new@acme.test"))
+            #expect(!audit.output.contains("sesame"))
+        }
+    }
+
+    @Test func `a trace is found by id, by recipient and by time`() async throws {
+        try await LiveServer.run { server in
+            let wire = try await server.smtp()
+            try await wire.greet()
+            let reply = try await wire.deliver("From: a@out.test\r\n\r\nbody\r\n")
+            let id = String(reply.suffix(16))
+            #expect(await eventually { (try? await server.sluice("trace", id).code) == 0 })
+            let shown = try await server.sluice("trace", id, "--json")
+            #expect((try shown.json() as? [String: Any])?["id"] as? String == id)
+            for query in [["--to", "anna@acme.test"], ["--from", "@out.test"], ["--since", "1h"], ["--outcome", "accepted"]] {
+                let listed = try await server.sluice(["trace"] + query)
+                #expect(listed.output.contains(id), "\(query)")
+            }
+            let others = try await server.sluice("trace", "--to", "bert@acme.test")
+            #expect(!others.output.contains(id))
+            let received = try await server.mail(of: "anna@acme.test", count: 1)[0]
+            #expect(received.contains("id \(id)"))
+            #expect(server.log.contains(id))
+        }
+    }
+}

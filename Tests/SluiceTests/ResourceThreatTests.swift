@@ -1,0 +1,208 @@
+import Foundation
+import Testing
+
+/// Scarcity: of time, descriptors, memory, disk; and clocks that are wrong.
+@Suite struct ResourceThreatTests {
+    static let message = "From: a@out.test\r\nSubject: x\r\n\r\nbody\r\n"
+
+    @Test func `R123: three hundred slow clients do not keep a good one waiting`() async throws {
+        var setup = LiveServer.Setup()
+        setup.smtp = "max_connections_per_address = 500\ncommand_timeout = \"4s\""
+        setup.more = "[limits]\nmax_connections_per_address = 1000"
+        try await LiveServer.run(setup) { server in
+            var slow: [Wire] = []
+            for _ in 0..<300 { slow.append(try await server.smtp()) }
+            for letter in "EHLO" {
+                for wire in slow { wire.push([letter.asciiValue ?? 0]) }
+                let good = try await server.smtp()
+                // Alone on the machine it is a second; the tests beside this one are granted four more.
+                #expect(try await good.reply(within: .seconds(5)).hasPrefix("220"))
+                await good.close()
+            }
+            let good = try await server.smtp()
+            try await good.greet()
+            #expect(try await good.deliver(Self.message).hasPrefix("250"))
+            // A letter now and then is not a command: the time of the whole one counts.
+            #expect(
+                await eventually(within: .seconds(30)) {
+                    for wire in slow { wire.push([0x78]) }
+                    try? await Task.sleep(for: .milliseconds(500))
+                    return slow.allSatisfy(\.isClosed)
+                })
+            #expect(slow.allSatisfy { $0.unread.contains("\r\n421 ") || $0.unread.hasPrefix("220") })
+        }
+    }
+
+    @Test func `R124: who does not read replies is let go`() async throws {
+        var setup = LiveServer.Setup()
+        setup.smtp = "write_timeout = \"1s\"\nmax_junk_commands = 100000"
+        try await LiveServer.run(setup) { server in
+            let wire = try await Wire.connect(port: server.ports.smtp, reads: false)
+            let before = server.openFiles
+            let burst = Array(String(repeating: "HELP\r\n", count: 2000).utf8)
+            wire.push(Array("EHLO deaf.test\r\n".utf8))
+            for _ in 0..<200 { wire.push(burst) }
+            #expect(await eventually(within: .seconds(40)) { server.openFiles < before })
+            #expect(server.peakMemory < 400 << 10, "\(server.peakMemory) KiB")
+            let good = try await server.smtp()
+            try await good.greet()
+            #expect(try await good.deliver(Self.message).hasPrefix("250"))
+        }
+    }
+
+    @Test func `R126: with few descriptors, clients wait or are refused, and mail goes on`() async throws {
+        var setup = LiveServer.Setup()
+        setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=96:96"]
+        setup.smtp = "max_connections_per_address = 1000"
+        setup.more = "[limits]\nmax_connections_per_address = 1000"
+        try await LiveServer.run(setup) { server in
+            let first = try await server.smtp()
+            try await first.greet()
+            var crowd: [Wire] = []
+            for _ in 0..<120 { if let wire = try? await server.smtp() { crowd.append(wire) } }
+            #expect(crowd.count > 60)
+            // What is under way is finished in spite of the crowd.
+            #expect(try await first.deliver(Self.message).hasPrefix("250"))
+            #expect(server.openFiles <= 96)
+            for wire in crowd { await wire.close() }
+            #expect(
+                await eventually {
+                    guard let wire = try? await server.smtp(), let greeting = try? await wire.greet() else { return false }
+                    guard greeting.hasPrefix("250") else { return false }
+                    return (try? await wire.deliver(Self.message).hasPrefix("250")) == true
+                })
+            _ = try await server.mail(of: "anna@acme.test", count: 2)
+        }
+    }
+
+    @Test func `R127: fifty large messages at once lie on disk, not in memory`() async throws {
+        var setup = LiveServer.Setup()
+        setup.isReplayed = false
+        setup.smtp = "max_connections_per_address = 100"
+        setup.filters["30-header.toml"] = ""
+        try await LiveServer.run(setup) { server in
+            let line = Array((String(repeating: "0123456789", count: 7) + "\r\n").utf8)
+            let piece = Array(repeatElement(line, count: 20 << 20 / line.count / 100).joined())
+            try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<50 {
+                    group.addTask {
+                        let wire = try await server.smtp()
+                        try await wire.greet()
+                        try await wire.expect("MAIL FROM:<a@out.test>", "250")
+                        try await wire.expect("RCPT TO:<anna@acme.test>", "250")
+                        try await wire.expect("DATA", "354")
+                        try await wire.send(Self.message)
+                        for _ in 0..<100 { try await wire.send(piece) }
+                        try await wire.send(".\r\n")
+                        return try await wire.reply(within: .seconds(120))
+                    }
+                }
+                for try await reply in group { #expect(reply.hasPrefix("250") || reply.hasPrefix("45"), "\(reply)") }
+            }
+            #expect(server.peakMemory < 512 << 10, "\(server.peakMemory) KiB")
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+        }
+    }
+
+    @Test func `R133: messages broken off leave no file behind`() async throws {
+        try await LiveServer.run { server in
+            let piece = [UInt8](repeating: 0x78, count: 1 << 20)
+            for _ in 0..<20 {
+                let wire = try await server.smtp()
+                try await wire.greet()
+                try await wire.expect("MAIL FROM:<a@out.test>", "250")
+                try await wire.expect("RCPT TO:<anna@acme.test>", "250")
+                try await wire.expect("DATA", "354")
+                try await wire.send(piece)
+                await wire.close()
+            }
+            #expect(
+                await eventually {
+                    let files = try? FileManager.default.contentsOfDirectory(atPath: server.data + "/tmp")
+                    return files?.isEmpty == true
+                })
+            #expect(try await server.queue().isEmpty)
+        }
+    }
+
+    /// Mounting needs root; where that is missing the tests that need it say so.
+    static func mounting(_ commands: String) throws -> [String] {
+        guard getuid() == 0 else { throw MissingPeer(name: "root (for a file system of its own)") }
+        let script = "\(commands); exec \"$@\""
+        return [try Programs.path(of: "unshare"), "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
+    }
+
+    @Test func `R134: a disk that is nearly full takes no mail, and takes it again when there is room`() async throws {
+        let place = try await Place()
+        let data = place.folder.path + "/data"
+        var setup = LiveServer.Setup()
+        setup.launcher = try Self.mounting(
+            "cp -a \(data) \(data).old; mount -t tmpfs -o size=40m tmpfs \(data); cp -a \(data).old/. \(data)")
+        setup.more = "[queue]\nreserve = \"16MB\"\nsegment_size = \"1MB\""
+        setup.isReplayed = false
+        try await Turnstile.servers.pass {
+            let server = try await LiveServer.start(setup, in: place)
+            let inside = "/proc/\(server.child.pid)/root\(data)"
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+            let ballast = inside + "/ballast"
+            #expect(FileManager.default.createFile(atPath: ballast, contents: Data(count: 26 << 20)))
+            #expect(
+                await eventually {
+                    let reply = try? await wire.say("MAIL FROM:<a@out.test>")
+                    _ = try? await wire.say("RSET")
+                    return reply?.hasPrefix("452 4.3.1") == true
+                })
+            try FileManager.default.removeItem(atPath: ballast)
+            #expect(await eventually { (try? await wire.say("MAIL FROM:<a@out.test>"))?.hasPrefix("250") == true })
+            try await wire.expect("RSET", "250")
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+            #expect(await server.stop() == 0)
+        }
+    }
+
+    @Test func `R137: a file system that becomes read-only makes 451, and the server stays up`() async throws {
+        let place = try await Place()
+        let data = place.folder.path + "/data"
+        var setup = LiveServer.Setup()
+        setup.launcher = try Self.mounting(
+            "cp -a \(data) \(data).old; mount -t tmpfs -o size=100m tmpfs \(data); cp -a \(data).old/. \(data)")
+        setup.isReplayed = false
+        setup.more = "[queue]\nreserve = \"1MB\"\nsegment_size = \"1MB\""
+        try await Turnstile.servers.pass {
+            let server = try await LiveServer.start(setup, in: place)
+            let inside = [
+                "--target", "\(server.child.pid)", "--mount", "mount", "-o",
+            ]
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+            #expect(await eventually { !server.mailInside(data, "anna").isEmpty })
+            // Files that are open for writing would keep it from being remounted: they are made to fail at the next open.
+            let closed = try await Programs.run("nsenter", inside + ["remount,ro", data])
+            if closed.code == 0 {
+                let reply = try await wire.deliver(Self.message)
+                #expect(reply.hasPrefix("451 4.3.0"), "\(reply)")
+                try await wire.expect("NOOP", "250")
+                let opened = try await Programs.run("nsenter", inside + ["remount,rw", data])
+                #expect(opened.code == 0, "\(opened)")
+                #expect(
+                    await eventually { (try? await wire.deliver(Self.message))?.hasPrefix("250") == true })
+            } else {
+                #expect(closed.errors.contains("busy"), "\(closed)")
+            }
+            #expect(await server.stop() == 0)
+        }
+    }
+}
+
+extension LiveServer {
+    /// The files in a mailbox of a data folder that only the server's own mount namespace shows.
+    fileprivate func mailInside(_ data: String, _ user: String) -> [String] {
+        let path = "/proc/\(child.pid)/root\(data)/mailboxes/acme.test/\(user)/Maildir/new"
+        return (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    }
+}

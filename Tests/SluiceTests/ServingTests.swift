@@ -1,0 +1,159 @@
+import Foundation
+import SluiceTesting
+import Testing
+
+/// Starting, reloading, stopping.
+@Suite struct ServingTests {
+    static let message = "From: a@out.test\r\nSubject: x\r\n\r\nbody\r\n"
+
+    @Test func `R148: a second server on the same data is refused, and a dead one's lock is not in the way`() async throws {
+        try await LiveServer.run { server in
+            let second = try await server.sluice("serve")
+            #expect(second.code == 75)
+            #expect(second.errors.contains("in use by process \(server.child.pid)"))
+            #expect(try await server.sluice("status").code == 0, "the first goes on")
+            server.child.kill()
+            _ = await server.child.end()
+            let third = try Child(
+                Programs.sluice, ["serve", "--config", server.configuration], place: server.folder.path)
+            #expect(await eventually { server.log.contains("msg=serving") })
+            #expect(await third.stop() == 0)
+        }
+    }
+
+    @Test func `R168: a broken configuration is refused as a whole, a hundred times`() async throws {
+        try await LiveServer.run { server in
+            var random = SeededRandom(168)
+            let files = try server.filterFiles()
+            var broken = 0
+            while broken < 85 {
+                let file = try #require(files.randomElement(using: &random))
+                let text = try server.folder.text(file)
+                try server.folder.write(text.mutated(using: &random), to: file)
+                let reload = try await server.sluice("reload")
+                try server.folder.write(text, to: file)
+                if reload.code == 1 {
+                    broken += 1
+                    #expect(reload.errors.contains("/\(file):"), "\(reload)")
+                } else {
+                    // The change was a sound one; back.
+                    #expect(try await server.sluice("reload").code == 0)
+                }
+            }
+            // Of what is not the chain; the command itself would not find the server by a broken file.
+            let text = try server.folder.text("sluice.toml")
+            while broken < 100 {
+                try server.folder.write(text.mutated(using: &random), to: "sluice.toml")
+                guard try await server.sluice("check").code == 1 else { continue }
+                broken += 1
+                let count = server.refusals
+                server.child.send(signal: SIGHUP)
+                #expect(await eventually { server.refusals > count })
+            }
+            try server.folder.write(text, to: "sluice.toml")
+            let last = try await server.sluice("reload")
+            #expect(last.code == 0)
+            #expect(last.output == "Reloaded; the chain is as it was.\n")
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+        }
+    }
+
+    @Test func `a reload prints the difference, and SIGHUP does the same`() async throws {
+        try await LiveServer.run { server in
+            let old = try server.folder.text("filters.d/32-received.toml")
+            let new = old.replacingOccurrences(of: "# max_hops     = 100", with: "max_hops = 42")
+            try server.folder.write(new, to: "filters.d/32-received.toml")
+            let reload = try await server.sluice("reload")
+            #expect(reload.code == 0, "\(reload)")
+            let lines = reload.output.split(separator: "\n")
+            #expect(lines.contains { $0.hasPrefix("-") && $0.contains("max_hops = 100") })
+            #expect(lines.contains { $0.hasPrefix("+") && $0.contains("max_hops = 42") })
+            try server.folder.write(old, to: "filters.d/32-received.toml")
+            server.child.send(signal: SIGHUP)
+            #expect(await eventually { server.log.components(separatedBy: "msg=reloaded").count == 3 })
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+        }
+    }
+
+    @Test func `R169: a transaction under way ends on the chain it began with, and sockets stay open`() async throws {
+        try await LiveServer.run { server in
+            var wires: [Wire] = []
+            for _ in 0..<20 {
+                let wire = try await server.smtp()
+                try await wire.greet()
+                try await wire.expect("MAIL FROM:<a@out.test>", "250")
+                wires.append(wire)
+            }
+            // From now on nobody knows anna.
+            let strict = "stage = \"access\"\n[access]\ndeny = [\"127.0.0.0/8\"]\n"
+            let usual = try server.folder.text("filters.d/10-access.toml")
+            try server.folder.write(strict, to: "filters.d/10-access.toml")
+            #expect(try await server.sluice("reload").code == 0)
+            for wire in wires {
+                try await wire.expect("RCPT TO:<anna@acme.test>", "250")
+                try await wire.expect("DATA", "354")
+                #expect(try await wire.say(Self.message + ".").hasPrefix("250"))
+            }
+            let refused = try await server.smtp()
+            #expect(try await refused.reply().hasPrefix("5"))
+            try server.folder.write(usual, to: "filters.d/10-access.toml")
+            #expect(try await server.sluice("reload").code == 0)
+        }
+    }
+
+    @Test func `R169: a stop finishes what is under way, says 421 to the idle, and exits 0`() async throws {
+        try await LiveServer.run { server in
+            let idle = try await server.smtp()
+            try await idle.greet()
+            let busy = try await server.smtp()
+            try await busy.greet()
+            try await busy.expect("MAIL FROM:<a@out.test>", "250")
+            try await busy.expect("RCPT TO:<anna@acme.test>", "250")
+            try await busy.expect("DATA", "354")
+            try await busy.send("From: a@out.test\r\n")
+            server.child.send(signal: SIGTERM)
+            #expect(try await idle.reply().hasPrefix("421"))
+            try await idle.end()
+            #expect(await eventually { (try? await server.smtp()) == nil }, "nobody new is let in")
+            #expect(!server.child.hasEnded)
+            try await busy.send("\r\nbody\r\n.\r\n")
+            #expect(try await busy.reply().hasPrefix("250 2.0.0 Taken"))
+            #expect(await server.child.end() == 0)
+            let queued = try await server.queue().count
+            #expect(server.mail(of: "anna@acme.test").count + queued == 1)
+        }
+    }
+}
+
+extension LiveServer {
+    /// How many reloads were refused.
+    fileprivate var refusals: Int { log.components(separatedBy: "msg=\"not reloaded\"").count - 1 }
+
+    fileprivate func filterFiles() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path + "/filters.d").sorted().map { "filters.d/\($0)" }
+    }
+}
+
+extension String {
+    /// One seeded fault: a letter lost, doubled or changed, a line lost, a bracket too many.
+    fileprivate func mutated(using random: inout SeededRandom) -> String {
+        var lines = split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let code = lines.indices.filter { !lines[$0].hasPrefix("#") && !lines[$0].isEmpty }
+        guard let place = code.randomElement(using: &random) else { return self + "]" }
+        var letters = Array(lines[place])
+        let letter = Int.random(in: 0..<letters.count, using: &random)
+        switch Int.random(in: 0..<5, using: &random) {
+        case 0: letters.remove(at: letter)
+        case 1: letters.insert(letters[letter], at: letter)
+        case 2: letters[letter] = "q"
+        case 3: letters.append("]")
+        default: letters = Array("unknown_key = 1") + letters
+        }
+        lines[place] = String(letters)
+        return lines.joined(separator: "\n")
+    }
+}
