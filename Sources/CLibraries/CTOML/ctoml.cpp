@@ -13,6 +13,7 @@
 #define TOML_ENABLE_UNRELEASED_FEATURES 0
 #define TOML_MAX_NESTED_VALUES CTOML_MAX_NESTING
 #include <toml++/impl/preprocessor.h>
+#include <toml++/impl/forward_declarations.h>
 // toml++ 3.3 has two flaws that input from a person can reach; found by fuzzing. The tables of characters take those
 // from U+00A1 to U+0499 for impossible, which is undefined behaviour: they are in no table, so the answer is false.
 #undef TOML_UNREACHABLE
