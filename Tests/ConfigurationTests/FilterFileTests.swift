@@ -30,7 +30,10 @@ import Testing
         let file = try #require(loaded.value.first)
         #expect(file.name == "greylist" && file.stage.value == "greylist" && file.stage.location.line == 1)
         #expect(file.only.map(\.value) == ["smtp"])
-        #expect(file.unless.map { "\($0.value) \($0.location.line):\($0.location.column)" } == ["authenticated 3:15", "spf.pass 3:32"])
+        #expect(
+            file.unless.map { "\($0.value) \($0.location.line):\($0.location.column)" } == [
+                "authenticated 3:15", "spf.pass 3:32",
+            ])
         #expect(file.onFailure == .continue && file.timeout == "2s" && file.isObserved && file.isEnabled)
         #expect(file.domains.map(\.value) == ["example.org"])
         #expect(file.decode(GreylistValues.self).value?.delay == "10m")
@@ -50,7 +53,8 @@ import Testing
 
     @Test func `what is no file is named`() throws {
         let folder = try TemporaryFolder()
-        try FileManager.default.createDirectory(atPath: "\(folder.path)/10-folder.toml", withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(
+            atPath: "\(folder.path)/10-folder.toml", withIntermediateDirectories: false)
         #expect(mkfifo("\(folder.path)/20-pipe.toml", 0o600) == 0)
         #expect(symlink("\(folder.path)/nowhere", "\(folder.path)/30-link.toml") == 0)
         let loaded = FilterFile.load(folder: folder.path)

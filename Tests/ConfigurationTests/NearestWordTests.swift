@@ -26,7 +26,8 @@ import Testing
     @Test func `diagnostics are one line each, in the order of their places`() {
         let here = SourceLocation(file: "a", line: 2, column: 1)
         let there = SourceLocation(file: "a", line: 10, column: 1)
-        let sorted = [Diagnostic(.error, at: there, "x"), Diagnostic(.lint, at: here, "a\nb\u{202E}", hint: "c")].sorted()
+        let sorted = [Diagnostic(.error, at: there, "x"), Diagnostic(.lint, at: here, "a\nb\u{202E}", hint: "c")]
+            .sorted()
         #expect(sorted.map(\.description) == ["a:2:1: lint: a\\u{a}b\\u{202e} (c)", "a:10:1: error: x"])
     }
 }

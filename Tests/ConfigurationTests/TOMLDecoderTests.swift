@@ -60,10 +60,16 @@ import Testing
         ("65535", "65536", "t:3:10: error: `number` must be from 0 to 65535"),
         ("x = -1", "x = 200", "t:6:15: error: `x` must be from -128 to 127"),
         ("[]]", "[true]]", "t:6:35: error: `y` must be a number, not true or false"),
-        ("\"green\"", "\"gren\"", "t:5:10: error: `colour`: \"gren\" is not one of \"red\", \"green\"; did you mean \"green\"?"),
+        (
+            "\"green\"", "\"gren\"",
+            "t:5:10: error: `colour`: \"gren\" is not one of \"red\", \"green\"; did you mean \"green\"?"
+        ),
         ("\"b c\" = 2", "\"b c\" = []", "t:7:26: error: `b c` must be a whole number, not a list"),
         ("4096", "false", "t:9:8: error: `size` must be a string, not true or false"),
-        ("time = ", "tmie = ", "t:1:1: error: `time` is missing|t:10:1: error: unknown key `tmie`; did you mean `time`?"),
+        (
+            "time = ", "tmie = ",
+            "t:1:1: error: `time` is missing|t:10:1: error: unknown key `tmie`; did you mean `time`?"
+        ),
         ("text = \"a\"", "text = \"a\"\nmaybe = \"1\"", "t:3:9: error: `maybe` must be a whole number, not a string"),
     ])
     func `a type that gives up at the first mistake has that one told`(

@@ -19,7 +19,9 @@ import Testing
             [t."a b"]
             k = 1
             """)
-        let texts = try #require(root.table).entries.map { "\($0.key) \($0.location) \($0.value.location) \($0.value.text)" }
+        let texts = try #require(root.table).entries.map {
+            "\($0.key) \($0.location) \($0.value.location) \($0.value.text)"
+        }
         #expect(
             texts == [
                 #"s t:1:1 t:1:5 "a\"b\u0000""#, "i t:2:1 t:2:5 -7", "f t:3:3 t:3:7 2.5", "b t:4:1 t:4:5 true",

@@ -18,11 +18,12 @@
 // from U+00A1 to U+0499 for impossible, which is undefined behaviour: they are in no table, so the answer is false.
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
+#include <toml++/impl/forward_declarations.h>
 #include <toml++/impl/unicode.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE __builtin_unreachable()
-// Some input breaks what the parser takes for granted (`[."`), and is refused a few lines on. Its macros abort in a debug
-// build and let the compiler remove those lines in a release build: neither will do.
+// Some input breaks what the parser takes for granted (`[."`), and is refused a few lines on. Its macros abort in a
+// debug build and let the compiler remove those lines in a release build: neither will do.
 #undef TOML_ASSERT_ASSUME
 #define TOML_ASSERT_ASSUME(expr) static_assert(true)
 #undef TOML_ASSERT
@@ -43,8 +44,8 @@ namespace {
 
 ctoml_position position(const toml::source_position &source) { return {source.line, source.column}; }
 
-// Refuses keys of so many words that the tree, walked and freed by recursion, gets too deep; and, with a clearer message
-// than the parser's, characters beyond ASCII outside of strings and comments.
+// Refuses keys of so many words that the tree, walked and freed by recursion, gets too deep; and, with a clearer
+// message than the parser's, characters beyond ASCII outside of strings and comments.
 class Guard {
   public:
     explicit Guard(std::string_view text) : text(text) {

@@ -76,7 +76,8 @@ private struct Contents: OptionGroup {
         for entry in tables.entries {
             let path: TOMLPath = ["domain", .key(entry.key)]
             guard let inner = entry.value.table else {
-                options.report(entry.location, path, "`domain.\(entry.key.quotedKey)` must be a table, not \(entry.value.kind)")
+                options.report(
+                    entry.location, path, "`domain.\(entry.key.quotedKey)` must be a table, not \(entry.value.kind)")
                 continue
             }
             let name = entry.key.lowercased()

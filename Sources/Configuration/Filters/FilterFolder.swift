@@ -53,7 +53,9 @@ struct StageFileName {
     private static let mostDigits = 4
     private static let ending = ".toml"
     private static let leftovers = ["~", ".swp", ".swo", ".swx", ".bak", ".orig", ".rej", ".tmp"]
-    private static let switchedOff = [".off", ".disabled", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-old", ".ucf-dist"]
+    private static let switchedOff = [
+        ".off", ".disabled", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-old", ".ucf-dist",
+    ]
 
     init(_ file: String, isFolder: Bool) throws(Misplaced) {
         if isFolder { throw Misplaced(message: "is a folder; stages are files", hint: nil) }
@@ -62,7 +64,8 @@ struct StageFileName {
         }
         if Self.switchedOff.contains(where: file.hasSuffix) {
             throw Misplaced(
-                message: "is not a stage: its name does not end in .toml", hint: "`enabled = false` switches a stage off")
+                message: "is not a stage: its name does not end in .toml",
+                hint: "`enabled = false` switches a stage off")
         }
         guard file.hasSuffix(Self.ending) else {
             throw Misplaced(message: "is not a stage: its name does not end in .toml")

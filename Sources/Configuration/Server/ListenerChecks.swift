@@ -135,11 +135,13 @@ extension ServerChecks {
         if isSound(path(index, "header_size"), path(index, "message_size")), limits.messageSize.octets > 0,
             limits.headerSize.octets > limits.messageSize.octets, isWritten(path(index, "header_size"))
         {
-            let message = "`header_size` (\(limits.headerSize)) is never reached: `message_size` is \(limits.messageSize)"
+            let message =
+                "`header_size` (\(limits.headerSize)) is never reached: `message_size` is \(limits.messageSize)"
             report(.warning, path(index, "header_size"), message)
         }
         if isSound(path(index, "max_connections"), path(index, "max_connections_per_address")),
-            limits.maxConnectionsPerAddress > limits.maxConnections, isWritten(path(index, "max_connections_per_address"))
+            limits.maxConnectionsPerAddress > limits.maxConnections,
+            isWritten(path(index, "max_connections_per_address"))
         {
             report(
                 .warning, path(index, "max_connections_per_address"),
@@ -180,7 +182,9 @@ extension ServerChecks {
         for (index, listener) in configuration.listeners.enumerated() {
             claims += listener.bind.enumerated().map { Claim(bind: $1, path: path(index, "bind", .index($0))) }
         }
-        claims += configuration.metrics.bind.enumerated().map { Claim(bind: $1, path: ["metrics", "bind", .index($0)]) }
+        claims += configuration.metrics.bind.enumerated().map {
+            Claim(bind: $1, path: ["metrics", "bind", .index($0)])
+        }
         claims.sort { location($0.path) < location($1.path) }
         for (place, claim) in claims.enumerated() {
             guard let first = claims[..<place].first(where: { $0.bind.excludes(claim.bind) }) else { continue }

@@ -40,7 +40,7 @@ struct ServerChecks {
         diagnostics.append(Diagnostic(severity, at: location(path), message, hint: hint))
     }
 
-    /// Reports a certificate and key that are not a pair of readable files; `true` where they are.
+    /// Reports a certificate and key that are not a pair of readable files.
     mutating func checkPair(_ certificate: String?, _ key: String?, at path: TOMLPath) {
         let names: [(String, String?)] = [("certificate", certificate), ("key", key)]
         guard isSound(path + ["certificate"], path + ["key"]) else { return }
@@ -75,7 +75,8 @@ struct ServerChecks {
             report(["hostname"], "`hostname` must be a domain name such as \"mx.example.org\", not \(name.quoted)")
         } else if !name.contains(".") {
             report(
-                .warning, ["hostname"], "`hostname` is no full domain name: many servers refuse mail from \(name.quoted)")
+                .warning, ["hostname"],
+                "`hostname` is no full domain name: many servers refuse mail from \(name.quoted)")
         }
     }
 
@@ -123,10 +124,12 @@ struct ServerChecks {
         if isSound(["queue", "warn_after"], ["queue", "give_up_after"]),
             queue.warnAfter.seconds >= queue.giveUpAfter.seconds
         {
-            let path: TOMLPath = isWritten(["queue", "warn_after"]) ? ["queue", "warn_after"] : ["queue", "give_up_after"]
+            let path: TOMLPath =
+                isWritten(["queue", "warn_after"]) ? ["queue", "warn_after"] : ["queue", "give_up_after"]
             report(
                 .warning, path,
-                "nobody is warned: `warn_after` (\(queue.warnAfter)) is not before `give_up_after` (\(queue.giveUpAfter))",
+                "nobody is warned: `warn_after` (\(queue.warnAfter)) is not before"
+                    + " `give_up_after` (\(queue.giveUpAfter))",
                 hint: "`warn_after = \"0s\"` says so")
         }
         if isSound(["queue", "retry_first"], ["queue", "retry_longest"]),
@@ -188,7 +191,8 @@ struct ServerChecks {
         }
         for (index, bind) in configuration.metrics.bind.enumerated() where isSound(["metrics", "bind"]) {
             guard case .address(let address, _) = bind else {
-                report(["metrics", "bind", .index(index)], "`bind`: metrics are fetched over TCP, not from a socket file")
+                report(
+                    ["metrics", "bind", .index(index)], "`bind`: metrics are fetched over TCP, not from a socket file")
                 continue
             }
             if !address.isLoopback {

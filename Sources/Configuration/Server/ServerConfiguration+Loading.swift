@@ -26,7 +26,6 @@ extension ServerConfiguration {
         return Loaded(checks.configuration, log.diagnostics + checks.diagnostics)
     }
 
-
     private mutating func resolve(in folder: String) {
         data = data.path(in: folder)
         filters = filters.path(in: folder)

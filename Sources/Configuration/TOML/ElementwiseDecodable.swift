@@ -13,7 +13,9 @@ extension Array: ElementwiseDecodable where Element: Decodable {
         var elements: [Element] = []
         var failure: (any Error)?
         for index in nodes.indices {
-            do { elements.append(try decoder.child(.index(index), as: Element.self)) } catch { failure = failure ?? error }
+            do { elements.append(try decoder.child(.index(index), as: Element.self)) } catch {
+                failure = failure ?? error
+            }
         }
         if let failure { throw failure }
         self = elements

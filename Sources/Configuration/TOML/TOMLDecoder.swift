@@ -88,7 +88,8 @@ struct NodeDecoder: Decoder {
 
     func decoder(for step: TOMLStep) throws -> NodeDecoder {
         guard let child = node.child(step) else {
-            throw DecodingError.keyNotFound(TOMLKey(step), DecodingError.Context(codingPath: codingPath, debugDescription: ""))
+            throw DecodingError.keyNotFound(
+                TOMLKey(step), DecodingError.Context(codingPath: codingPath, debugDescription: ""))
         }
         return NodeDecoder(child, at: path + [step], log: log)
     }

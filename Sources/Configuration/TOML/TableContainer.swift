@@ -47,4 +47,3 @@ struct TableContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
         }
     }
 }
-
