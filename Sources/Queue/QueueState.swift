@@ -174,7 +174,7 @@ struct RecentMessages {
 
     init(limit: Int) { self.limit = limit }
 
-    mutating func add(_ message: IndexedMessage, _ content: QueuedMessage, octets count: Int) {
+    mutating func add(_ message: IndexedMessage, _ content: RecentContent, octets count: Int) {
         guard count <= limit else { return }
         message.recent = content
         line.append(message)
