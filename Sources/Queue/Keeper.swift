@@ -72,7 +72,9 @@ final class Keeper: Sendable {
     private func run(_ queue: MailQueue) {
         while true {
             let now = chores.wait { chores, _ -> Chores? in
-                guard !chores.removals.isEmpty || chores.sweeps || chores.prepares || chores.isClosing else { return nil }
+                guard !chores.removals.isEmpty || chores.sweeps || chores.prepares || chores.isClosing else {
+                    return nil
+                }
                 defer {
                     chores.removals = []
                     chores.sweeps = false

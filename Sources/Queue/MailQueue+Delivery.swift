@@ -162,7 +162,8 @@ extension MailQueue {
             try? AcceptedRecord(UnsafeRawBufferPointer(rebasing: all[frame.payload]), flags: frame.flags)
         }
         guard let record, record.id == message.id else { return nil }
-        let start = record.flags.contains(.bodyFile) ? frame.payload.upperBound : frame.payload.upperBound - record.contentCount
+        let start =
+            record.flags.contains(.bodyFile) ? frame.payload.upperBound : frame.payload.upperBound - record.contentCount
         return (record, Bytes(octets)[start..<frame.payload.upperBound])
     }
 }

@@ -110,7 +110,8 @@ final class Recovery {
         }
         for message in state.messages.values where message.hasBodyFile && !present.contains(message.id) {
             report.damages.append(
-                .init(file: QueueLayout.body(message.id, in: directory), offset: 0, count: message.contentCount,
+                .init(
+                    file: QueueLayout.body(message.id, in: directory), offset: 0, count: message.contentCount,
                     reason: "the body file is missing"))
             _ = state.hold(message, reason: "its body file is missing")
         }

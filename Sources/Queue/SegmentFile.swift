@@ -127,7 +127,8 @@ extension FileSystem {
         var failure: SystemError?
         let octets = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             while filled < count {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
+                let rest = UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<count])
                 do {
                     let got = try read(descriptor, into: rest, at: offset + filled)
                     if got <= 0 { break }

@@ -6,10 +6,11 @@ import Testing
 
 @Suite struct FormatTests {
     /// RFC 3720 appendix B.4.
-    @Test(arguments: [
-        (Array("123456789".utf8), 0xe306_9283), ([UInt8](repeating: 0, count: 32), 0x8a91_36aa),
-        ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43), (Array(0...31), 0x46dd_794e), ([], 0),
-    ] as [([UInt8], UInt32)])
+    @Test(
+        arguments: [
+            (Array("123456789".utf8), 0xe306_9283), ([UInt8](repeating: 0, count: 32), 0x8a91_36aa),
+            ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43), (Array(0...31), 0x46dd_794e), ([], 0),
+        ] as [([UInt8], UInt32)])
     func `checksums are those of the RFC`(octets: [UInt8], expected: UInt32) {
         #expect(CRC32C.checksum(octets) == expected)
         for cut in 0...octets.count {
@@ -28,7 +29,10 @@ import Testing
         #expect(try JSONDecoder().decode(QueueID.self, from: JSONEncoder().encode(id)) == id)
     }
 
-    @Test(arguments: ["", "x", "06hhgq2g2400000h", "06hhgq2g2400000h-", "06hhgq2g2400000h-01", "06hhgq2g2400000h-65536", "06hhgq2g240000il-1"])
+    @Test(arguments: [
+        "", "x", "06hhgq2g2400000h", "06hhgq2g2400000h-", "06hhgq2g2400000h-01", "06hhgq2g2400000h-65536",
+        "06hhgq2g240000il-1",
+    ])
     func `what is no id is none`(text: String) {
         #expect(QueueID(text) == nil)
     }

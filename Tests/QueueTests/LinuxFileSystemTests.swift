@@ -21,7 +21,9 @@ import Testing
         let numbers = Array(0..<100)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in numbers {
-                group.addTask { _ = try await queue.commit([Sample.submission(number, size: number % 10 == 0 ? 9000 : 300)]) }
+                group.addTask {
+                    _ = try await queue.commit([Sample.submission(number, size: number % 10 == 0 ? 9000 : 300)])
+                }
             }
             try await group.waitForAll()
         }

@@ -10,10 +10,12 @@ import Testing
         Work.Recipient(number: 0, attempts: attempts, age: age, warned: warned)
     }
 
-    @Test(arguments: [
-        ("0s", false, false, false), ("3h", false, false, false), ("4h", false, true, false),
-        ("5h", true, false, false), ("29h", true, false, false), ("30h", true, false, true), ("40h", false, false, true),
-    ] as [(Interval, Bool, Bool, Bool)])
+    @Test(
+        arguments: [
+            ("0s", false, false, false), ("3h", false, false, false), ("4h", false, true, false),
+            ("5h", true, false, false), ("29h", true, false, false), ("30h", true, false, true),
+            ("40h", false, false, true),
+        ] as [(Interval, Bool, Bool, Bool)])
     func `warned after four hours, given up after thirty`(age: Interval, warned: Bool, warns: Bool, ends: Bool) {
         switch schedule.decision(after: recipient(age: age, warned: warned), of: Sample.id(1)) {
         case .giveUp: #expect(ends)

@@ -59,7 +59,8 @@ import Testing
         let id = try await queue.commit([Sample.submission(1)])[0]
         _ = queue.claimDue(now: Sample.start, limit: 1)
         let until = Sample.start.addingTimeInterval(300)
-        try await queue.settle(id, [RecipientOutcome(0, .deferred(until: until, reply: Reply(451, "no"), warned: false))])
+        try await queue.settle(
+            id, [RecipientOutcome(0, .deferred(until: until, reply: Reply(451, "no"), warned: false))])
         let yesterday = Sample.start.addingTimeInterval(-86_400)
         #expect(queue.claimDue(now: yesterday, limit: 1).isEmpty)
         // Five minutes later by any clock.
@@ -76,7 +77,8 @@ import Testing
         _ = try await queue.commit((0..<50).map { Sample.submission($0) })
         for work in queue.claimDue(now: Sample.start, limit: 50) {
             let until = Sample.start.addingTimeInterval(300)
-            try await queue.settle(work.id, [RecipientOutcome(0, .deferred(until: until, reply: Reply(451, "no"), warned: false))])
+            try await queue.settle(
+                work.id, [RecipientOutcome(0, .deferred(until: until, reply: Reply(451, "no"), warned: false))])
         }
         let works = queue.claimDue(now: Sample.start.addingTimeInterval(86_400 * 365), limit: 50)
         #expect(works.count == 50)
@@ -92,7 +94,8 @@ import Testing
         let id = try await queue.commit([Sample.submission(1)])[0]
         _ = queue.claimDue(now: Sample.start, limit: 1)
         let until = Sample.start.addingTimeInterval(300)
-        try await queue.settle(id, [RecipientOutcome(0, .deferred(until: until, reply: Reply(451, "no"), warned: false))])
+        try await queue.settle(
+            id, [RecipientOutcome(0, .deferred(until: until, reply: Reply(451, "no"), warned: false))])
         queue.close()
         let earlier = Sample.start.addingTimeInterval(-86_400 * 30)
         let (again, _) = try Sample.open(disk, now: earlier)
