@@ -14,7 +14,8 @@ enum CRC32C {
             let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: place, as: UInt64.self))
             let low = UInt32(truncatingIfNeeded: word) ^ crc
             let high = UInt32(truncatingIfNeeded: word >> 32)
-            crc = table[1792 + Int(low & 0xff)] ^ table[1536 + Int((low >> 8) & 0xff)]
+            crc =
+                table[1792 + Int(low & 0xff)] ^ table[1536 + Int((low >> 8) & 0xff)]
                 ^ table[1280 + Int((low >> 16) & 0xff)] ^ table[1024 + Int(low >> 24)]
                 ^ table[768 + Int(high & 0xff)] ^ table[512 + Int((high >> 8) & 0xff)]
                 ^ table[256 + Int((high >> 16) & 0xff)] ^ table[Int(high >> 24)]

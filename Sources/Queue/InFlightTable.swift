@@ -21,7 +21,9 @@ struct InFlightTable {
         var ids: Set<QueueID> = []
         for slot in 0..<slots {
             let low = memory.load(slot * 2 + 1)
-            if low >> 32 == used { ids.insert(QueueID(high: memory.load(slot * 2), low: UInt32(truncatingIfNeeded: low))) }
+            if low >> 32 == used {
+                ids.insert(QueueID(high: memory.load(slot * 2), low: UInt32(truncatingIfNeeded: low)))
+            }
         }
         return ids
     }

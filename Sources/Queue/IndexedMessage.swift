@@ -6,6 +6,12 @@ final class SharedReply: Sendable {
     init(_ reply: Reply) { self.reply = reply }
 }
 
+/// A message as it was just committed, in a box: most messages in memory have none.
+final class RecentContent: Sendable {
+    let message: QueuedMessage
+    init(_ message: QueuedMessage) { self.message = message }
+}
+
 /// One recipient in memory.
 struct RecipientState {
     var due: Int64
@@ -57,7 +63,7 @@ final class IndexedMessage: @unchecked Sendable {
     /// No longer in the index.
     var isGone = false
     /// Kept for the delivery that follows at once; see ``RecentMessages``.
-    var recent: QueuedMessage?
+    var recent: RecentContent?
     // Nearly all messages have one recipient, which so needs no array.
     private var first: RecipientState
     private var others: [RecipientState]

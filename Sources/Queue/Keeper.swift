@@ -7,13 +7,16 @@ final class Keeper: Sendable {
     private struct Chores {
         var removals: [String] = []
         var sweeps = false
+        var prepares = false
+        var hasSpare = false
         var isClosing = false
         var isClosed = false
     }
 
     private let chores = Monitor(Chores())
 
-    func start(_ queue: MailQueue) {
+    func start(_ queue: MailQueue, hasSpare: Bool) {
+        chores.withLock { $0.hasSpare = hasSpare }
         // Segments may be free since the last run.
         sweep()
         let thread = Thread { [self] in run(queue) }
@@ -33,6 +36,33 @@ final class Keeper: Sendable {
         chores.ring()
     }
 
+    /// Makes a spare segment, unless there is one.
+    func prepareSpare() {
+        chores.withLock { $0.prepares = !$0.hasSpare }
+        chores.ring()
+    }
+
+    /// Whether there is a spare segment; then it is the caller's.
+    func takesSpare() -> Bool {
+        chores.withLock { chores in
+            defer { chores.hasSpare = false }
+            return chores.hasSpare
+        }
+    }
+
+    /// Waits a little; answers `false` when the queue is being closed.
+    func pause() -> Bool {
+        let end = MonotonicTime.now &+ Self.pauseLength
+        return chores.wait { chores, deadline in
+            if chores.isClosing { return false }
+            deadline = end
+            return MonotonicTime.now < end ? nil : true
+        }
+    }
+
+    /// Between two megabytes of zeros: commits come first.
+    private static let pauseLength: UInt64 = 20_000_000
+
     func close() {
         chores.withLock { $0.isClosing = true }
         chores.ring()
@@ -41,19 +71,23 @@ final class Keeper: Sendable {
 
     private func run(_ queue: MailQueue) {
         while true {
-            let (removals, sweeps, isClosing) = chores.wait { chores, _ -> ([String], Bool, Bool)? in
-                guard !chores.removals.isEmpty || chores.sweeps || chores.isClosing else { return nil }
+            let now = chores.wait { chores, _ -> Chores? in
+                guard !chores.removals.isEmpty || chores.sweeps || chores.prepares || chores.isClosing else {
+                    return nil
+                }
                 defer {
                     chores.removals = []
                     chores.sweeps = false
+                    chores.prepares = false
                 }
-                return (chores.removals, chores.sweeps, chores.isClosing)
+                return chores
             }
             // What cannot be removed now is removed by the next start.
-            for path in removals { try? queue.files.remove(path) }
-            if sweeps { queue.deleteSegments() }
-            if isClosing { break }
-            if sweeps, queue.compact() { sweep() }
+            for path in now.removals { try? queue.files.remove(path) }
+            if now.sweeps { queue.deleteSegments() }
+            if now.isClosing { break }
+            if now.prepares, queue.prepareSpare() { chores.withLock { $0.hasSpare = true } }
+            if now.sweeps, queue.compact() { sweep() }
         }
         chores.withLock { $0.isClosed = true }
         chores.ring()
@@ -61,6 +95,17 @@ final class Keeper: Sendable {
 }
 
 extension MailQueue {
+    /// Answers whether there is a spare segment now. Without one, a segment is made when it is needed.
+    func prepareSpare() -> Bool {
+        guard !gauge.isShort(of: 2 * options.segmentSize) else { return false }
+        do throws(SystemError) {
+            try SegmentFile.prepareSpare(in: directory, count: options.segmentSize, files: files) { keeper.pause() }
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// Deletes all segments that nothing needs any more. Each round ends with a sync of the directory, since the
     /// next may depend on it.
     func deleteSegments() {

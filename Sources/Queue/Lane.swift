@@ -23,6 +23,8 @@ struct LaneItem: Sendable {
 protocol LaneOwner: AnyObject, Sendable {
     /// The number of a segment that is about to be made.
     func nextSegment() -> UInt64
+    /// Whether there is a spare file of at least this size; then it is the caller's.
+    func takesSpare(_ size: Int) -> Bool
     func opened(_ file: SegmentFile, size: Int, by lane: Lane)
     /// All items are durable; each stands at its offset.
     func written(_ items: [(item: LaneItem, offset: Int)], in segment: SegmentFile, end: Int)
@@ -52,7 +54,8 @@ final class Lane: Sendable {
     let pending = Monitor(Pending())
     /// Items pending or being written: for choosing a lane without its lock.
     let load = Atomic<Int>(0)
-    /// Whether it is busy with the disk, so that what comes now must wait for the next sync.
+    /// Whether it is busy with a slow disk, so that what comes now had better go to another lane. A fast sync is
+    /// worth waiting for.
     let isSyncing = Atomic<Bool>(false)
     let syncs = Atomic<Int>(0)
 

@@ -113,6 +113,8 @@ enum QueueLayout {
     static let corrupt = "corrupt"
     static let lock = "lock"
     static let inFlight = "inflight"
+    static let spare = "spare"
+    static let newSpare = "spare.new"
 
     static func body(_ id: QueueID, in directory: String) -> String { "\(directory)/\(bodies)/\(id)" }
 }

@@ -23,7 +23,7 @@ final class LaneWriter {
 
     func run() {
         while let items = next() {
-            lane.isSyncing.store(true, ordering: .relaxed)
+            lane.isSyncing.store(lastSync >= Self.slowSync, ordering: .relaxed)
             company = items.count
             write(items)
             lane.isSyncing.store(false, ordering: .relaxed)
@@ -184,7 +184,10 @@ final class LaneWriter {
         let size = max(lane.options.segmentSize, SegmentHeader.count + count + RecordFrame.headerCount)
         let header = SegmentHeader(
             mark: .random(in: 1...UInt32.max), number: owner.nextSegment(), made: Date().milliseconds)
-        let file = try SegmentFile.create(in: lane.directory, header: header, count: size, files: lane.files)
+        let file =
+            owner.takesSpare(size)
+            ? try SegmentFile.adoptSpare(in: lane.directory, header: header, files: lane.files)
+            : try SegmentFile.create(in: lane.directory, header: header, count: size, files: lane.files)
         segment = (file, SegmentHeader.count, size)
         owner.opened(file, size: size, by: lane)
         return (file, SegmentHeader.count)

@@ -6,12 +6,12 @@ extension MailQueue {
     /// A message as it lies in the queue; its checksum has been verified. One that turns out damaged
     /// is held, so that it is not tried for ever.
     public func read(_ id: QueueID) throws(QueueFailure) -> QueuedMessage {
-        let found = state.withLock { state -> (IndexedMessage, QueuedMessage?, UInt32, SegmentTable.Segment?)? in
+        let found = state.withLock { state -> (IndexedMessage, RecentContent?, UInt32, SegmentTable.Segment?)? in
             guard let message = state.messages[id], message.segment != 0 else { return nil }
             return (message, message.recent, message.segment, state.segments[message.segment])
         }
         guard let (message, recent, number, segment) = found else { throw .unknown(id) }
-        if let recent { return recent }
+        if let recent { return recent.message }
         guard let segment else { throw .damaged(id) }
         do throws(SystemError) {
             let file = try file(of: number, segment)
@@ -162,7 +162,8 @@ extension MailQueue {
             try? AcceptedRecord(UnsafeRawBufferPointer(rebasing: all[frame.payload]), flags: frame.flags)
         }
         guard let record, record.id == message.id else { return nil }
-        let start = record.flags.contains(.bodyFile) ? frame.payload.upperBound : frame.payload.upperBound - record.contentCount
+        let start =
+            record.flags.contains(.bodyFile) ? frame.payload.upperBound : frame.payload.upperBound - record.contentCount
         return (record, Bytes(octets)[start..<frame.payload.upperBound])
     }
 }

@@ -10,6 +10,8 @@ extension MailQueue: LaneOwner {
         }
     }
 
+    func takesSpare(_ size: Int) -> Bool { size == options.segmentSize && keeper.takesSpare() }
+
     func opened(_ file: SegmentFile, size: Int, by lane: Lane) {
         state.withLock { state in
             var segment = SegmentTable.Segment(
@@ -17,6 +19,7 @@ extension MailQueue: LaneOwner {
             segment.isOpen = true
             state.segments.add(segment, number: UInt32(truncatingIfNeeded: file.header.number))
         }
+        if options.preparesSegments { keeper.prepareSpare() }
     }
 
     func closed(_ segment: SegmentFile, isTainted: Bool) {
@@ -97,7 +100,8 @@ extension MailQueue: LaneOwner {
                 holdReason: submission.holdReason)
             if submission.holdReason == nil, submission.size <= options.inlineLimit {
                 let end = frame.offset + frame.count
-                arrival.recent = AcceptedRecord(submission).message(content: content[end - submission.size..<end])
+                arrival.recent = RecentContent(
+                    AcceptedRecord(submission).message(content: content[end - submission.size..<end]))
             }
             return arrival
         }
@@ -124,7 +128,7 @@ struct Arrival {
     var frame: (offset: Int, count: Int)
     var destinations: [QueueDestination]
     var holdReason: String?
-    var recent: QueuedMessage?
+    var recent: RecentContent?
 }
 
 extension IndexedMessage {

@@ -42,7 +42,7 @@ public final class MailQueue: Sendable {
         try recovery.run()
         let queue = MailQueue(recovery)
         for lane in queue.lanes { lane.start(queue) }
-        if !options.isReadOnly { queue.keeper.start(queue) }
+        if !options.isReadOnly { queue.keeper.start(queue, hasSpare: recovery.hasSpare) }
         for (message, run) in recovery.changes { queue.journal(message, isLazy: true) { $0 = run } }
         return (queue, recovery.report)
     }
@@ -141,7 +141,7 @@ extension MailQueue {
         let bulk = lanes.count - 1
         var best = acceptance.hasBodyFiles ? bulk : 0
         if !acceptance.hasBodyFiles {
-            // A lane that is not at the disk, if there is one; of the others the one with the shortest list.
+            // The first that is not at the disk, if there is one; of the others the one with the shortest list.
             var least = Int.max
             for number in 0..<bulk {
                 let load = lanes[number].load.load(ordering: .relaxed)

@@ -6,6 +6,9 @@ public struct QueueOptions: Sendable {
     public var inlineLimit = 256 * 1024
     /// How large a segment of the journal is made, in octets.
     public var segmentSize = 64 * 1024 * 1024
+    /// Whether the next segment is written with zeros beforehand, which makes its syncs cheaper and
+    /// doubles what is written.
+    public var preparesSegments = true
     /// Threads that write and sync at the same time, each its own segment.
     public var lanes = 2
     /// Octets that may wait for the disk in all lanes; more is refused with 451.

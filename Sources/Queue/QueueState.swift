@@ -50,9 +50,11 @@ struct QueueState {
         var isEarlier = false
         for number in 0..<message.recipientCount where message[number].status == .waiting {
             let state = message[number]
-            let isKnown = number > 0 && (0..<number).contains {
-                message[$0].line == state.line && message[$0].due == state.due && message[$0].status == .waiting
-            }
+            let isKnown =
+                number > 0
+                && (0..<number).contains {
+                    message[$0].line == state.line && message[$0].due == state.due && message[$0].status == .waiting
+                }
             if !isKnown, schedule.add(message, line: state.line, due: state.due) { isEarlier = true }
         }
         return isEarlier
@@ -61,7 +63,9 @@ struct QueueState {
     /// A message has nothing more to do. Answers whether a segment may have become free.
     mutating func leave(_ message: IndexedMessage) -> Bool {
         guard !message.isGone else { return false }
-        for number in 0..<message.recipientCount where !message[number].isDone { close(number, of: message, as: .failed) }
+        for number in 0..<message.recipientCount where !message[number].isDone {
+            close(number, of: message, as: .failed)
+        }
         message.isGone = true
         messages[message.id] = nil
         holdReasons[message.id] = nil
@@ -174,7 +178,7 @@ struct RecentMessages {
 
     init(limit: Int) { self.limit = limit }
 
-    mutating func add(_ message: IndexedMessage, _ content: QueuedMessage, octets count: Int) {
+    mutating func add(_ message: IndexedMessage, _ content: RecentContent, octets count: Int) {
         guard count <= limit else { return }
         message.recent = content
         line.append(message)

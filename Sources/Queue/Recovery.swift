@@ -12,6 +12,7 @@ final class Recovery {
     var report = RecoveryReport()
     /// Records to be written once the lanes run.
     var changes: [(message: IndexedMessage, run: RecordRun)] = []
+    private(set) var hasSpare = false
     private var suspects: Set<QueueID> = []
 
     init(
@@ -41,6 +42,7 @@ final class Recovery {
 
     func run() throws(QueueFailure) {
         openInFlightTable()
+        findSpare()
         try readSegments()
         do throws(SystemError) {
             try checkBodies()
@@ -52,6 +54,17 @@ final class Recovery {
         report.messages = state.counts.messages
         report.recipients = state.counts.recipients
         report.segments = state.segments.count
+    }
+
+    /// The spare segment of the last run: it got its name when it was whole, and loses it before it is used.
+    private func findSpare() {
+        guard !options.isReadOnly else { return }
+        try? files.remove("\(directory)/\(QueueLayout.newSpare)")
+        let path = "\(directory)/\(QueueLayout.spare)"
+        guard let descriptor = try? files.open(path, create: false, isReadOnly: true) else { return }
+        hasSpare = (try? files.size(descriptor)) == options.segmentSize
+        try? files.close(descriptor)
+        if !hasSpare { try? files.remove(path) }
     }
 
     private func openInFlightTable() {
@@ -97,7 +110,8 @@ final class Recovery {
         }
         for message in state.messages.values where message.hasBodyFile && !present.contains(message.id) {
             report.damages.append(
-                .init(file: QueueLayout.body(message.id, in: directory), offset: 0, count: message.contentCount,
+                .init(
+                    file: QueueLayout.body(message.id, in: directory), offset: 0, count: message.contentCount,
                     reason: "the body file is missing"))
             _ = state.hold(message, reason: "its body file is missing")
         }

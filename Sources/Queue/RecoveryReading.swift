@@ -90,9 +90,11 @@ extension Recovery {
                 let mark = UInt32(littleEndian: all.loadUnaligned(fromByteOffset: place, as: UInt32.self))
                 return RecordFrame(in: all, at: SegmentHeader.count, mark: mark) == nil ? nil : mark
             }
-            let found = mark(at: SegmentHeader.count) ?? all.count.asMarkPlace.flatMap {
-                UInt32(littleEndian: all.loadUnaligned(fromByteOffset: $0, as: UInt32.self))
-            }
+            let found =
+                mark(at: SegmentHeader.count)
+                ?? all.count.asMarkPlace.flatMap {
+                    UInt32(littleEndian: all.loadUnaligned(fromByteOffset: $0, as: UInt32.self))
+                }
             return SegmentHeader(mark: found ?? 0, number: number, made: now)
         }
     }

@@ -25,4 +25,3 @@ public struct RecoveryReport: Sendable, Hashable, Codable {
     /// Of those, the ones held since it has happened too often.
     public var setAside: [QueueID] = []
 }
-

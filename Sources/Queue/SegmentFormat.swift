@@ -36,7 +36,9 @@ struct SegmentHeader: Equatable {
     init?(_ octets: UnsafeRawBufferPointer) {
         guard octets.count >= Self.count, octets.prefix(8).elementsEqual(Self.magic) else { return nil }
         let stored = UInt32(littleEndian: octets.loadUnaligned(fromByteOffset: Self.count - 4, as: UInt32.self))
-        guard CRC32C.checksum(UnsafeRawBufferPointer(rebasing: octets[0..<Self.count - 4])) == stored else { return nil }
+        guard CRC32C.checksum(UnsafeRawBufferPointer(rebasing: octets[0..<Self.count - 4])) == stored else {
+            return nil
+        }
         version = Int(UInt32(littleEndian: octets.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
         mark = UInt32(littleEndian: octets.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
         number = UInt64(littleEndian: octets.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
@@ -86,7 +88,9 @@ struct RecordFrame: Equatable {
             UInt32(littleEndian: octets.loadUnaligned(fromByteOffset: offset + place, as: UInt32.self))
         }
         let count = Int(word(8))
-        guard word(0) == mark, count <= Self.longest, count <= octets.count - offset - Self.headerCount else { return nil }
+        guard word(0) == mark, count <= Self.longest, count <= octets.count - offset - Self.headerCount else {
+            return nil
+        }
         let covered = UnsafeRawBufferPointer(rebasing: octets[offset + 8..<offset + Self.headerCount + count])
         guard CRC32C.checksum(covered) ^ mark == word(4) else { return nil }
         kind = octets[offset + 12]
@@ -112,7 +116,8 @@ struct RecordRun {
         swap(&writer.octets, &octets)
         let count = octets.count - offset - RecordFrame.headerCount
         octets.withUnsafeMutableBytes { all in
-            all.storeBytes(of: UInt32(truncatingIfNeeded: count).littleEndian, toByteOffset: offset + 8, as: UInt32.self)
+            all.storeBytes(
+                of: UInt32(truncatingIfNeeded: count).littleEndian, toByteOffset: offset + 8, as: UInt32.self)
             let crc = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: all[(offset + 8)...]))
             all.storeBytes(of: crc.littleEndian, toByteOffset: offset + 4, as: UInt32.self)
         }

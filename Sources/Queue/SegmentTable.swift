@@ -107,7 +107,9 @@ struct SegmentTable {
         guard dead > liveOctets + 4 * segmentSize || segments.count - open > most else { return nil }
         // The emptiest gives most for the least copying; of those the oldest, on which others wait.
         return closed.min {
-            let (left, right) = ($0.value.liveOctets * 8 / max($0.value.size, 1), $1.value.liveOctets * 8 / max($1.value.size, 1))
+            let (left, right) = (
+                $0.value.liveOctets * 8 / max($0.value.size, 1), $1.value.liveOctets * 8 / max($1.value.size, 1)
+            )
             return (left, $0.key) < (right, $1.key)
         }?.key
     }

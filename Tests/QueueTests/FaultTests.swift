@@ -106,7 +106,8 @@ actor Ledger {
         var now = Sample.start.addingTimeInterval(400_000)
         for _ in 0..<200 {
             for work in queue.claimDue(now: now, limit: 100) {
-                try await queue.settle(work.id, work.recipients.map { RecipientOutcome($0.number, .delivered) }, at: now)
+                try await queue.settle(
+                    work.id, work.recipients.map { RecipientOutcome($0.number, .delivered) }, at: now)
             }
             if queue.counts().messages == 0 { break }
             now.addTimeInterval(1)
@@ -126,7 +127,9 @@ actor Ledger {
 
     /// Fails the n-th call for every n. Nothing that was told 250 may be missing afterwards.
     @Test(arguments: MemoryDisk.Fault.Kind.allCases, [false, true])
-    func `whatever call fails, what was acknowledged is there`(_ kind: MemoryDisk.Fault.Kind, _ lasts: Bool) async throws {
+    func `whatever call fails, what was acknowledged is there`(_ kind: MemoryDisk.Fault.Kind, _ lasts: Bool)
+        async throws
+    {
         let dry = MemoryDisk()
         await Self.live(dry, Ledger())?.close()
         for call in 1...dry.calls + 2 {

@@ -20,7 +20,8 @@ import Testing
         first.recipients.append(
             QueueRecipient(
                 "d@relay.example",
-                route: .host(RelayHost(name: "r.example", port: 24, language: .lmtp, security: .verified, credential: "c"))))
+                route: .host(
+                    RelayHost(name: "r.example", port: 24, language: .lmtp, security: .verified, credential: "c"))))
         let ids = try await queue.commit([first, Sample.submission(1, copy: 1, size: 20_000)])
         #expect(ids == [Sample.id(1), Sample.id(1, copy: 1)])
         queue.close()
@@ -119,7 +120,9 @@ import Testing
     @Test func `one id is one message`() async throws {
         let (queue, _) = try Sample.open(disk)
         _ = try await queue.commit([Sample.submission(1)])
-        await #expect(throws: QueueFailure.self) { try await queue.commit([Sample.submission(2), Sample.submission(1)]) }
+        await #expect(throws: QueueFailure.self) {
+            try await queue.commit([Sample.submission(2), Sample.submission(1)])
+        }
         await #expect(throws: QueueFailure.self) { try await queue.commit([Sample.submission(3, to: [])]) }
         #expect(queue.ids == [Sample.id(1)])
         _ = try await queue.commit([Sample.submission(2)])

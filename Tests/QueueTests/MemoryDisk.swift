@@ -68,7 +68,13 @@ extension MemoryDisk {
     func onSync(_ body: (@Sendable () -> Void)?) { guarded { beforeSync = body } }
 
     /// The disk as the next process finds it after `kill -9`.
-    func afterKill() -> MemoryDisk { copy { $0.octets } names: { $0.names } }
+    func afterKill() -> MemoryDisk {
+        copy {
+            $0.octets
+        } names: {
+            $0.names
+        }
+    }
 
     /// The disk after the power was cut. `survives` says of each sector that was written and not synced whether it
     /// reached the disk all the same.
@@ -83,7 +89,9 @@ extension MemoryDisk {
                 }
             }
             return octets
-        } names: { $0.durableNames }
+        } names: {
+            $0.durableNames
+        }
         disk.memory = [:]
         return disk
     }
@@ -127,7 +135,9 @@ extension MemoryDisk {
     @discardableResult
     private func step(_ call: String, _ path: String? = nil) throws(SystemError) -> Bool {
         called += 1
-        guard let fault = faults.first(where: { $0.call == called || ($0.lasts && called > $0.call) }) else { return false }
+        guard let fault = faults.first(where: { $0.call == called || ($0.lasts && called > $0.call) }) else {
+            return false
+        }
         switch fault.kind {
         case .noSpace: throw SystemError(call: call, path: path, code: ENOSPC)
         case .inputOutput: throw SystemError(call: call, path: path, code: EIO)

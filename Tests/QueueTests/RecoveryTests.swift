@@ -154,7 +154,9 @@ import Testing
         header.version = 2
         let copy = disk.afterKill()
         copy.setContents(Self.segment, header.octets + octets.dropFirst(SegmentHeader.count))
-        #expect(throws: QueueFailure.newerFormat(path: Self.segment, version: 2)) { try Sample.open(copy, Self.options) }
+        #expect(throws: QueueFailure.newerFormat(path: Self.segment, version: 2)) {
+            try Sample.open(copy, Self.options)
+        }
     }
 
     /// A stranger sends a journal as his message, and then the disk damages the record in front of it.
