@@ -19,7 +19,8 @@ public final class MailBatch {
     private let store: MailStore
     private var folders: [FolderKey: OpenFolder] = [:]
     private var files: [(file: Descriptor, folder: Descriptor, device: UInt64)] = []
-    private var seen: [EmailAddress: [SeenFile]] = [:]
+    /// What lay in a mailbox when it was first looked into, by ``MaildirName/unique``.
+    private var seen: [EmailAddress: [String: SeenFile]] = [:]
 
     private struct FolderKey: Hashable {
         var mailbox: EmailAddress
@@ -38,6 +39,8 @@ public final class MailBatch {
     private static let gatheredSize = 128 * 1024
     /// How many folders are held open.
     private static let maxOpenFolders = 128
+    /// Of how many mailboxes the content is remembered.
+    private static let maxSeenMailboxes = 64
 
     init(_ store: MailStore) { self.store = store }
 
@@ -46,8 +49,7 @@ public final class MailBatch {
     @discardableResult
     public func deliver(_ delivery: MailDelivery) throws(SystemError) -> Bool {
         let folder = try open(delivery.folder, of: delivery.mailbox)
-        if delivery.mayBeThere, let there = try find(delivery, in: folder) {
-            let file = try store.calls.open(there.name, in: there.directory.number, O_RDONLY)
+        if delivery.mayBeThere, let (there, file) = try find(delivery) {
             if try Self.isSame(file, delivery.pieces) {
                 files.append((file, there.directory, folder.device))
                 return false
@@ -69,10 +71,7 @@ public final class MailBatch {
 
     /// Makes everything durable that was delivered since the last call.
     public func sync() throws(SystemError) {
-        defer {
-            files.removeAll()
-            seen.removeAll()
-        }
+        defer { files.removeAll() }
         if files.count <= Self.fewFiles {
             for entry in files {
                 try store.calls.sync(entry.file.number)
@@ -136,17 +135,27 @@ public final class MailBatch {
 
     // MARK: Looking for what is there
 
-    private func find(_ delivery: MailDelivery, in folder: OpenFolder) throws(SystemError) -> SeenFile? {
-        if let known = seen[delivery.mailbox] { return known.first { delivery.name.names($0.name) } }
-        let found = try search(delivery.mailbox)
-        seen[delivery.mailbox] = found
-        return found.first { delivery.name.names($0.name) }
+    private func find(_ delivery: MailDelivery) throws(SystemError) -> (SeenFile, Descriptor)? {
+        for isFresh in [false, true] {
+            if isFresh || seen[delivery.mailbox] == nil {
+                if seen.count >= Self.maxSeenMailboxes { seen.removeAll() }
+                seen[delivery.mailbox] = try search(delivery.mailbox)
+            }
+            guard let there = seen[delivery.mailbox]?[delivery.name.unique] else { return nil }
+            do {
+                return (there, try store.calls.open(there.name, in: there.directory.number, O_RDONLY))
+            } catch {
+                // A mail client has moved it since we looked.
+                guard error.code == ENOENT else { throw error }
+            }
+        }
+        return nil
     }
 
     /// Every message of this server's making in all folders of a mailbox.
-    private func search(_ mailbox: EmailAddress) throws(SystemError) -> [SeenFile] {
+    private func search(_ mailbox: EmailAddress) throws(SystemError) -> [String: SeenFile] {
         let inbox = try open(.inbox, of: mailbox)
-        var found: [SeenFile] = []
+        var found: [String: SeenFile] = [:]
         try collect(from: inbox.itself, into: &found)
         let names = try store.calls.names(in: inbox.itself.number, limit: store.options.maxScannedFolders)
         for name in names where name.hasPrefix(".") {
@@ -157,14 +166,14 @@ public final class MailBatch {
         return found
     }
 
-    private func collect(from folder: Descriptor, into found: inout [SeenFile]) throws(SystemError) {
+    private func collect(from folder: Descriptor, into found: inout [String: SeenFile]) throws(SystemError) {
         for part in ["new", "cur"] {
             let flags = O_RDONLY | O_DIRECTORY
             // A folder of somebody else's making may lack one of its parts.
             guard let directory = try? store.calls.open(part, in: folder.number, flags) else { continue }
             let names = try store.calls.names(in: directory.number, limit: store.options.maxScannedNames)
-            for name in names where name.contains(".sluice") {
-                found.append(SeenFile(name: name, directory: directory))
+            for name in names {
+                if let unique = MaildirName.unique(of: name) { found[unique] = SeenFile(name: name, directory: directory) }
             }
         }
     }

@@ -25,11 +25,11 @@ public struct MaildirName: Sendable, Hashable {
     /// The whole name of a message of `size` octets that nobody has seen yet.
     func fileName(size: Int) -> String { "\(unique),S=\(size)" }
 
-    /// Whether `fileName` is this message, whatever flags it has got.
-    func names(_ fileName: String) -> Bool {
-        guard fileName.utf8.starts(with: unique.utf8) else { return false }
-        let next = fileName.utf8.dropFirst(unique.utf8.count).first
-        return next == nil || next == UInt8(ascii: ",") || next == UInt8(ascii: ":")
+    /// The ``unique`` part of a file's name, whatever its size and flags; `nil` for a file of somebody else's making.
+    static func unique(of fileName: String) -> String? {
+        let end = fileName.utf8.firstIndex { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: ":") } ?? fileName.endIndex
+        let unique = fileName[..<end]
+        return unique.hasSuffix(".sluice") ? String(unique) : nil
     }
 
     /// FNV-1a, 64 bits, in hexadecimal. It only has to tell the recipients of one copy apart that share a

@@ -17,6 +17,8 @@ final class FakeServer: Sendable {
         ]
         /// Answers once for each recipient.
         var isLMTP = false
+        /// Says yes to STARTTLS and then knows nothing of TLS.
+        var breaksTLS = false
         /// TLS begins with the first octet.
         var isImplicitTLS = false
 
@@ -94,6 +96,7 @@ final class FakeServer: Sendable {
         }
     }
 
+    fileprivate var breaksTLS: Bool { script.withLock { $0.breaksTLS } }
     fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
     fileprivate var isLMTP: Bool { script.withLock { $0.isLMTP } }
 }
@@ -138,6 +141,8 @@ private final class Session: ChannelInboundHandler {
         content = nil
         for _ in 0..<(server.isLMTP ? message.recipients.count : 1) {
             let reply = say(".", context)
+            // DATA may have been pipelined behind recipients that were all refused.
+            if message.recipients.isEmpty { continue }
             if reply.hasPrefix("250") || reply == FakeServer.close { server.log.withLock { $0.messages.append(message) } }
         }
         message.recipients = []
@@ -155,7 +160,7 @@ private final class Session: ChannelInboundHandler {
         case "RCPT" where isYes: message.recipients.append(String(path))
         case "RSET": message.recipients = []
         case "DATA" where reply.hasPrefix("354"): content = ByteBuffer()
-        case "STARTTLS" where reply.hasPrefix("220"):
+        case "STARTTLS" where reply.hasPrefix("220") && !server.breaksTLS:
             if let handler = try? TestCertificate.serverHandler() {
                 try? context.pipeline.syncOperations.addHandler(handler, position: .first)
             }

@@ -151,10 +151,9 @@ import Testing
 
     @Test func `opportunistic TLS that fails is followed by plaintext, required TLS is not`() async throws {
         for (security, word) in [(RelayHost.Security.opportunistic, "relayed"), (.required, "deferred")] {
-            // Says it can, and then sends something that is no TLS.
             let server = try await server {
                 $0["EHLO"] = ["250-fake.test\r\n250 STARTTLS"]
-                $0.replies["\u{16}\u{3}\u{1}"] = ["500 What?"]
+                $0.breaksTLS = true
             }
             let id = fixture.submit(to: [("bob@there.test", .host(.local(server, .smtp, security)))])
             await fixture.run({ $0.handshakeTimeout = "300ms" }) {

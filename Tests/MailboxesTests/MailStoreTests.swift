@@ -75,6 +75,16 @@ import Testing
         #expect(place == "new" || files("new").isEmpty)
     }
 
+    @Test func `a message that is moved while it is looked for is found again`() throws {
+        _ = try store.batch().deliver(delivery())
+        let batch = store.batch()
+        #expect(try batch.deliver(delivery(mayBeThere: true)) == false)
+        let name = try #require(files("new").first)
+        try move("new/\(name)", to: "cur/\(name):2,S")
+        #expect(try batch.deliver(delivery(mayBeThere: true)) == false)
+        #expect(files("cur").count == 1 && files("new").isEmpty)
+    }
+
     @Test(arguments: ["", "Subject: x\r\n\r\nHel", "Subject: y\r\n\r\nHello\r\n"])
     func `a torn file is replaced in its place`(torn: String) throws {
         _ = try store.batch().deliver(delivery())

@@ -39,8 +39,10 @@ import Testing
     @Test func `a name tells its message from others`() {
         let date = Date(timeIntervalSince1970: 5)
         let name = MaildirName(received: date, queueID: "q", recipient: "a@b")
-        #expect(name.names(name.fileName(size: 3)) && name.names(name.fileName(size: 3) + ":2,RS"))
-        #expect(!name.names(name.unique + "x"))
+        for file in [name.unique, name.fileName(size: 3), name.fileName(size: 3) + ":2,RS", name.unique + ":2,S"] {
+            #expect(MaildirName.unique(of: file) == name.unique)
+        }
+        #expect(MaildirName.unique(of: "1795230000.M1P2.host,S=3:2,S") == nil)
         #expect(name != MaildirName(received: date, queueID: "q", recipient: "c@b"))
         #expect(name != MaildirName(received: date, queueID: "r", recipient: "a@b"))
         #expect(!MaildirName(received: date, queueID: "../x", recipient: "").unique.contains("/"))

@@ -19,7 +19,7 @@ extension SMTPClientMachine {
         guard isEncrypted || configuration.loginWithoutTLS else { return fail(.noLogin) }
         if mechanisms.contains("PLAIN") {
             let response = [0] + Array(login.name.utf8) + [0] + Array(login.password.utf8)
-            return command("AUTH PLAIN \(Self.base64(response))")
+            return command("AUTH PLAIN \(Base64.encode(response))")
         }
         if mechanisms.contains("LOGIN") {
             state = .auth(.name)
@@ -36,28 +36,11 @@ extension SMTPClientMachine {
         case .name:
             guard reply.code == 334 else { return fail(.refused(reply)) }
             state = .auth(.password)
-            return command(Self.base64(Array(login.name.utf8)))
+            return command(Base64.encode(Array(login.name.utf8)))
         case .password:
             guard reply.code == 334 else { return fail(.refused(reply)) }
             state = .auth(.verdict)
-            return command(Self.base64(Array(login.password.utf8)))
+            return command(Base64.encode(Array(login.password.utf8)))
         }
-    }
-
-    /// RFC 4648 §4.
-    private static func base64(_ octets: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity((octets.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: octets.count, by: 3) {
-            let three = octets[start..<min(start + 3, octets.count)]
-            var bits = 0
-            for octet in three { bits = bits << 8 | Int(octet) }
-            bits <<= (3 - three.count) * 8
-            for place in 0..<4 {
-                text.append(place <= three.count ? alphabet[bits >> (18 - place * 6) & 63] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }
