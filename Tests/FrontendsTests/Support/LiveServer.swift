@@ -71,8 +71,8 @@ final class LiveServer: Sendable {
     func stop() async { await frontend.stop() }
 
     /// Waits until `condition` holds; a test that would wait for ever fails instead.
-    func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
-        for _ in 0..<500 {
+    func eventually(within seconds: Int = 20, _ condition: @Sendable () -> Bool) async -> Bool {
+        for _ in 0..<seconds * 100 {
             if condition() { return true }
             try? await Task.sleep(for: .milliseconds(10))
         }
