@@ -53,9 +53,9 @@ import Testing
             setup.logins.firstDelay = 0
             setup.authenticator = DialogAuthenticator()
         }
-        let client = try await server.client()
+        let early = dialog.option("early").flatMap(Dialog.unescaped) ?? []
+        let client = try await TestClient.connect(port: server.port, saying: early)
         if setupIsEncrypted(dialog) { try await client.startTLS() }
-        if let early = dialog.option("early").flatMap(Dialog.unescaped) { try await client.send(early) }
         var transport = LiveTransport(client, server, dialog)
         try await DialogPlayer.play(dialog, .whole, against: &transport)
         await server.stop()

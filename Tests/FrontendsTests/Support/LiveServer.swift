@@ -28,6 +28,7 @@ final class LiveServer: Sendable {
         var stages: [any Stage] = [TakesMail(.init()), Strict(.init())]
         var certificates: CertificateStore?
         var logins = LoginThrottle.Limits()
+        var group = LiveServer.group
         var onMixed = OnMixed.split
         /// `nil`: the server's own fake.
         var authenticator: (any Authenticator)?
@@ -59,7 +60,7 @@ final class LiveServer: Sendable {
         self.folder = folder
         options = setup.listener
         frontend = SMTPFrontend(
-            group: Self.group, environment: environment, limits: setup.limits, logins: LoginThrottle(setup.logins))
+            group: setup.group, environment: environment, limits: setup.limits, logins: LoginThrottle(setup.logins))
         try await frontend.listen([setup.listener])
     }
 
