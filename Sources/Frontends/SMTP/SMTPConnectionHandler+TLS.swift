@@ -1,5 +1,6 @@
 import MailTypes
 import Logging
+import MailTypes
 import NIOCore
 import NIOSSL
 import Pipeline

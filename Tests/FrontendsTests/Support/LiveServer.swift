@@ -28,6 +28,7 @@ final class LiveServer: Sendable {
         var stages: [any Stage] = [TakesMail(.init()), Strict(.init())]
         var certificates: CertificateStore?
         var logins = LoginThrottle.Limits()
+        var group = LiveServer.group
         var onMixed = OnMixed.split
         /// `nil`: the server's own fake.
         var authenticator: (any Authenticator)?
@@ -59,7 +60,7 @@ final class LiveServer: Sendable {
         self.folder = folder
         options = setup.listener
         frontend = SMTPFrontend(
-            group: Self.group, environment: environment, limits: setup.limits, logins: LoginThrottle(setup.logins))
+            group: setup.group, environment: environment, limits: setup.limits, logins: LoginThrottle(setup.logins))
         try await frontend.listen([setup.listener])
     }
 
@@ -71,8 +72,8 @@ final class LiveServer: Sendable {
     func stop() async { await frontend.stop() }
 
     /// Waits until `condition` holds; a test that would wait for ever fails instead.
-    func eventually(_ condition: @Sendable () -> Bool) async -> Bool {
-        for _ in 0..<500 {
+    func eventually(within seconds: Int = 20, _ condition: @Sendable () -> Bool) async -> Bool {
+        for _ in 0..<seconds * 100 {
             if condition() { return true }
             try? await Task.sleep(for: .milliseconds(10))
         }

@@ -23,14 +23,14 @@ final class TestClient: Sendable {
     deinit { channel.close(promise: nil) }
 
     static func connect(
-        port: Int, from source: String? = nil, receiveBuffer: Int? = nil
+        port: Int, from source: String? = nil, receiveBuffer: Int? = nil, saying early: [UInt8] = []
     ) async throws -> TestClient {
         let inbox = Inbox()
         var bootstrap = ClientBootstrap(group: LiveServer.group)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Receiver(inbox))
+                    try channel.pipeline.syncOperations.addHandler(Receiver(inbox, early))
                 }
             }
         if let receiveBuffer { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: receiveBuffer) }
@@ -118,7 +118,7 @@ final class TestClient: Sendable {
             let handler = try NIOSSLClientHandler(context: context, serverHostname: name)
             try channel.pipeline.syncOperations.addHandler(handler, position: .first)
         }.get()
-        for _ in 0..<500 {
+        for _ in 0..<2000 {
             if inbox.isSecure || inbox.isClosed { break }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -163,8 +163,19 @@ final class Inbox: Sendable {
 
 private final class Receiver: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
     private let inbox: Inbox
-    init(_ inbox: Inbox) { self.inbox = inbox }
+    private let early: [UInt8]
+
+    init(_ inbox: Inbox, _ early: [UInt8] = []) {
+        self.inbox = inbox
+        self.early = early
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if !early.isEmpty { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: early)), promise: nil) }
+        context.fireChannelActive()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         inbox.add(Array(unwrapInboundIn(data).readableBytesView))
