@@ -109,7 +109,9 @@ final class Server: Sendable {
             "queue opened", metadata: ["messages": "\(report.messages)", "recipients": "\(report.recipients)"])
         for damage in report.damages { logger.error("damage in the queue", metadata: ["place": "\(damage)"]) }
         return try told {
-            let traces = TraceKeeper(try Stores.traces(in: data, settings), keeps: settings.trace.keepMessages)
+            let traces = TraceKeeper(try Stores.traces(in: data, settings) { reason in
+                    logger.warning("traces are not written", metadata: ["reason": "\(reason)"])
+                }, keeps: settings.trace.keepMessages)
             return (
                 queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings), traces
             )
@@ -196,6 +198,7 @@ final class Server: Sendable {
     private var warnings: [String] {
         var warnings = state.withLock { $0.warnings }
         if let refusal = queue.refusal(forSize: 0) { warnings.append("No mail is taken: \(refusal).") }
+        if let failure = memory.writeFailure { warnings.append("What stages remember is not written: \(failure).") }
         return warnings
     }
 
