@@ -81,7 +81,8 @@ final class Server: Sendable {
         environment.traced = { trace, message in traces.keep(trace, message) }
         environment.domainToASCII = { InternationalDomain.toASCII($0) }
         frontend = SMTPFrontend(
-            group: group, environment: environment, limits: ServerLimits(settings), logins: LoginThrottle(.init(settings)))
+            group: group, environment: environment, limits: ServerLimits(settings),
+            logins: LoginThrottle(.init(settings)))
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
