@@ -156,12 +156,14 @@ private final class Context: Sendable {
 
     /// Names that the library answers itself, as the RFCs want from a resolver of last resort; servers that an admin
     /// names may know better. RFC 6761, RFC 6303. `localhost` stays what it is everywhere.
-    private static let builtInZones = [
-        "test.", "invalid.", "onion.", "home.arpa.", "10.in-addr.arpa.", "127.in-addr.arpa.", "168.192.in-addr.arpa.",
-        "254.169.in-addr.arpa.", "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.",
-        "8.b.d.0.1.0.0.2.ip6.arpa.", "d.f.ip6.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.", "a.e.f.ip6.arpa.",
-        "b.e.f.ip6.arpa.",
-    ] + (16...31).map { "\($0).172.in-addr.arpa." }
+    private static let builtInZones =
+        [
+            "test.", "invalid.", "onion.", "home.arpa.", "10.in-addr.arpa.", "127.in-addr.arpa.",
+            "168.192.in-addr.arpa.",
+            "254.169.in-addr.arpa.", "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.",
+            "8.b.d.0.1.0.0.2.ip6.arpa.", "d.f.ip6.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.", "a.e.f.ip6.arpa.",
+            "b.e.f.ip6.arpa.",
+        ] + (16...31).map { "\($0).172.in-addr.arpa." }
 
     init(_ options: UnboundResolver.Options) throws(UnboundResolver.SetupFailure) {
         guard let context = ub_ctx_create() else {

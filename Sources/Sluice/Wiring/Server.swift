@@ -110,7 +110,8 @@ final class Server: Sendable {
             "queue opened", metadata: ["messages": "\(report.messages)", "recipients": "\(report.recipients)"])
         for damage in report.damages { logger.error("damage in the queue", metadata: ["place": "\(damage)"]) }
         return try told {
-            let traces = TraceKeeper(try Stores.traces(in: data, settings) { reason in
+            let traces = TraceKeeper(
+                try Stores.traces(in: data, settings) { reason in
                     logger.warning("traces are not written", metadata: ["reason": "\(reason)"])
                 }, keeps: settings.trace.keepMessages)
             return (
