@@ -54,7 +54,9 @@ let package = Package(
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
         .target(
             name: "Delivery",
-            dependencies: ["Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes", nio, nioPosix, nioSSL, nioTLS, logging]
+            dependencies: [
+                "Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes", nio, nioPosix, nioSSL, nioTLS, logging,
+            ]
         ),
         .target(
             name: "Frontends",

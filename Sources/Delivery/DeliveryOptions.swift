@@ -48,6 +48,8 @@ public struct DeliveryOptions: Sendable {
     /// Where mail exchangers listen.
     public var exchangerPort = 25
     public var addressFamilies = AddressFamilies.preferIPv6
+    /// Own addresses to connect from, one of each family; the system chooses for a family that is not there.
+    public var sourceAddresses: [IPAddress] = []
     /// Mail exchangers on loopback, private, link-local and other addresses that are nobody's on the Internet
     /// are not connected to. Hosts that the admin names are.
     public var refusesPrivateExchangers = true

@@ -49,7 +49,9 @@ extension Link {
 
     private var chainWords: String {
         var words: [String] = []
-        if !self.words.only.isEmpty { words.append("only " + self.words.only.map(\.description).joined(separator: ", ")) }
+        if !self.words.only.isEmpty {
+            words.append("only " + self.words.only.map(\.description).joined(separator: ", "))
+        }
         if !self.words.unless.isEmpty {
             words.append("unless " + self.words.unless.map(\.description).joined(separator: ", "))
         }

@@ -63,7 +63,8 @@ extension Chain {
         for link in links {
             for condition in link.words.only + link.words.unless {
                 if case .result(let method, _) = condition, known.isEmpty {
-                    let message = "\"\(condition)\" never holds here: no stage before \(link.name) finds \(method) results"
+                    let message =
+                        "\"\(condition)\" never holds here: no stage before \(link.name) finds \(method) results"
                     lints.append(Lint(file: link.file, message: message))
                 }
             }
@@ -76,7 +77,8 @@ extension Chain {
         guard !active.contains(where: { $0.effects.contains(.routes) && $0.base.phases.contains(.recipient) }) else {
             return []
         }
-        let message = "no stage says where mail goes, so every recipient is refused; the stage \"recipients\" is missing"
+        let message =
+            "no stage says where mail goes, so every recipient is refused; the stage \"recipients\" is missing"
         return [Lint(file: links.last?.file ?? "filters.d", message: message)]
     }
 
@@ -86,7 +88,8 @@ extension Chain {
                 link.words.onFailure == .quarantine, !link.base.phases.contains(.recipient),
                 !link.base.phases.contains(.message)
             else { return nil }
-            let message = "on_failure = \"quarantine\" has nothing to hold: \(link.name) is asked before there is a message"
+            let message =
+                "on_failure = \"quarantine\" has nothing to hold: \(link.name) is asked before there is a message"
             return Lint(file: link.file, message: message)
         }
     }

@@ -84,9 +84,11 @@ public struct Services: Sendable {
         if let immediate = source.immediate(question) {
             answer = immediate
         } else {
-            do { answer = try await Deadline.limit(deadline) { [source] () async throws(StageFailure) in
-                try await source.answer(question)
-            } } catch { answer = .failure(error) }
+            do {
+                answer = try await Deadline.limit(deadline) { [source] () async throws(StageFailure) in
+                    try await source.answer(question)
+                }
+            } catch { answer = .failure(error) }
         }
         record.append(Fact(question, answer))
         if case .failure(let failure) = answer { throw failure }

@@ -99,8 +99,10 @@ extension Edit {
         case .prependField(let name, let value):
             text.object { text in
                 text.key("prependField")
-                text.object { $0.member("name", name)
-                    $0.member("value", value) }
+                text.object {
+                    $0.member("name", name)
+                    $0.member("value", value)
+                }
             }
         case .resolve(let address, let destinations):
             text.object { text in

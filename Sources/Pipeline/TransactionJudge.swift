@@ -276,7 +276,9 @@ extension Message {
     /// What people search for.
     fileprivate var summary: [String: String] {
         var summary: [String: String] = [:]
-        for (key, field) in [("from", header["From"]), ("subject", header["Subject"]), ("message-id", header["Message-ID"])] {
+        for (key, field) in [
+            ("from", header["From"]), ("subject", header["Subject"]), ("message-id", header["Message-ID"]),
+        ] {
             if let field { summary[key] = String(field.value.prefix(Self.longestSummary)) }
         }
         return summary

@@ -52,7 +52,8 @@ struct RootCommand: AsyncParsableCommand {
         version: "sluice \(Version.text)",
         groupedSubcommands: [
             CommandGroup(
-                name: "Server", subcommands: [ServeCommand.self, ReloadCommand.self, StatusCommand.self, DemoCommand.self]),
+                name: "Server",
+                subcommands: [ServeCommand.self, ReloadCommand.self, StatusCommand.self, DemoCommand.self]),
             CommandGroup(
                 name: "Chain and messages",
                 subcommands: [

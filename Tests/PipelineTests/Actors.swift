@@ -70,10 +70,11 @@ final class SmallWorld: ServiceSource {
         switch question {
         case .time:
             return .time(
-                Date(timeIntervalSince1970: seconds.withLock {
-                    $0 += 1
-                    return $0
-                }))
+                Date(
+                    timeIntervalSince1970: seconds.withLock {
+                        $0 += 1
+                        return $0
+                    }))
         case .dns:
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
@@ -131,6 +132,8 @@ struct Play {
         for recipient in recipients { replies.append(await judge.recipient(EnvelopeRecipient(recipient))) }
         guard replies.dropFirst().contains(where: \.isPositive) else { return (nil, replies, await judge.trace()) }
         let outcome = await judge.message(message)
-        return (outcome, replies, await judge.trace(replies: outcome.replies, queued: outcome.copies.isEmpty ? [] : ["q"]))
+        return (
+            outcome, replies, await judge.trace(replies: outcome.replies, queued: outcome.copies.isEmpty ? [] : ["q"])
+        )
     }
 }

@@ -50,7 +50,10 @@ import Testing
         #expect(
             lints([Self.link(45, Judge()), .scripted(50, Self.quiet)])
                 == ["50-scripted.toml 45.toml: thresholds judges the score be"])
-        #expect(lints([Self.link(45, Waver()), Self.link(50, Judge())]) == ["50.toml 45.toml: thresholds is never asked: wav"])
+        #expect(
+            lints([Self.link(45, Waver()), Self.link(50, Judge())]) == [
+                "50.toml 45.toml: thresholds is never asked: wav"
+            ])
     }
 
     @Test func `conditions that can never hold are told`() {

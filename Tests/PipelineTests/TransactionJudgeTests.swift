@@ -63,7 +63,8 @@ import Testing
     func `a stage that cannot decide leaves it to on_failure`(_ policy: FailurePolicy, _ code: Int) async throws {
         var words = Link.Words()
         words.onFailure = policy
-        let link = Link.scripted(words: words) { _, _ throws(StageFailure) in throw StageFailure("the scanner is dead") }
+        let link = Link.scripted(words: words) { _, _ throws(StageFailure) in throw StageFailure("the scanner is dead")
+        }
         let (outcome, _, trace) = await Play([.router, link]).run(to: ["bob@here.example"])
         let only = try #require(outcome)
         #expect(only.replies[0].code == code)

@@ -59,8 +59,6 @@ extension Listener.Limits: OptionGroup {
         options.read("message_size", &messageSize, from: "0", to: "4GB")
         options.read("header_size", &headerSize, from: "4KB", to: "16MB")
         options.read("header_fields", &headerFields, in: 10...100_000)
-        options.read("mime_depth", &mimeDepth, in: 1...1000)
-        options.read("mime_parts", &mimeParts, in: 1...1_000_000)
         // RFC 5321 §4.5.3.1.4: 512 octets must be possible.
         options.read("command_line", &commandLine, from: "512", to: "64KB")
         options.read("text_line", &textLine, from: "0", to: "16MB")

@@ -109,9 +109,6 @@ extension Listener {
         public var messageSize: ByteCount = "50MB"
         public var headerSize: ByteCount = "1MB"
         public var headerFields = 1000
-        /// Deeper MIME parts are taken as leaves.
-        public var mimeDepth = 100
-        public var mimeParts = 10_000
         /// A command with its line end. RFC 5321 §4.5.3.1.4.
         public var commandLine: ByteCount = "4KB"
         /// A line of a message with its line end; zero: no limit. RFC 5321 §4.5.3.1.6.

@@ -90,7 +90,8 @@ final class DecodingLog {
         }
     }
 
-    /// Every key that was asked for, but those of tables that were opened and of lists of such, with the value's place where it has one.
+    /// Every key that was asked for, but those of tables that were opened and of lists of such, with
+    /// the value's place where it has one.
     var asked: [(path: TOMLPath, node: TOMLNode?)] {
         order.flatMap { place in
             let visit = visits[place]

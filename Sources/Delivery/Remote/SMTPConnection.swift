@@ -48,7 +48,11 @@ final class SMTPConnection: Sendable {
         case .path(let path):
             return try await bootstrap.connect(unixDomainSocketPath: path).get()
         case .address(let address, let port):
-            return try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            var bootstrap = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            if let source = target.source {
+                bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: "\(source)", port: 0))
+            }
+            return try await bootstrap
                 .connect(to: SocketAddress(ipAddress: "\(address)", port: port)).get()
         }
     }

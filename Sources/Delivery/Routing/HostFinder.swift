@@ -17,6 +17,8 @@ struct Target: Sendable, Hashable {
     var language: RelayHost.Language
     var security: RelayHost.Security
     var credential: String?
+    /// The address to connect from; `nil`: the system chooses.
+    var source: IPAddress?
 }
 
 /// Finds the hosts of a destination.
@@ -72,8 +74,12 @@ struct HostFinder: Sendable {
         return allowed.prefix(options.maxHosts).map { host in
             Target(
                 name: host.name, endpoint: .address(host.address, port: options.exchangerPort), language: .smtp,
-                security: options.exchangerSecurity, credential: nil)
+                security: options.exchangerSecurity, credential: nil, source: source(to: host.address))
         }
+    }
+
+    private func source(to address: IPAddress) -> IPAddress? {
+        options.sourceAddresses.first { $0.isIPv6 == address.isIPv6 }
     }
 
     private func isOwn(_ host: String) -> Bool {
@@ -85,9 +91,11 @@ struct HostFinder: Sendable {
 
     private func targets(of host: RelayHost) async throws(RoutingFailure) -> [Target] {
         func target(_ endpoint: Target.Endpoint) -> Target {
-            Target(
+            var own: IPAddress?
+            if case .address(let address, _) = endpoint { own = source(to: address) }
+            return Target(
                 name: host.name, endpoint: endpoint, language: host.language, security: host.security,
-                credential: host.credential)
+                credential: host.credential, source: own)
         }
         if host.name.hasPrefix("/") { return [target(.path(host.name))] }
         if let address = IPAddress(host.name) ?? Self.literal(host.name) {

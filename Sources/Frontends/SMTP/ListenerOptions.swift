@@ -23,6 +23,9 @@ public struct ListenerOptions: Sendable, Hashable {
     /// Peers that may tell by XCLIENT for whom they speak.
     public var xclientFrom: [Network] = []
 
+    /// How large a message's header may be.
+    public var header = HeaderLimits()
+
     /// How long the greeting is held back, to see who cannot wait for it.
     public var greetDelay: Interval = "0s"
     /// Connections at once, in all and from one address (IPv6: from one /64).

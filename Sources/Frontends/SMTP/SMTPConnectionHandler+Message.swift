@@ -48,7 +48,7 @@ extension SMTPConnectionHandler {
     private func judge(_ content: Bytes, _ envelope: Envelope, _ transaction: MailTransaction) {
         let message: Message
         do throws(MessageTooComplex) {
-            message = try Message(parsing: content, limits: environment.headerLimits)
+            message = try Message(parsing: content, limits: options.header)
         } catch {
             let reply = Reply(552, .messageTooBig, "Message refused: \(error)").marked(with: transaction.id)
             return conclude(transaction, envelope, .failed(reply))

@@ -26,7 +26,6 @@ public struct SMTPEnvironment: Sendable {
     public var metrics: any MetricsFactory = MetricsSystem.factory
     public var now: @Sendable () -> Date = { Date() }
     public var random: @Sendable () -> UInt32 = { UInt32.random(in: .min ... .max) }
-    public var headerLimits = HeaderLimits()
 
     public init(
         hostname: String, chain: @escaping @Sendable () -> Chain, services: any ServiceSource,

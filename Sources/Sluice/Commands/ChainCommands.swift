@@ -6,7 +6,8 @@ import Pipeline
 
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Check sluice.toml and filters.d; tells every mistake with file, line and column.",
+        commandName: "check",
+        abstract: "Check sluice.toml and filters.d; tells every mistake with file, line and column.",
         discussion: "Exits with 1 if the configuration cannot be used. Warnings and lints alone exit with 0.")
     @OptionGroup var configuration: ConfigurationOptions
 
@@ -21,7 +22,8 @@ struct CheckCommand: ParsableCommand {
 
 struct ChainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "chain", abstract: "Print the chain in its real order per phase, with each value and where it stands.")
+        commandName: "chain",
+        abstract: "Print the chain in its real order per phase, with each value and where it stands.")
     @OptionGroup var configuration: ConfigurationOptions
     @Flag(help: "Print JSON.") var json = false
 
@@ -83,7 +85,8 @@ struct LinkReport: Encodable {
         onFailure = link.words.onFailure
         timeout = link.words.timeout.description
         observe = link.words.isObserved
-        options = ([link.base] + link.domains.values.sorted { ($0.scope ?? "") < ($1.scope ?? "") }).flatMap { variant in
+        options = ([link.base] + link.domains.values.sorted { ($0.scope ?? "") < ($1.scope ?? "") }).flatMap {
+            variant in
             variant.values.sorted { $0.key < $1.key }.map {
                 Option(domain: variant.scope, key: $0.key, value: $0.value.value, origin: $0.value.origin)
             }

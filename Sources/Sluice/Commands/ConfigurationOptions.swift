@@ -7,7 +7,8 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(
         name: .customLong("config"),
         help: ArgumentHelp(
-            "The configuration.", discussion: "Otherwise ./sluice.toml, then /etc/sluice/sluice.toml.", valueName: "file"))
+            "The configuration.", discussion: "Otherwise ./sluice.toml, then /etc/sluice/sluice.toml.",
+            valueName: "file"))
     var file: String?
 
     /// Where the configuration is, if anywhere.

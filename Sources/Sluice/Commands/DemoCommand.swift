@@ -111,8 +111,9 @@ struct DemoFolder {
         let logins = known.split(separator: "\n").map { line in
             "    " + line.split(separator: " ").joined(separator: "   password ")
         }
+        let running = Terminal.styled("Sluice is running on 127.0.0.1", .bold)
         return """
-            \(Terminal.styled("Sluice is running on 127.0.0.1", .bold)): SMTP 2525, submission 2587, LMTP 2424, metrics 2580
+            \(running): SMTP 2525, submission 2587, LMTP 2424, metrics 2580
 
             \(logins.joined(separator: "\n"))
                 info@\(Self.domain) is an alias of both

@@ -107,7 +107,10 @@ struct DomainCommand: ParsableCommand {
         func run() throws {
             let entries = try place.read { try $0.domains(postOffice: postOffice) }
             try output.show(entries, header: ["DOMAIN", "POST OFFICE", "MAIL", "POSTMASTER", "SINCE"]) {
-                [$0.name, $0.postOffice, $0.isEnabled ? "on" : "off", $0.postmaster?.description ?? "-", $0.created.day]
+                [
+                    $0.name, $0.postOffice, $0.isEnabled ? "on" : "off", $0.postmaster?.description ?? "-",
+                    $0.created.day,
+                ]
             }
         }
     }

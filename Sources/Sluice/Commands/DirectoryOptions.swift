@@ -36,7 +36,9 @@ struct DirectoryOptions: ParsableArguments {
 
     /// Who the audit log says it was.
     static var actor: String {
-        let user = ProcessInfo.processInfo.environment["SUDO_USER"] ?? getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) }
+        let user =
+            ProcessInfo.processInfo.environment["SUDO_USER"]
+            ?? getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) }
         return "cli:\(user ?? String(getuid()))"
     }
 }

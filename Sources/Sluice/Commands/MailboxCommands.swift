@@ -35,7 +35,8 @@ struct MailboxCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Change a mailbox.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String
-        @Flag(inversion: .prefixedEnableDisable, help: "Whether it takes mail and its owner may log in.") var mail: Bool?
+        @Flag(inversion: .prefixedEnableDisable, help: "Whether it takes mail and its owner may log in.") var mail:
+            Bool?
         @Option(name: .customLong("name"), help: "The person's name.") var fullName: String?
         @Option(help: "How much it may hold, such as 2GB; \"none\" for unlimited.") var quota: String?
 
@@ -95,7 +96,8 @@ struct MailboxCommand: ParsableCommand {
     }
 
     struct Remove: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Remove a mailbox; its mail stays in the data folder.")
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a mailbox; its mail stays in the data folder.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String
         @Flag(help: "Take it out of the aliases and groups that it is in.") var force = false

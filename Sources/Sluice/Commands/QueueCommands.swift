@@ -157,8 +157,12 @@ struct QueueReport: Encodable {
         var lines = ["\(Terminal.styled(id, .bold))  \(received.stamp)  \(size) octets  from \(sender)"]
         if let held { lines.append("  \(Terminal.styled("held", .yellow)): \(Terminal.harmless(held))") }
         for one in recipients {
-            lines.append("  \(one.address)  \(one.status) by \(one.route)" + (one.nextRetry.map { ", next try \($0.stamp)" } ?? ""))
-            if let reply = one.lastReply { lines.append("    after \(one.attempts) tries: \(Terminal.harmless(reply))") }
+            lines.append(
+                "  \(one.address)  \(one.status) by \(one.route)"
+                    + (one.nextRetry.map { ", next try \($0.stamp)" } ?? ""))
+            if let reply = one.lastReply {
+                lines.append("    after \(one.attempts) tries: \(Terminal.harmless(reply))")
+            }
         }
         return lines.joined(separator: "\n")
     }

@@ -49,7 +49,8 @@ struct ReloadCommand: ParsableCommand {
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show how the running server is.",
-        discussion: "Exits with 0 if it runs and nothing is wrong, 1 if there is something to look at, 75 if none runs.")
+        discussion: "Exits with 0 if it runs and nothing is wrong, 1 if there is something to look at, 75 if none runs."
+    )
     @OptionGroup var configuration: ConfigurationOptions
     @Flag(help: "Print JSON.") var json = false
 

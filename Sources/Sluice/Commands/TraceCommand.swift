@@ -72,7 +72,8 @@ struct TraceCommand: ParsableCommand {
         let rows = records.map { record in
             [
                 record.id.text, record.started.stamp, record.outcome, record.sender?.description ?? "<>",
-                record.recipients.map(\.description).joined(separator: ", "), record.code == 0 ? "-" : "\(record.code) \(record.text)",
+                record.recipients.map(\.description).joined(separator: ", "),
+                record.code == 0 ? "-" : "\(record.code) \(record.text)",
             ].map(Terminal.harmless)
         }
         print(Terminal.table(["ID", "TIME", "OUTCOME", "FROM", "TO", "REPLY"], rows))

@@ -126,7 +126,8 @@ struct Trial {
         _ session: Session, _ envelope: Envelope, to recipients: [EmailAddress], message: Message
     ) async -> Trace {
         let now = Date()
-        let id = TransactionID(milliseconds: UInt64(max(0, now.timeIntervalSince1970 * 1000)), random: .random(in: 0 ... .max))
+        let id = TransactionID(
+            milliseconds: UInt64(max(0, now.timeIntervalSince1970 * 1000)), random: .random(in: 0 ... .max))
         var opening = Opening()
         var greeted = session
         greeted.hello = nil

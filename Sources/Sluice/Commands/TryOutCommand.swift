@@ -90,14 +90,16 @@ struct Sample {
         let lines = [
             "--parts", "Content-Type: text/plain; charset=utf-8", "", "The table is attached.", "--parts",
             "Content-Type: text/csv; name=table.csv", "Content-Disposition: attachment; filename=table.csv",
-            "Content-Transfer-Encoding: base64", "", Data("name,score\nanna,1\n".utf8).base64EncodedString(), "--parts--",
+            "Content-Transfer-Encoding: base64", "", Data("name,score\nanna,1\n".utf8).base64EncodedString(),
+            "--parts--",
         ]
         return message(
             "With a table", lines.joined(separator: "\r\n"), ["Content-Type: multipart/mixed; boundary=parts"])
     }
 
     private static var spam: String {
-        let text = "DEAR FRIEND!!! You have WON $1,000,000. CLICK NOW: http://192.0.2.99/claim?id=1 100% FREE, act now!!!"
+        let text =
+            "DEAR FRIEND!!! You have WON $1,000,000. CLICK NOW: http://192.0.2.99/claim?id=1 100% FREE, act now!!!"
         return message("RE: YOU ARE A WINNER!!!", text, ["X-Mailer: Bulk Sender 9", "Precedence: bulk"])
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MailTypes
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -67,18 +68,30 @@ final class ControlServer: Sendable {
 
     /// This thread is there to wait; what it asks runs elsewhere.
     private func wait(for request: ControlRequest) -> ControlAnswer {
-        let done = DispatchSemaphore(value: 0)
         let slot = AnswerSlot()
-        Task {
-            slot.value = await answer(request)
-            done.signal()
-        }
-        done.wait()
-        return slot.value
+        Task { slot.fill(await answer(request)) }
+        return slot.wait()
+    }
+}
+
+/// Where a thread waits for an answer that a task brings.
+private final class AnswerSlot: Sendable {
+    private let condition = NSCondition()
+    private let answer = Mutex<ControlAnswer?>(nil)
+
+    func fill(_ value: ControlAnswer) {
+        answer.withLock { $0 = value }
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
     }
 
-    /// Written before the semaphore is signalled, read after.
-    private final class AnswerSlot: @unchecked Sendable {
-        var value = ControlAnswer.done
+    func wait() -> ControlAnswer {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if let value = answer.withLock({ $0 }) { return value }
+            condition.wait()
+        }
     }
 }

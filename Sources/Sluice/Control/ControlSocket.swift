@@ -60,7 +60,9 @@ struct ControlSocket: ~Copyable {
         let octets = Array(line) + [.lf]
         var sent = 0
         while sent < octets.count {
-            let count = octets[sent...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+            let count = octets[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 throw SystemError(call: "send", code: errno)

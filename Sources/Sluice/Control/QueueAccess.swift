@@ -33,7 +33,9 @@ struct QueueAccess {
     func show(_ id: QueueID) async throws -> QueueListing {
         switch try ControlClient(data: data).ask(.queueShow(id)) {
         case .listings(let listings):
-            guard let one = listings.first else { throw CommandFailure.wrong("There is no message \(id) in the queue.") }
+            guard let one = listings.first else {
+                throw CommandFailure.wrong("There is no message \(id) in the queue.")
+            }
             return one
         case let other?: throw unexpected(other)
         case nil: return try offline(isReadOnly: true) { try $0.show(id) }
@@ -47,7 +49,8 @@ struct QueueAccess {
         case nil: break
         }
         guard change != .bounce else {
-            throw CommandFailure.again("The server is not running, and it is the server that writes reports. Start it first.")
+            throw CommandFailure.again(
+                "The server is not running, and it is the server that writes reports. Start it first.")
         }
         let queue = try open(isReadOnly: false)
         defer { queue.close() }

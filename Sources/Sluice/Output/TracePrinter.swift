@@ -76,7 +76,9 @@ struct TracePrinter {
                 "  \(Terminal.styled("recipient", .bold)) "
                     + Terminal.harmless("\(recipient.address): \(recipient.disposition)\(route)\(reply)"))
         }
-        for reply in report.replies { lines.append("  \(Terminal.styled("reply", .bold)) \(Terminal.harmless(line(reply)))") }
+        for reply in report.replies {
+            lines.append("  \(Terminal.styled("reply", .bold)) \(Terminal.harmless(line(reply)))")
+        }
         let style: Terminal.Style = report.outcome == .accepted ? .green : report.outcome == .rejected ? .red : .yellow
         lines.append("  \(Terminal.styled("outcome", .bold)) \(Terminal.styled(report.outcome.rawValue, style))")
         return lines

@@ -14,7 +14,8 @@ struct ChainBuilder {
         builder.diagnostics = files.diagnostics
         for file in files.value where file.isEnabled { builder.add(file) }
         let chain = Chain(builder.links, onMixed: onMixed)
-        let places = Dictionary(files.value.map { ($0.file, $0.stage.location) }, uniquingKeysWith: { first, _ in first })
+        let places = Dictionary(
+            files.value.map { ($0.file, $0.stage.location) }, uniquingKeysWith: { first, _ in first })
         if !builder.diagnostics.containErrors {
             for lint in chain.lints {
                 let place = places[lint.file] ?? SourceLocation(file: lint.file)

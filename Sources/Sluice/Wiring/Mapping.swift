@@ -16,6 +16,9 @@ extension QueueOptions {
         segmentSize = queue.segmentSize.octets
         reserve = queue.reserve.octets
         inodeReserve = queue.inodeReserve
+        pendingLimit = queue.pendingLimit.octets
+        recentLimit = queue.recentLimit.octets
+        crashLimit = queue.crashLimit
         schedule.first = queue.retryFirst
         schedule.cap = queue.retryLongest
         schedule.factor = queue.retryFactor
@@ -50,6 +53,8 @@ extension ListenerOptions {
 
         self.init(name: listener.name, bind: listener.bind.map(Frontends.BindAddress.init(_:)), machine: machine)
         tls = listener.tls == .implicit ? .implicit : machine.offersStartTLS ? .starttls : .none
+        header = HeaderLimits(maxOctets: limits.headerSize.octets, maxFields: limits.headerFields)
+        access = listener.access
         proxyFrom = listener.proxyFrom
         xclientFrom = listener.xclientFrom
         maxConnections = limits.maxConnections
@@ -123,6 +128,7 @@ extension DeliveryOptions {
         refusesPrivateExchangers = delivery.refusePrivateExchangers
         exchangerSecurity = RelayHost.Security(rawValue: delivery.tls.rawValue) ?? .opportunistic
         trustRoots = delivery.trustRoots
+        sourceAddresses = delivery.sourceAddresses
         maxReturnedContent = delivery.maxReturned.octets
         maxReceived = delivery.maxReceived
         schedule = QueueOptions(settings).schedule

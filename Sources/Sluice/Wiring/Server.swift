@@ -81,7 +81,8 @@ final class Server: Sendable {
         environment.traced = { trace, message in traces.keep(trace, message) }
         environment.domainToASCII = { InternationalDomain.toASCII($0) }
         frontend = SMTPFrontend(
-            group: group, environment: environment, limits: ServerLimits(settings), logins: LoginThrottle(.init(settings)))
+            group: group, environment: environment, limits: ServerLimits(settings),
+            logins: LoginThrottle(.init(settings)))
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
@@ -109,7 +110,10 @@ final class Server: Sendable {
             "queue opened", metadata: ["messages": "\(report.messages)", "recipients": "\(report.recipients)"])
         for damage in report.damages { logger.error("damage in the queue", metadata: ["place": "\(damage)"]) }
         return try told {
-            let traces = TraceKeeper(try Stores.traces(in: data, settings), keeps: settings.trace.keepMessages)
+            let traces = TraceKeeper(
+                try Stores.traces(in: data, settings) { reason in
+                    logger.warning("traces are not written", metadata: ["reason": "\(reason)"])
+                }, keeps: settings.trace.keepMessages)
             return (
                 queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings), traces
             )
@@ -196,6 +200,7 @@ final class Server: Sendable {
     private var warnings: [String] {
         var warnings = state.withLock { $0.warnings }
         if let refusal = queue.refusal(forSize: 0) { warnings.append("No mail is taken: \(refusal).") }
+        if let failure = memory.writeFailure { warnings.append("What stages remember is not written: \(failure).") }
         return warnings
     }
 

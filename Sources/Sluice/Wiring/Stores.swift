@@ -28,8 +28,11 @@ enum Stores {
         return try StageMemoryStore.open(data.memory, options: options)
     }
 
-    static func traces(in data: DataFolder, _ settings: ServerConfiguration) throws -> TraceStore {
+    static func traces(
+        in data: DataFolder, _ settings: ServerConfiguration, report: @escaping @Sendable (String) -> Void
+    ) throws -> TraceStore {
         var options = TraceStore.Options()
+        options.report = report
         options.maximumAge = settings.trace.keepFor
         options.maximumSize = settings.trace.maxSize
         options.maximumMessage = settings.trace.maxMessage
