@@ -59,9 +59,7 @@ extension MailQueue {
                 }
             }
             swap(&schedule, &state.schedule)
-            for (message, line) in postponed {
-                state.schedule.add(message, line: line, due: now + QueueState.probation / 4)
-            }
+            state.postpone(postponed, at: now)
             if works.count < limit { state.wantsWork = true }
             return works
         }
@@ -94,8 +92,9 @@ extension MailQueue {
         _ id: QueueID, _ outcomes: [RecipientOutcome], now: Date, lazily: Bool = false,
         completion: (@Sendable (Result<Void, QueueFailure>) -> Void)? = nil
     ) {
-        let found = state.withLock { state -> (IndexedMessage, [(Int, StoredProgress)], Bool)? in
-            guard let message = state.messages[id], message.segment != 0 else { return nil }
+        let (found, wake) = state.withLock {
+            state -> ((IndexedMessage, [(Int, StoredProgress)], Bool)?, (@Sendable () -> Void)?) in
+            guard let message = state.messages[id], message.segment != 0 else { return (nil, nil) }
             let now = (wall: now.milliseconds, steady: state.time.at(now.milliseconds))
             var changes: [(Int, StoredProgress)] = []
             for outcome in outcomes {
@@ -113,8 +112,9 @@ extension MailQueue {
             } else if !message.isHeld {
                 state.enqueue(message)
             }
-            return (message, changes, frees)
+            return ((message, changes, frees), state.takeFreedFloor() ? state.handler : nil)
         }
+        wake?()
         guard let (message, changes, frees) = found else {
             completion?(.failure(.unknown(id)))
             return

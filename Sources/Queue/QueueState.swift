@@ -17,6 +17,9 @@ struct QueueState {
     var handler: (@Sendable () -> Void)?
     /// The suspect that is being tried, and since when; see ``mayClaim(_:at:)``.
     private var suspect: (message: IndexedMessage, since: Int64)?
+    private var hasFreedFloor = false
+    /// Suspects whose time has come and who wait for the floor, with their lines.
+    private var patient: ArraySlice<(message: IndexedMessage, line: Int32)> = []
     private var replies: [SharedReply] = []
 
     /// How long a suspect has the floor: what it does to a process it does soon.
@@ -143,7 +146,28 @@ struct QueueState {
         message.claims = 0
         inFlight.leave(message.slot)
         message.slot = -1
-        if suspect?.message === message { suspect = nil }
+        guard suspect?.message === message else { return }
+        suspect = nil
+        // The floor is free: the next one need not wait until somebody looks again.
+        while let next = patient.popFirst() {
+            guard !next.message.isGone, !next.message.isHeld else { continue }
+            schedule.add(next.message, line: next.line, due: time.latest)
+            hasFreedFloor = true
+            return
+        }
+    }
+
+    /// Lets suspects wait for the floor. One of them looks again when the one who has it must have given it up.
+    mutating func postpone(_ suspects: [(IndexedMessage, Int32)], at now: Int64) {
+        guard let last = suspects.last else { return }
+        patient += suspects.map { (message: $0.0, line: $0.1) }
+        schedule.add(last.0, line: last.1, due: now + Self.probation)
+    }
+
+    /// Whether work has come up since the last call because a suspect is done.
+    mutating func takeFreedFloor() -> Bool {
+        defer { hasFreedFloor = false }
+        return hasFreedFloor
     }
 
     /// A reply, the same object for the same words if they were said lately.
