@@ -56,6 +56,29 @@ import Testing
                 && summary.outcome == "accepted")
     }
 
+    @Test func `what became of its recipients is kept beside it, as long as it is`() throws {
+        let folder = try TemporaryFolder()
+        let now = Mutex(Self.start)
+        let store = try open(folder) {
+            $0.maximumAge = "1d"
+            $0.now = { now.withLock { $0 } }
+        }
+        var first = DeliveryRecord(
+            id: id(1), message: "q-0", time: Self.start, recipient: "anna@acme.test", outcome: "deferred", seconds: 0.5)
+        first.reply = "451 4.4.1 later"
+        first.host = "mx.out.test[192.0.2.1]:25"
+        var second = first
+        second.time = Self.start + 10
+        second.outcome = "relayed"
+        for record in [second, first] { #expect(store.append(record)) }
+        store.flush()
+        #expect(try store.deliveries(of: id(1)) == [first, second])
+        #expect(try store.deliveries(of: id(2)).isEmpty)
+        now.withLock { $0 = Self.start + 86_405 }
+        store.sweep()
+        #expect(try store.deliveries(of: id(1)) == [second])
+    }
+
     @Test func `a second trace of one id takes the place of the first`() throws {
         let folder = try TemporaryFolder()
         let store = try open(folder)
@@ -138,18 +161,6 @@ import Testing
         #expect(told.withLock { $0 } == ["2 traces were dropped: too many at once"])
         #expect(try store.traces(TraceQuery()).count == 3)
         #expect(store.append(trace(9), finished: Self.start))
-    }
-
-    @Test func `one that cannot be encoded does not take others with it`() throws {
-        let folder = try TemporaryFolder()
-        let store = try open(folder)
-        var bad = trace(0)
-        bad.symbols = [Symbol("X", points: .nan, description: "")]
-        store.append(bad, finished: Self.start)
-        store.append(trace(1), finished: Self.start)
-        store.flush()
-        #expect(try store.traces(TraceQuery()).map(\.id) == [id(1)])
-        #expect(store.dropped == 1)
     }
 
     @Test func `long messages and too many of them are left away`() throws {

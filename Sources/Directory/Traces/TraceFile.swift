@@ -9,7 +9,7 @@ struct TraceFile {
         let message: Bytes?
     }
 
-    private let pool: DatabasePool
+    let pool: DatabasePool
 
     /// Recipients of one trace that can be searched by.
     private static let mostRecipients = 1_000
@@ -61,13 +61,14 @@ struct TraceFile {
                     CREATE INDEX recipientByDomain ON recipient (domain, number);
                     """)
         }
+        addDeliveries(&migrator)
         return migrator
     }
 
     // MARK: Writing
 
     /// One transaction. A trace of an id that is there already takes its place. Returns how many could not be encoded.
-    func write(_ entries: [Entry]) throws -> Int {
+    func write(_ entries: [Entry], _ deliveries: [DeliveryRecord] = []) throws -> Int {
         let encoder = JSONEncoder()
         let rows = entries.compactMap { entry -> (TraceRecord, Data, Bytes?)? in
             guard let record = try? entry.record() else { return nil }
@@ -77,6 +78,7 @@ struct TraceFile {
         }
         try pool.write { db in
             for (record, summary, message) in rows { try insert(record, summary, message, db) }
+            for delivery in deliveries { try Self.insert(delivery, db) }
         }
         return entries.count - rows.count
     }
@@ -120,6 +122,7 @@ struct TraceFile {
                 return db.changesCount
             }
         } while removed >= Self.sweepBatch
+        try removeDeliveries(before: limit)
     }
 
     /// Removes the oldest until at most `octets` are left.

@@ -34,6 +34,7 @@ public final class TraceStore: Sendable {
 
     private struct Backlog {
         var waiting: [TraceFile.Entry] = []
+        var deliveries: [DeliveryRecord] = []
         /// Octets of their messages.
         var size = 0
         var dropped = 0
@@ -120,7 +121,20 @@ public final class TraceStore: Sendable {
         return true
     }
 
-    /// Traces that were dropped since the start.
+    /// Hands the outcome of an attempt to deliver to the writer; never waits. `false`: it was dropped.
+    @discardableResult
+    public func append(_ delivery: DeliveryRecord) -> Bool {
+        backlog.withLock { backlog in
+            guard backlog.deliveries.count < options.backlog else {
+                backlog.dropped += 1
+                return false
+            }
+            backlog.deliveries.append(delivery)
+            return true
+        }
+    }
+
+    /// Traces and deliveries that were dropped since the start.
     public var dropped: Int { backlog.withLock { $0.dropped } }
 
     /// Returns when all that was appended before is written, or could not be.
@@ -139,23 +153,24 @@ public final class TraceStore: Sendable {
     }
 
     private func writeWaiting(_ upkeep: inout Upkeep) {
-        let batch = backlog.withLock { backlog in
+        let (batch, deliveries) = backlog.withLock { backlog in
             defer {
                 backlog.waiting = []
+                backlog.deliveries = []
                 backlog.size = 0
             }
-            return backlog.waiting
+            return (backlog.waiting, backlog.deliveries)
         }
-        guard !batch.isEmpty else { return }
+        guard !batch.isEmpty || !deliveries.isEmpty else { return }
         do {
-            let lost = try file.write(batch)
+            let lost = try file.write(batch, deliveries)
             backlog.withLock { $0.dropped += lost }
             try file.shrink(to: options.maximumSize.octets)
             upkeep.failure = nil
         } catch {
             upkeep.failure = DirectoryError(error).description
             // Not tried again: while a disk is full, what is new matters more than what is old.
-            backlog.withLock { $0.dropped += batch.count }
+            backlog.withLock { $0.dropped += batch.count + deliveries.count }
         }
     }
 
@@ -192,6 +207,11 @@ public final class TraceStore: Sendable {
     /// The traces that fit the query, the newest first.
     public func traces(_ query: TraceQuery) throws(DirectoryError) -> [TraceRecord] {
         do { return try file.records(query) } catch { throw DirectoryError(error) }
+    }
+
+    /// What became of its recipients after the reply, in order.
+    public func deliveries(of id: TransactionID) throws(DirectoryError) -> [DeliveryRecord] {
+        do { return try file.deliveries(of: id) } catch { throw DirectoryError(error) }
     }
 
     /// The message that was kept with a trace, as it arrived.

@@ -47,10 +47,12 @@ struct TraceCommand: ParsableCommand {
         guard let trace = try told({ try store.trace(id) })?.readable() else {
             throw CommandFailure.wrong("There is no trace of \(id); it may be older than what is kept.")
         }
+        let deliveries = try told { try store.deliveries(of: id) }
         if json {
-            print(try Terminal.json(TraceReport(trace, hostname: hostname)))
+            print(try Terminal.json(TraceReport(trace, hostname: hostname, deliveries: deliveries)))
         } else {
             var printer = TracePrinter(trace, hostname: hostname)
+            printer.deliveries = deliveries
             printer.showsFacts = facts
             print(printer.text)
         }

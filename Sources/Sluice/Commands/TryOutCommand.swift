@@ -34,7 +34,7 @@ struct TryOutCommand: ParsableCommand {
         }
     }
 
-    /// The trace is written a moment after the reply.
+    /// The trace is written a moment after the reply, and the deliveries a moment after that.
     private func show(_ id: TransactionID?, _ loaded: LoadedConfiguration) throws {
         guard let id else {
             print("  The server has said no id.")
@@ -46,6 +46,11 @@ struct TryOutCommand: ParsableCommand {
             if let trace = try told({ try store.trace(id) })?.readable() {
                 var printer = TracePrinter(trace, hostname: loaded.settings.hostname)
                 printer.showsFacts = facts
+                let expected = trace.outcome == .accepted ? trace.recipients.flatMap(\.destinations).count : 0
+                for _ in 0..<40 where printer.deliveries.count < expected {
+                    usleep(50_000)
+                    printer.deliveries = try told { try store.deliveries(of: id) }
+                }
                 print(printer.text)
                 return
             }

@@ -1,3 +1,4 @@
+import Directory
 import Foundation
 import MailTypes
 import Pipeline
@@ -6,6 +7,8 @@ import Pipeline
 struct TracePrinter {
     let report: TraceReport
     let trace: Trace
+    /// What became of the recipients after the reply.
+    var deliveries: [DeliveryRecord] = []
     /// Also what was asked of the world.
     var showsFacts = false
 
@@ -26,6 +29,7 @@ struct TracePrinter {
             lines += steps.flatMap { describe($0, in: phase) }
         }
         lines += ending
+        lines += deliveries.map(describe)
         if showsFacts { lines += facts }
         return lines.joined(separator: "\n")
     }
@@ -82,6 +86,20 @@ struct TracePrinter {
         let style: Terminal.Style = report.outcome == .accepted ? .green : report.outcome == .rejected ? .red : .yellow
         lines.append("  \(Terminal.styled("outcome", .bold)) \(Terminal.styled(report.outcome.rawValue, style))")
         return lines
+    }
+
+    private func describe(_ delivery: DeliveryRecord) -> String {
+        let style: Terminal.Style =
+            switch delivery.outcome {
+            case "delivered", "relayed": .green
+            case "deferred": .yellow
+            case "failed": .red
+            default: .faint
+            }
+        let host = delivery.host.map { " by \($0)" } ?? ""
+        let reply = delivery.reply.map { ": \($0)" } ?? ""
+        return "  \(Terminal.styled("delivery", .bold)) \(delivery.time.stamp) \(delivery.recipient) "
+            + Terminal.styled(delivery.outcome, style) + Terminal.harmless("\(host)\(reply)")
     }
 
     private var facts: [String] {

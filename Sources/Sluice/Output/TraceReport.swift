@@ -1,3 +1,4 @@
+import Directory
 import Foundation
 import MailTypes
 import Pipeline
@@ -65,9 +66,12 @@ struct TraceReport: Encodable {
     var stages: [StageReport]
     var facts: [FactReport]
     var queued: [String]
+    /// What became of the recipients after the reply.
+    var deliveries: [DeliveryRecord]
     var size: Int?
 
-    init(_ trace: Trace, hostname: String) {
+    init(_ trace: Trace, hostname: String, deliveries: [DeliveryRecord] = []) {
+        self.deliveries = deliveries
         id = trace.id.text
         started = trace.started
         client = trace.session.client.description

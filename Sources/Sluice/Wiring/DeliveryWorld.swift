@@ -8,7 +8,7 @@ import Pipeline
 
 extension DeliveryHooks {
     /// Delivery's hooks into the living world.
-    init(_ world: LiveWorld, logger: Logger) {
+    init(_ world: LiveWorld, logger: Logger, traces: TraceKeeper) {
         self.init(
             resolve: { question async throws(StageFailure) in try await world.resolver.answer(question) },
             routes: { address async throws(StageFailure) in try await world.destinations(of: address) })
@@ -18,7 +18,10 @@ extension DeliveryHooks {
             }
             return hosted != nil
         }
-        report = { event in logger.info("delivery", metadata: event.metadata) }
+        report = { event in
+            logger.info("delivery", metadata: event.metadata)
+            traces.keep(event)
+        }
     }
 }
 

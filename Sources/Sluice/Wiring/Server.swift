@@ -86,7 +86,7 @@ final class Server: Sendable {
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
-            surroundings: (hooks: DeliveryHooks(world, logger: logger), group: group, logger: logger))
+            surroundings: (hooks: DeliveryHooks(world, logger: logger, traces: traces), group: group, logger: logger))
         try await frontend.listen(Self.listeners(settings))
         try identity?.becomeForGood()
     }

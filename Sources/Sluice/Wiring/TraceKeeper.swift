@@ -1,8 +1,10 @@
 import Configuration
+import Delivery
 import Directory
 import Foundation
 import MailTypes
 import Pipeline
+import Queue
 
 /// Brings traces from the event loops to their store, without making anybody wait.
 final class TraceKeeper: Sendable {
@@ -23,6 +25,16 @@ final class TraceKeeper: Sendable {
             case .whole: message.map { Bytes($0.pieces.flatMap(\.array)) }
             }
         store.append(trace, finished: Date(), message: kept)
+    }
+
+    /// What became of a recipient after the reply.
+    func keep(_ event: DeliveryEvent) {
+        var record = DeliveryRecord(
+            id: event.id.transaction, message: event.id.description, time: Date(), recipient: event.recipient,
+            outcome: event.outcome.rawValue, seconds: event.seconds)
+        record.reply = event.reply?.description
+        record.host = event.host?.description
+        store.append(record)
     }
 
     var dropped: Int { store.dropped }

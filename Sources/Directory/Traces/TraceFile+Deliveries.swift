@@ -1,0 +1,57 @@
+import Foundation
+import GRDB
+import MailTypes
+
+// The attempts to deliver, which come after the trace of their transaction.
+extension TraceFile {
+    static func addDeliveries(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("2: deliveries") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE delivery (
+                        id TEXT NOT NULL,
+                        time REAL NOT NULL,
+                        message TEXT NOT NULL,
+                        recipient TEXT NOT NULL,
+                        outcome TEXT NOT NULL,
+                        reply TEXT,
+                        host TEXT,
+                        seconds REAL NOT NULL
+                    ) STRICT;
+                    CREATE INDEX deliveryByID ON delivery (id);
+                    CREATE INDEX deliveryByTime ON delivery (time);
+                    """)
+        }
+    }
+
+    static func insert(_ record: DeliveryRecord, _ db: Database) throws {
+        let statement = try db.cachedStatement(
+            sql: """
+                INSERT INTO delivery (id, time, message, recipient, outcome, reply, host, seconds)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        try statement.execute(arguments: [
+            record.id.text, record.time.timeIntervalSinceReferenceDate, record.message,
+            record.recipient.description, record.outcome, record.reply, record.host, record.seconds,
+        ])
+    }
+
+    /// In the order in which they were made.
+    func deliveries(of id: TransactionID) throws -> [DeliveryRecord] {
+        let rows = try pool.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM delivery WHERE id = ? ORDER BY time, rowid", arguments: [id.text])
+        }
+        return try rows.map { row in
+            var record = DeliveryRecord(
+                id: id, message: row["message"], time: Date(timeIntervalSinceReferenceDate: row["time"]),
+                recipient: try AddressParser.mailbox(row["recipient"]), outcome: row["outcome"], seconds: row["seconds"])
+            record.reply = row["reply"]
+            record.host = row["host"]
+            return record
+        }
+    }
+
+    func removeDeliveries(before limit: Double) throws {
+        try pool.write { db in try db.execute(sql: "DELETE FROM delivery WHERE time < ?", arguments: [limit]) }
+    }
+}
