@@ -200,7 +200,9 @@ public final class DeliveryAgent: Sendable {
             let (store, now) = (store, hooks.now())
             do {
                 let count = try await threads.runIfActive { try store.removeStaleFiles(now: now) }
-                if count > 0 { logger.notice("removed remains of crashes from mailboxes", metadata: ["files": "\(count)"]) }
+                if count > 0 {
+                    logger.notice("removed remains of crashes from mailboxes", metadata: ["files": "\(count)"])
+                }
             } catch {
                 logger.warning("cannot clean the mailboxes", metadata: ["error": "\(error)"])
             }

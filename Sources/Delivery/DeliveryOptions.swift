@@ -57,7 +57,7 @@ public struct DeliveryOptions: Sendable {
     public var exchangerSecurity = RelayHost.Security.opportunistic
     /// Names by which this server is an exchanger, beside its host name.
     public var ownNames: Set<String> = []
-    /// Addresses on which it listens to strangers.
+    /// Addresses where ``exchangerPort`` is its own: mail that is sent there comes back.
     public var ownAddresses: Set<IPAddress> = []
     /// Certificates in PEM that verified TLS trusts; `nil`: those of the system.
     public var trustRoots: String?

@@ -53,7 +53,8 @@ struct Settler: Sendable {
         for report in plan.reports {
             switch await commit(report, about: message, now: now) {
             case .committed: break
-            case .impossible: plan.hold(report, now: now, reason: "no report can be sent to <\(message.sender?.description ?? "")>")
+            case .impossible:
+                plan.hold(report, now: now, reason: "no report can be sent to <\(message.sender?.description ?? "")>")
             case .later: plan.postpone(report, until: now.addingTimeInterval(Self.reportDelay))
             }
         }
@@ -81,7 +82,9 @@ struct Settler: Sendable {
         if routes.isEmpty { return .impossible }
         let writer = ReportWriter(hostname: hostname, maxReturned: options.maxReturnedContent, now: now)
         var submission = writer.submission(report, about: message, to: sender)
-        submission.recipients = routes.map { QueueRecipient($0.address, said: EnvelopeRecipient(sender), route: $0.route) }
+        submission.recipients = routes.map {
+            QueueRecipient($0.address, said: EnvelopeRecipient(sender), route: $0.route)
+        }
         do throws(QueueFailure) { _ = try await queue.commit([submission]) } catch {
             // The id is in use: a crash came between the report and the settlement.
             if case .malformed = error { return .committed }
@@ -109,7 +112,8 @@ struct Settler: Sendable {
         switch outcome.result {
         case .delivered: if case .discarded = attempt.result { (.discarded, nil) } else { (.delivered, nil) }
         case .relayed(let reply): (.relayed, reply)
-        case .deferred(_, let reply, _): (.deferred, reply)
+        // A failure that nobody can be told of leaves the message held, which is a failure all the same.
+        case .deferred(_, let reply, _): (reply.isPermanent ? .failed : .deferred, reply)
         case .failed(let reply): (.failed, reply)
         case .returned: nil
         }

@@ -173,7 +173,9 @@ public final class MailBatch {
             guard let directory = try? store.calls.open(part, in: folder.number, flags) else { continue }
             let names = try store.calls.names(in: directory.number, limit: store.options.maxScannedNames)
             for name in names {
-                if let unique = MaildirName.unique(of: name) { found[unique] = SeenFile(name: name, directory: directory) }
+                if let unique = MaildirName.unique(of: name) {
+                    found[unique] = SeenFile(name: name, directory: directory)
+                }
             }
         }
     }

@@ -63,10 +63,12 @@ public final class MailStore: Sendable {
         var place = try openRoot()
         for name in [path.domain, path.localPart, MailboxPath.maildir] { place = try open(name, in: place) }
         if let name = folder.directory {
-            place = try open(name, in: place, isNew: { made throws(SystemError) in
-                // The mark by which others know a folder of Maildir++.
-                _ = try self.calls.open("maildirfolder", in: made.number, O_WRONLY | O_CREAT, mode: Self.fileMode)
-            })
+            place = try open(
+                name, in: place,
+                isNew: { made throws(SystemError) in
+                    // The mark by which others know a folder of Maildir++.
+                    _ = try self.calls.open("maildirfolder", in: made.number, O_WRONLY | O_CREAT, mode: Self.fileMode)
+                })
         }
         let status = try calls.status(of: place.number)
         guard status.st_uid == geteuid() else { throw SystemError(call: "owner", path: "\(path)", code: EPERM) }

@@ -150,7 +150,9 @@ import Testing
     @Test func `old remains in tmp are removed, young ones stay`() throws {
         try store.create(Self.anna)
         let maildir = "\(root.path)/acme.test/anna/Maildir"
-        for name in ["old", "young"] { try "x".write(toFile: "\(maildir)/tmp/\(name)", atomically: false, encoding: .utf8) }
+        for name in ["old", "young"] {
+            try "x".write(toFile: "\(maildir)/tmp/\(name)", atomically: false, encoding: .utf8)
+        }
         var times = [timespec(tv_sec: 1000, tv_nsec: 0), timespec(tv_sec: 1000, tv_nsec: 0)]
         utimensat(AT_FDCWD, "\(maildir)/tmp/old", &times, 0)
         #expect(try store.removeStaleFiles(now: Date()) == 1)

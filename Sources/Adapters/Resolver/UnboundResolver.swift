@@ -72,7 +72,8 @@ public final class UnboundResolver: Sendable {
 
     deinit { context.stop() }
 
-    /// What DNS says; CNAMEs are followed. SERVFAIL, refusals, bogus answers and silence are failures, never "no record".
+    /// What DNS says; CNAMEs are followed. SERVFAIL, refusals, bogus answers and silence are failures, never
+    /// "no record".
     public func answer(_ question: DNSQuestion) async throws(StageFailure) -> DNSAnswer {
         guard Self.isAskable(question.name) else { return .noName }
         let pending = Pending(question: question, deadline: .now + options.timeout.duration)
@@ -89,7 +90,8 @@ public final class UnboundResolver: Sendable {
 
     /// Labels of 1 to 63 octets and 253 in all; everything else has no record anywhere. RFC 1035 §2.3.4.
     private static func isAskable(_ name: String) -> Bool {
-        guard !name.isEmpty, name.utf8.count <= 253, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) else {
+        guard !name.isEmpty, name.utf8.count <= 253, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C })
+        else {
             return false
         }
         return name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -155,12 +157,14 @@ private final class Context: Sendable {
 
     /// Names that the library answers itself, as the RFCs want from a resolver of last resort; servers that an admin
     /// names may know better. RFC 6761, RFC 6303. `localhost` stays what it is everywhere.
-    private static let builtInZones = [
-        "test.", "invalid.", "onion.", "home.arpa.", "10.in-addr.arpa.", "127.in-addr.arpa.", "168.192.in-addr.arpa.",
-        "254.169.in-addr.arpa.", "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.",
-        "8.b.d.0.1.0.0.2.ip6.arpa.", "d.f.ip6.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.", "a.e.f.ip6.arpa.",
-        "b.e.f.ip6.arpa.",
-    ] + (16...31).map { "\($0).172.in-addr.arpa." }
+    private static let builtInZones =
+        [
+            "test.", "invalid.", "onion.", "home.arpa.", "10.in-addr.arpa.", "127.in-addr.arpa.",
+            "168.192.in-addr.arpa.",
+            "254.169.in-addr.arpa.", "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.",
+            "8.b.d.0.1.0.0.2.ip6.arpa.", "d.f.ip6.arpa.", "8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.", "a.e.f.ip6.arpa.",
+            "b.e.f.ip6.arpa.",
+        ] + (16...31).map { "\($0).172.in-addr.arpa." }
 
     init(_ options: UnboundResolver.Options) throws(UnboundResolver.SetupFailure) {
         guard let context = ub_ctx_create() else {

@@ -104,7 +104,8 @@ final class LocalDelivery: Sendable {
             switch recipient.route {
             case .discard: return Attempt(claimed: claimed, result: .discarded)
             case .mailbox(let mailbox):
-                return Attempt(claimed: claimed, result: deliver(message, glance, to: mailbox, recipient, claimed, batch))
+                return Attempt(
+                    claimed: claimed, result: deliver(message, glance, to: mailbox, recipient, claimed, batch))
             case .exchanger, .host: return Attempt(claimed: claimed, result: .returned)
             }
         }
@@ -134,7 +135,8 @@ final class LocalDelivery: Sendable {
     }
 
     /// What final delivery adds at the top. RFC 5321 §4.4, RFC 9228.
-    private static func fields(_ message: QueuedMessage, _ mailbox: EmailAddress, _ recipient: QueueRecipient) -> Bytes {
+    private static func fields(_ message: QueuedMessage, _ mailbox: EmailAddress, _ recipient: QueueRecipient) -> Bytes
+    {
         var octets: [UInt8] = []
         octets += HeaderField(name: "Return-Path", value: "<\(message.sender?.description ?? "")>").raw
         octets += HeaderField(name: "Delivered-To", value: mailbox.description).raw

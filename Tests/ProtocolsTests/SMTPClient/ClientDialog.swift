@@ -16,7 +16,9 @@ struct ClientDialog {
 
     static let usual: [String: [String]] = [
         "": ["220 mx.test ESMTP\r\n"],
-        "EHLO": ["250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-DSN\r\n250 ENHANCEDSTATUSCODES\r\n"],
+        "EHLO": [
+            "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-DSN\r\n250 ENHANCEDSTATUSCODES\r\n"
+        ],
         "LHLO": ["250-mx.test\r\n250 PIPELINING\r\n"],
         "HELO": ["250 mx.test\r\n"],
         "MAIL": ["250 2.1.0 Ok\r\n"], "RCPT": ["250 2.1.5 Ok\r\n"], "DATA": ["354 Go\r\n"],
@@ -74,7 +76,11 @@ struct ClientDialog {
             case .sendContent:
                 sent.append("(content)")
                 serve(".")
-                if isClosed, input.readableBytes == 0 { action = machine.lost(.closed) } else { action = machine.contentSent() }
+                if isClosed, input.readableBytes == 0 {
+                    action = machine.lost(.closed)
+                } else {
+                    action = machine.contentSent()
+                }
             case .finished(let result): return .finished(result)
             case .failed(let failure): return .failed(failure)
             case .close: return .closed
@@ -105,6 +111,7 @@ struct ClientDialog {
 extension SMTPTransaction {
     static func sample(to recipients: [EmailAddress] = ["bob@there.test"], size: Int = 100) -> SMTPTransaction {
         SMTPTransaction(
-            envelope: Envelope(sender: "anna@here.test", recipients: recipients.map { EnvelopeRecipient($0) }), size: size)
+            envelope: Envelope(sender: "anna@here.test", recipients: recipients.map { EnvelopeRecipient($0) }),
+            size: size)
     }
 }

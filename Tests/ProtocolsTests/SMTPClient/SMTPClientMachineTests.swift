@@ -54,7 +54,9 @@ import Testing
 
     /// RFC 2920 §3.1.
     @Test func `content for nobody is an empty message, and the session goes on`() throws {
-        var dialog = ClientDialog(["RCPT": ["550 5.1.1 No\r\n", "250 Ok\r\n"], ".": ["554 5.5.1 No valid recipients\r\n", "250 Ok\r\n"]])
+        var dialog = ClientDialog([
+            "RCPT": ["550 5.1.1 No\r\n", "250 Ok\r\n"], ".": ["554 5.5.1 No valid recipients\r\n", "250 Ok\r\n"],
+        ])
         #expect(dialog.connect() == .ready)
         let first = dialog.deliver(.sample())
         #expect(try outcomes(first) == [.refused(Reply(550, .badDestinationMailbox, "No"), .recipient)])
@@ -63,7 +65,9 @@ import Testing
     }
 
     @Test func `a refused transaction is reset before the next one`() throws {
-        var dialog = ClientDialog(["MAIL": ["550 5.7.1 Not you\r\n", "250 Ok\r\n"], "DATA": ["503 5.5.1 No\r\n", "354 Go\r\n"]])
+        var dialog = ClientDialog([
+            "MAIL": ["550 5.7.1 Not you\r\n", "250 Ok\r\n"], "DATA": ["503 5.5.1 No\r\n", "354 Go\r\n"],
+        ])
         #expect(dialog.connect() == .ready)
         let refusal = Reply(550, .deliveryNotAuthorized, "Not you")
         #expect(try outcomes(dialog.deliver(.sample())) == [.refused(refusal, .mail)])
@@ -128,7 +132,8 @@ import Testing
 
     @Test func `a login is made with LOGIN where there is nothing else`() {
         var dialog = ClientDialog([
-            "EHLO": ["250-mx\r\n250 AUTH=LOGIN\r\n"], "AUTH": ["334 VXNlcm5hbWU6\r\n"], "YW5uYQ==": ["334 UGFzc3dvcmQ6\r\n"],
+            "EHLO": ["250-mx\r\n250 AUTH=LOGIN\r\n"], "AUTH": ["334 VXNlcm5hbWU6\r\n"],
+            "YW5uYQ==": ["334 UGFzc3dvcmQ6\r\n"],
             "c2VjcmV0": ["235 2.7.0 Ok\r\n"],
         ]) {
             $0.login = .init(name: "anna", password: "secret")
@@ -215,9 +220,11 @@ import Testing
 
     static let misbehaviours: [Misbehaviour] = {
         let nonsense = [
-            "000 zero\r\n", "999 nine\r\n", "199 one\r\n", "600 six\r\n", "25 short\r\n", "2500 long\r\n", "abc\r\n", "\r\n",
+            "000 zero\r\n", "999 nine\r\n", "199 one\r\n", "600 six\r\n", "25 short\r\n", "2500 long\r\n", "abc\r\n",
+            "\r\n",
             "250-a\r\n550 b\r\n", "250_a\r\n", "\0\0\0\0\r\n", "HTTP/1.1 400 Bad Request\r\n", ClientDialog.close,
-            "250-half" + ClientDialog.close, String(repeating: "x", count: 5000), "250-" + String(repeating: "y", count: 5000),
+            "250-half" + ClientDialog.close, String(repeating: "x", count: 5000),
+            "250-" + String(repeating: "y", count: 5000),
             String(repeating: "250-more\r\n", count: 1000), "２５０ ok\r\n", "-50 a\r\n", "+50 a\r\n",
         ]
         return ["", "EHLO", "MAIL", "RCPT", "DATA", "."].flatMap { verb in
@@ -267,7 +274,8 @@ import Testing
 
     @Test func `a reply's text can be shown to a person`() throws {
         var parser = SMTPReplyParser()
-        var input = ByteBuffer(bytes: Array("550-5.7.1 a\u{1b}[31m\u{7}\r\n550 5.7.1 ".utf8) + [0xFF, 0x80] + Array("\r\n".utf8))
+        var input = ByteBuffer(
+            bytes: Array("550-5.7.1 a\u{1b}[31m\u{7}\r\n550 5.7.1 ".utf8) + [0xFF, 0x80] + Array("\r\n".utf8))
         let reply = try #require(try parser.next(&input))
         #expect(reply.lines == ["a?[31m?", "\u{FFFD}\u{FFFD}"])
         #expect(reply.status?.description == "5.7.1")

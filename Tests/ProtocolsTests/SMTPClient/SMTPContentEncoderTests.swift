@@ -44,7 +44,9 @@ import Testing
         var generator = SystemRandomNumberGenerator()
         let alphabet = Array("\r\n.a\0".utf8)
         for _ in 0..<2000 {
-            let octets = (0..<Int.random(in: 0...40, using: &generator)).map { _ in alphabet.randomElement(using: &generator) ?? 0 }
+            let octets = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
+                alphabet.randomElement(using: &generator) ?? 0
+            }
             var encoder = SMTPContentEncoder()
             var output = ByteBuffer()
             encoder.encode(Bytes(octets), into: &output)

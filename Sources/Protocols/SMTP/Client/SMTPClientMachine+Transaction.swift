@@ -113,7 +113,8 @@ extension SMTPClientMachine {
             return Reply(553, .nonASCIIAddress, "The next server does not support SMTPUTF8")
         }
         if let most = extensions.maxSize, transaction.size > most {
-            return Reply(552, .messageTooBig, "The message is larger than the \(most) octets that the next server takes")
+            return Reply(
+                552, .messageTooBig, "The message is larger than the \(most) octets that the next server takes")
         }
         if parameters.requireTLS, !(isEncrypted && configuration.verifiesTLS && extensions.offers("REQUIRETLS")) {
             return Reply(550, .requireTLSNeeded, "REQUIRETLS support is required and the next server has none")

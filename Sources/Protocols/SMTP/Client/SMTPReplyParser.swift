@@ -53,7 +53,8 @@ public struct SMTPReplyParser: Sendable {
     /// Adds a line to the reply that is being read; its code, if the line is the last one.
     private mutating func add(_ line: ArraySlice<UInt8>) throws(Malformed) -> Int? {
         guard
-            line.count >= 3, line.prefix(3).allSatisfy(\.isDigit), let code = Int(String(decoding: line.prefix(3), as: UTF8.self)),
+            line.count >= 3, line.prefix(3).allSatisfy(\.isDigit),
+            let code = Int(String(decoding: line.prefix(3), as: UTF8.self)),
             (200...599).contains(code), self.code == nil || self.code == code
         else { throw Malformed(reason: "not a reply: \(Self.clean(line.prefix(80)))") }
         self.code = code
@@ -93,7 +94,8 @@ public struct SMTPReplyParser: Sendable {
         let text = String(decoding: octets, as: UTF8.self)
         var cleaned = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
-            let isControl = scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
+            let isControl =
+                scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format
             cleaned.append(isControl || ("\u{2028}"..."\u{2029}").contains(scalar) ? "?" : scalar)
         }
         return String(cleaned)
