@@ -20,10 +20,10 @@ struct Settler: Sendable {
     private static let reportDelay = 300.0
 
     /// Tells the queue at once, or, if a report is due, when that is safe in the queue.
-    func settle(_ message: QueuedMessage, _ attempts: [Attempt], begun: ContinuousClock.Instant, lazily: Bool = false) {
+    func settle(_ message: QueuedMessage, _ attempts: [Attempt], took: Duration, lazily: Bool = false) {
         let now = hooks.now()
         let plan = SettlementPlan(message, attempts, schedule: options.schedule, now: now)
-        tell(message, plan, begun: begun)
+        tell(message, plan, took: took)
         guard plan.reports.isEmpty, plan.heldFor == nil else {
             flights.begin { await finish(message, plan, now: now) }
             return
@@ -96,9 +96,8 @@ struct Settler: Sendable {
 
     // MARK: Events
 
-    private func tell(_ message: QueuedMessage, _ plan: SettlementPlan, begun: ContinuousClock.Instant) {
-        let spent = (ContinuousClock.now - begun).components
-        let seconds = Double(spent.seconds) + Double(spent.attoseconds) / 1e18
+    private func tell(_ message: QueuedMessage, _ plan: SettlementPlan, took: Duration) {
+        let seconds = took / .seconds(1)
         for (attempt, outcome) in zip(plan.attempts, plan.outcomes) {
             guard let (kind, reply) = Self.event(attempt, outcome) else { continue }
             hooks.report(
