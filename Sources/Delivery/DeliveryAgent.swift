@@ -50,9 +50,7 @@ public final class DeliveryAgent: Sendable {
         let settler = Settler(
             queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights)
         self.settler = settler
-        local = LocalDelivery(
-            queue: queue, store: store, settler: settler, options: options, threads: threads, started: hooks.now(),
-            onRoom: onRoom)
+        local = LocalDelivery(store: store, settler: settler, threads: threads, group: group, onRoom: onRoom)
         let hooks = hooks
         let remoteSurroundings = RemoteSurroundings(
             hostname: hostname, options: options, hooks: hooks,
@@ -160,7 +158,7 @@ public final class DeliveryAgent: Sendable {
             return true
         case .success(let message):
             let (attempts, isUnreachable) = await worker.attempt(message, work.recipients)
-            settler.settle(message, attempts, begun: begun)
+            settler.settle(message, attempts, took: .now - begun)
             return !isUnreachable
         }
     }
@@ -188,7 +186,7 @@ public final class DeliveryAgent: Sendable {
             guard let message = read else { return settler.unreadable(work, .unknown(work.id)) }
             let reply = Reply(554, .other, "Given up by the postmaster")
             let attempts = work.recipients.map { Attempt(claimed: $0, result: .failed(reply)) }
-            settler.settle(message, attempts, begun: begun)
+            settler.settle(message, attempts, took: .now - begun)
         }
         return true
     }
@@ -200,7 +198,9 @@ public final class DeliveryAgent: Sendable {
             let (store, now) = (store, hooks.now())
             do {
                 let count = try await threads.runIfActive { try store.removeStaleFiles(now: now) }
-                if count > 0 { logger.notice("removed remains of crashes from mailboxes", metadata: ["files": "\(count)"]) }
+                if count > 0 {
+                    logger.notice("removed remains of crashes from mailboxes", metadata: ["files": "\(count)"])
+                }
             } catch {
                 logger.warning("cannot clean the mailboxes", metadata: ["error": "\(error)"])
             }

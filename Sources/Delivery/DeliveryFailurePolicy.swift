@@ -34,7 +34,8 @@ enum DeliveryFailurePolicy {
         }
         // A yes where none belongs.
         return Verdict(
-            reply: Reply(451, .protocolOther, "Unexpected reply in \(phase.rawValue): \(reply)"), triesNextHost: isEarly)
+            reply: Reply(451, .protocolOther, "Unexpected reply in \(phase.rawValue): \(reply)"), triesNextHost: isEarly
+        )
     }
 
     /// The session broke, or never began.
@@ -53,7 +54,8 @@ enum DeliveryFailurePolicy {
         let place = failure.phase.rawValue
         switch failure.reason {
         case .refused(let reply): return reply.asTemporary(451)
-        case .malformed(let text): return Reply(451, .protocolOther, "The server does not speak SMTP (\(place)): \(text)")
+        case .malformed(let text):
+            return Reply(451, .protocolOther, "The server does not speak SMTP (\(place)): \(text)")
         case .closed: return Reply(451, .badConnection, "The server closed the connection (\(place))")
         case .injectedPlaintext: return Reply(451, .securityOther, "Plaintext followed the reply to STARTTLS")
         case .noTLS: return Reply(451, .encryptionNeeded, "TLS is required, and the server does not offer it")
@@ -82,11 +84,13 @@ enum DeliveryFailurePolicy {
     /// A mailbox cannot be written to. The disk's troubles are nobody's reason to lose mail.
     static func reply(on error: SystemError) -> Reply {
         error.isOutOfSpace
-            ? Reply(452, .systemFull, "Insufficient system storage") : Reply(451, .systemOther, "The mailbox cannot be written to")
+            ? Reply(452, .systemFull, "Insufficient system storage")
+            : Reply(451, .systemOther, "The mailbox cannot be written to")
     }
 
     static let tooManyHops = Reply(554, .routingLoop, "Too many Received fields: a mail loop")
-    static let deliveredBefore = Reply(554, .routingLoop, "The message has been delivered to this mailbox before: a mail loop")
+    static let deliveredBefore = Reply(
+        554, .routingLoop, "The message has been delivered to this mailbox before: a mail loop")
 
     /// Time is up for a recipient that was deferred with `reply`.
     static func expired(_ reply: Reply) -> Reply {

@@ -13,7 +13,10 @@ public struct DeliveryOptions: Sendable {
     public var maxWaitingPerDestination = 200
     /// Threads that write into mailboxes.
     public var localThreads = 4
-    /// Messages that share one sync of the mailboxes.
+    /// How long a message that lies in its mailbox may wait for others to share its sync. Readers see it at once; only
+    /// the queue hears later.
+    public var localSyncDelay: Interval = "50ms"
+    /// So many messages are synced without waiting for more.
     public var localBatch = 128
     /// Works that wait for a thread; more stay in the queue.
     public var maxWaitingLocal = 2048
@@ -57,7 +60,7 @@ public struct DeliveryOptions: Sendable {
     public var exchangerSecurity = RelayHost.Security.opportunistic
     /// Names by which this server is an exchanger, beside its host name.
     public var ownNames: Set<String> = []
-    /// Addresses on which it listens to strangers.
+    /// Addresses where ``exchangerPort`` is its own: mail that is sent there comes back.
     public var ownAddresses: Set<IPAddress> = []
     /// Certificates in PEM that verified TLS trusts; `nil`: those of the system.
     public var trustRoots: String?

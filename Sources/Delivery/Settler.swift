@@ -20,10 +20,10 @@ struct Settler: Sendable {
     private static let reportDelay = 300.0
 
     /// Tells the queue at once, or, if a report is due, when that is safe in the queue.
-    func settle(_ message: QueuedMessage, _ attempts: [Attempt], begun: ContinuousClock.Instant, lazily: Bool = false) {
+    func settle(_ message: QueuedMessage, _ attempts: [Attempt], took: Duration, lazily: Bool = false) {
         let now = hooks.now()
         let plan = SettlementPlan(message, attempts, schedule: options.schedule, now: now)
-        tell(message, plan, begun: begun)
+        tell(message, plan, took: took)
         guard plan.reports.isEmpty, plan.heldFor == nil else {
             flights.begin { await finish(message, plan, now: now) }
             return
@@ -53,7 +53,8 @@ struct Settler: Sendable {
         for report in plan.reports {
             switch await commit(report, about: message, now: now) {
             case .committed: break
-            case .impossible: plan.hold(report, now: now, reason: "no report can be sent to <\(message.sender?.description ?? "")>")
+            case .impossible:
+                plan.hold(report, now: now, reason: "no report can be sent to <\(message.sender?.description ?? "")>")
             case .later: plan.postpone(report, until: now.addingTimeInterval(Self.reportDelay))
             }
         }
@@ -81,7 +82,9 @@ struct Settler: Sendable {
         if routes.isEmpty { return .impossible }
         let writer = ReportWriter(hostname: hostname, maxReturned: options.maxReturnedContent, now: now)
         var submission = writer.submission(report, about: message, to: sender)
-        submission.recipients = routes.map { QueueRecipient($0.address, said: EnvelopeRecipient(sender), route: $0.route) }
+        submission.recipients = routes.map {
+            QueueRecipient($0.address, said: EnvelopeRecipient(sender), route: $0.route)
+        }
         do throws(QueueFailure) { _ = try await queue.commit([submission]) } catch {
             // The id is in use: a crash came between the report and the settlement.
             if case .malformed = error { return .committed }
@@ -93,9 +96,8 @@ struct Settler: Sendable {
 
     // MARK: Events
 
-    private func tell(_ message: QueuedMessage, _ plan: SettlementPlan, begun: ContinuousClock.Instant) {
-        let spent = (ContinuousClock.now - begun).components
-        let seconds = Double(spent.seconds) + Double(spent.attoseconds) / 1e18
+    private func tell(_ message: QueuedMessage, _ plan: SettlementPlan, took: Duration) {
+        let seconds = took / .seconds(1)
         for (attempt, outcome) in zip(plan.attempts, plan.outcomes) {
             guard let (kind, reply) = Self.event(attempt, outcome) else { continue }
             hooks.report(
@@ -109,7 +111,8 @@ struct Settler: Sendable {
         switch outcome.result {
         case .delivered: if case .discarded = attempt.result { (.discarded, nil) } else { (.delivered, nil) }
         case .relayed(let reply): (.relayed, reply)
-        case .deferred(_, let reply, _): (.deferred, reply)
+        // A failure that nobody can be told of leaves the message held, which is a failure all the same.
+        case .deferred(_, let reply, _): (reply.isPermanent ? .failed : .deferred, reply)
         case .failed(let reply): (.failed, reply)
         case .returned: nil
         }

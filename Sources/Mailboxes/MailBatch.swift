@@ -9,7 +9,8 @@ public import MailTypes
 /// A round of deliveries into mailboxes that share one sync at the end.
 ///
 /// 1. ``deliver(_:)`` writes a file in `tmp` and renames it into `new`: readers see it whole at once.
-/// 2. Nothing counts as delivered before ``sync()`` has returned; until then a power cut may take it.
+/// 2. Nothing counts as delivered before it has been synced, here or with others by ``MailStore/sync(_:)``; until
+///    then a power cut may take it.
 /// 3. A message that may have been delivered before is looked for first, and found again by its name
 ///    wherever the user has put it. What is found is compared octet by octet: a file that a power cut has left
 ///    empty or torn is replaced in its place.
@@ -18,7 +19,7 @@ public import MailTypes
 public final class MailBatch {
     private let store: MailStore
     private var folders: [FolderKey: OpenFolder] = [:]
-    private var files: [(file: Descriptor, folder: Descriptor, device: UInt64)] = []
+    private var unsynced = UnsyncedMail()
     /// What lay in a mailbox when it was first looked into, by ``MaildirName/unique``.
     private var seen: [EmailAddress: [String: SeenFile]] = [:]
 
@@ -33,8 +34,6 @@ public final class MailBatch {
         var directory: Descriptor
     }
 
-    /// Up to how many files are synced one by one, before syncing the file system is cheaper.
-    private static let fewFiles = 1
     /// Up to which size a message is gathered in memory and written in one call.
     private static let gatheredSize = 128 * 1024
     /// How many folders are held open.
@@ -51,7 +50,7 @@ public final class MailBatch {
         let folder = try open(delivery.folder, of: delivery.mailbox)
         if delivery.mayBeThere, let (there, file) = try find(delivery) {
             if try Self.isSame(file, delivery.pieces) {
-                files.append((file, there.directory, folder.device))
+                unsynced.add(file, in: there.directory, device: folder.device)
                 return false
             }
             try write(delivery, in: folder, to: there.directory, as: there.name)
@@ -70,20 +69,12 @@ public final class MailBatch {
     }
 
     /// Makes everything durable that was delivered since the last call.
-    public func sync() throws(SystemError) {
-        defer { files.removeAll() }
-        if files.count <= Self.fewFiles {
-            for entry in files {
-                try store.calls.sync(entry.file.number)
-                try store.calls.sync(entry.folder.number)
-            }
-            return
-        }
-        // The oldest descriptor of each file system also tells of write errors since it was opened.
-        var synced: Set<UInt64> = []
-        for entry in files where synced.insert(entry.device).inserted {
-            try store.calls.syncFileSystem(of: entry.file.number)
-        }
+    public func sync() throws(SystemError) { try store.sync(takeUnsynced()) }
+
+    /// What was delivered since the last call, for a sync that it shares with other rounds.
+    public func takeUnsynced() -> UnsyncedMail {
+        defer { unsynced = UnsyncedMail() }
+        return unsynced
     }
 
     // MARK: Writing
@@ -117,7 +108,7 @@ public final class MailBatch {
             try? calls.remove(temporary, in: folder.tmp.number)
             throw error
         }
-        files.append((file, directory, folder.device))
+        unsynced.add(file, in: directory, device: folder.device)
     }
 
     private func write(_ delivery: MailDelivery, to file: Descriptor) throws(SystemError) {
@@ -173,8 +164,9 @@ public final class MailBatch {
             guard let directory = try? store.calls.open(part, in: folder.number, flags) else { continue }
             let names = try store.calls.names(in: directory.number, limit: store.options.maxScannedNames)
             for name in names {
-                guard let unique = MaildirName.unique(of: name) else { continue }
-                found[unique] = SeenFile(name: name, directory: directory)
+                if let unique = MaildirName.unique(of: name) {
+                    found[unique] = SeenFile(name: name, directory: directory)
+                }
             }
         }
     }

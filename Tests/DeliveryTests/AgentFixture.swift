@@ -25,7 +25,8 @@ final class AgentFixture: Sendable {
 
     /// Runs an agent while `body` does.
     func run(
-        _ change: (inout DeliveryOptions) -> Void = { _ in }, hooks changeHooks: (inout DeliveryHooks) -> Void = { _ in },
+        _ change: (inout DeliveryOptions) -> Void = { _ in },
+        hooks changeHooks: (inout DeliveryHooks) -> Void = { _ in },
         _ body: () async throws -> Void
     ) async rethrows {
         var options = DeliveryOptions()

@@ -6,12 +6,13 @@ import Synchronization
 
 /// A next hop on loopback that behaves as its script says.
 final class FakeServer: Sendable {
-    /// What it says to a command, by its verb, CR LF left away; the first is used up first, the last one stays. `"."` is the
-    /// end of the content, `""` the greeting.
+    /// What it says to a command, by its verb, CR LF left away; the first is used up first, the last one
+    /// stays. `"."` is the end of the content, `""` the greeting.
     struct Script: Sendable {
         var replies: [String: [String]] = [
             "": ["220 fake.test ESMTP"],
-            "EHLO": ["250-fake.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 DSN"], "LHLO": ["250-fake.test\r\n250 PIPELINING"],
+            "EHLO": ["250-fake.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 DSN"],
+            "LHLO": ["250-fake.test\r\n250 PIPELINING"],
             "HELO": ["250 fake.test"], "MAIL": ["250 2.1.0 Ok"], "RCPT": ["250 2.1.5 Ok"], "DATA": ["354 Go"],
             ".": ["250 2.0.0 queued"], "RSET": ["250 Ok"], "QUIT": ["221 Bye"], "STARTTLS": ["220 Go"],
         ]
@@ -143,7 +144,9 @@ private final class Session: ChannelInboundHandler {
             let reply = say(".", context)
             // DATA may have been pipelined behind recipients that were all refused.
             if message.recipients.isEmpty { continue }
-            if reply.hasPrefix("250") || reply == FakeServer.close { server.log.withLock { $0.messages.append(message) } }
+            if reply.hasPrefix("250") || reply == FakeServer.close {
+                server.log.withLock { $0.messages.append(message) }
+            }
         }
         message.recipients = []
     }

@@ -39,6 +39,25 @@ import Testing
         #expect(count == 500)
     }
 
+    @Test func `a message is there before it is synced, and a stop does not wait for others`() async throws {
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
+        await fixture.run({ $0.localSyncDelay = "1h" }) {
+            while fixture.mail(of: "bob@here.test").isEmpty { await Task.yield() }
+            #expect(fixture.queue.entries[id]?.outcomes.isEmpty == true)
+        }
+        #expect(fixture.queue.entries[id]?.outcomes[0]?.word == "delivered")
+    }
+
+    @Test func `enough messages are synced at once`() async throws {
+        await fixture.run({
+            $0.localSyncDelay = "1h"
+            $0.localBatch = 10
+        }) {
+            let ids = (0..<10).map { _ in fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))]) }
+            for id in ids { #expect(await fixture.settled(id)[0]?.word == "delivered") }
+        }
+    }
+
     @Test func `a message that is delivered again after a restart is one message`() async throws {
         let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
         await fixture.run { _ = await fixture.settled(id) }

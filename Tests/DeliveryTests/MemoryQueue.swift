@@ -20,7 +20,8 @@ final class MemoryQueue: DeliveryQueue {
         var order: [QueueID] = []
         var handler: (@Sendable () -> Void)?
         var log: [String] = []
-        var waiters: [(isDone: @Sendable ([QueueID: Entry]) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiters: [(isDone: @Sendable ([QueueID: Entry]) -> Bool, continuation: CheckedContinuation<Void, Never>)] =
+            []
         var refusesCommits: QueueFailure?
     }
 
@@ -67,7 +68,8 @@ final class MemoryQueue: DeliveryQueue {
                 let due = entry.due.filter { $0.value <= now }.keys.sorted()
                 let groups = Dictionary(grouping: due) { QueueDestination(entry.message.recipients[$0].route) }
                 for (destination, numbers) in groups where !excluding.contains(destination) && works.count < limit {
-                    works.append(Work(id: id, destination: destination, recipients: numbers.compactMap { entry.progress[$0] }))
+                    works.append(
+                        Work(id: id, destination: destination, recipients: numbers.compactMap { entry.progress[$0] }))
                     for number in numbers { state.entries[id]?.due[number] = nil }
                 }
             }

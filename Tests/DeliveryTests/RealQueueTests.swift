@@ -28,7 +28,9 @@ import Testing
         hooks.report = { events.add($0) }
         let agent = DeliveryAgent(
             queue: queue, store: MailStore(root: root + "/mailboxes"), hostname: "mx.here.test",
-            surroundings: (hooks, MultiThreadedEventLoopGroup.singleton, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+            surroundings: (
+                hooks, MultiThreadedEventLoopGroup.singleton, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            ))
         let task = Task { await agent.run() }
         try await body(queue, events)
         task.cancel()
@@ -82,7 +84,9 @@ import Testing
 
 /// Events that can be waited for.
 final class EventBox: Sendable {
-    private let state = Mutex<([DeliveryEvent], [(@Sendable ([DeliveryEvent]) -> Bool, CheckedContinuation<Void, Never>)])>(([], []))
+    private let state = Mutex<
+        ([DeliveryEvent], [(@Sendable ([DeliveryEvent]) -> Bool, CheckedContinuation<Void, Never>)])
+    >(([], []))
 
     var all: [DeliveryEvent] { state.withLock { $0.0 } }
 

@@ -66,8 +66,10 @@ import Testing
     @Test func `a mail exchanger is found by DNS and the next one tried`() async throws {
         let server = try await server()
         fixture.zone.withLock { zone in
-            zone[DNSQuestion("there.test", .mx)] = .success(.records(
-                [.exchanger(preference: 10, host: "dead.test"), .exchanger(preference: 20, host: "mx.test")], isSecure: false))
+            zone[DNSQuestion("there.test", .mx)] = .success(
+                .records(
+                    [.exchanger(preference: 10, host: "dead.test"), .exchanger(preference: 20, host: "mx.test")],
+                    isSecure: false))
             zone[DNSQuestion("dead.test", .a)] = .success(.records([.address("127.0.0.2")], isSecure: false))
             zone[DNSQuestion("mx.test", .a)] = .success(.records([.address("127.0.0.1")], isSecure: false))
         }
@@ -80,7 +82,8 @@ import Testing
 
     @Test func `a hosted domain's mail does not leave by its MX`() async throws {
         fixture.zone.withLock {
-            $0[DNSQuestion("there.test", .mx)] = .success(.records([.exchanger(preference: 1, host: "x.test")], isSecure: false))
+            $0[DNSQuestion("there.test", .mx)] = .success(
+                .records([.exchanger(preference: 1, host: "x.test")], isSecure: false))
         }
         let id = fixture.submit(to: [("bob@there.test", .exchanger(domain: "there.test"))])
         await fixture.run(hooks: { $0.isHosted = { _ throws(StageFailure) in true } }) {
@@ -115,9 +118,11 @@ import Testing
 
     /// THREATS R26: never lost, never taken for delivered, and nobody waits for ever.
     static let misbehaviours: [(String, String)] = [
-        ("", FakeServer.close), ("", "554 5.7.1 Go away"), ("", "000 zero"), ("EHLO", "421 4.3.2 Down"), ("EHLO", "nonsense"),
+        ("", FakeServer.close), ("", "554 5.7.1 Go away"), ("", "000 zero"), ("EHLO", "421 4.3.2 Down"),
+        ("EHLO", "nonsense"),
         ("MAIL", FakeServer.close), ("MAIL", "452 4.3.1 Full"), ("RCPT", "999 nine"), ("DATA", FakeServer.close),
-        ("DATA", "250 2.0.0 Fine?"), (".", FakeServer.close), (".", "451 4.3.0 Later"), (".", "250-half\r\nx"), ("", FakeServer.hang),
+        ("DATA", "250 2.0.0 Fine?"), (".", FakeServer.close), (".", "451 4.3.0 Later"), (".", "250-half\r\nx"),
+        ("", FakeServer.hang),
         ("EHLO", FakeServer.hang), ("MAIL", FakeServer.hang), (".", FakeServer.hang),
     ]
 
@@ -204,12 +209,14 @@ import Testing
             host.credential = number % 10 == 0 ? nil : "c\(number % 10)"
             ids.append(fixture.submit(to: [("bob@there.test", .host(host))]))
         }
-        await fixture.run({
-            $0.maxConnections = 4
-            $0.maxConnectionsPerDestination = 2
-            $0.maxWaitingPerDestination = 5
-            $0.idleTime = "50ms"
-        }, hooks: { $0.login = { _ throws(StageFailure) in .init(name: "x", password: "y") } }) {
+        await fixture.run(
+            {
+                $0.maxConnections = 4
+                $0.maxConnectionsPerDestination = 2
+                $0.maxWaitingPerDestination = 5
+                $0.idleTime = "50ms"
+            }, hooks: { $0.login = { _ throws(StageFailure) in .init(name: "x", password: "y") } }
+        ) {
             // Nine of ten places want a login that this server does not offer.
             for id in ids { _ = await fixture.settled(id) }
         }

@@ -38,7 +38,9 @@ import Testing
             $0["EHLO"] = one.isImplicit ? ["250 fake.test"] : ["250-fake.test\r\n250 STARTTLS", "250 fake.test"]
             $0.isImplicitTLS = one.isImplicit
         }
-        fixture.zone.withLock { $0[DNSQuestion(one.name, .a)] = .success(.records([.address("127.0.0.1")], isSecure: false)) }
+        fixture.zone.withLock {
+            $0[DNSQuestion(one.name, .a)] = .success(.records([.address("127.0.0.1")], isSecure: false))
+        }
         try FileManager.default.createDirectory(atPath: fixture.root, withIntermediateDirectories: true)
         let roots = fixture.root + "/roots.pem"
         try TestCertificate.pem.write(toFile: roots, atomically: false, encoding: .utf8)

@@ -22,7 +22,9 @@ import Testing
         return message
     }
 
-    static func attempt(_ number: Int = 0, _ result: Attempt.Result, attempts: Int = 0, age: Interval = "0s", warned: Bool = false) -> Attempt {
+    static func attempt(
+        _ number: Int = 0, _ result: Attempt.Result, attempts: Int = 0, age: Interval = "0s", warned: Bool = false
+    ) -> Attempt {
         Attempt(
             claimed: Work.Recipient(number: number, attempts: attempts, age: age, warned: warned), result: result,
             host: RemoteHost(name: "mx.there.test", address: "192.0.2.1", port: 25))
@@ -34,7 +36,8 @@ import Testing
 
     static func text(_ message: QueuedMessage, _ plan: SettlementPlan) throws -> String {
         let writer = ReportWriter(hostname: "mx.here.test", maxReturned: 1000, now: now)
-        let submission = writer.submission(try #require(plan.reports.first), about: message, to: try #require(message.sender))
+        let submission = writer.submission(
+            try #require(plan.reports.first), about: message, to: try #require(message.sender))
         #expect(submission.sender == nil)
         return String(decoding: submission.content.flatMap(\.array), as: UTF8.self)
     }
@@ -136,7 +139,9 @@ import Testing
     }
 
     @Test func `no line of a stranger's reply becomes a field`() throws {
-        let message = Self.message { $0.recipients[0].said.parameters.originalRecipient = "rfc822;x\r\nAction: delivered" }
+        let message = Self.message {
+            $0.recipients[0].said.parameters.originalRecipient = "rfc822;x\r\nAction: delivered"
+        }
         let reply = Reply(550, .other, "no\r\n\r\nFinal-Recipient: rfc822; evil@x.test")
         let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(reply))))
         let status = try #require(text.utf8Split("message/delivery-status").last?.utf8Split("message/rfc822").first)
@@ -148,7 +153,8 @@ import Testing
 
     @Test func `NOTIFY decides what is reported`() {
         let cases: [(RecipientParameters.Notify?, Attempt.Result, Bool)] = [
-            (nil, .failed(Self.refusal), true), (.failure, .failed(Self.refusal), true), (.never, .failed(Self.refusal), false),
+            (nil, .failed(Self.refusal), true), (.failure, .failed(Self.refusal), true),
+            (.never, .failed(Self.refusal), false),
             (.success, .failed(Self.refusal), false), (nil, .delivered, false), (.success, .delivered, true),
             (.success, .relayed(Reply(250, "Ok"), reports: true), false),
             (.success, .relayed(Reply(250, "Ok"), reports: false), true),
@@ -247,8 +253,10 @@ import Testing
 extension String {
     /// Lines joined where a field is folded, and line ends as in Swift source.
     fileprivate var unfolded: String {
-        lines.joined(separator: "\n").replacingOccurrences(of: "\n ", with: " ").replacingOccurrences(of: "\n\t", with: " ")
-            .replacingOccurrences(of: ";  ", with: "; ")
+        lines.joined(separator: "\n").replacingOccurrences(of: "\n ", with: " ").replacingOccurrences(
+            of: "\n\t", with: " "
+        )
+        .replacingOccurrences(of: ";  ", with: "; ")
     }
 
     fileprivate var lines: [String] {

@@ -27,13 +27,18 @@ import Testing
         ])
         let resolver = try Self.resolver(server)
         func records(_ name: String, _ type: DNSQuestion.RecordType) async throws -> Set<DNSRecord> {
-            guard case .records(let records, let isSecure) = try await resolver.answer(DNSQuestion(name, type)) else { return [] }
+            guard case .records(let records, let isSecure) = try await resolver.answer(DNSQuestion(name, type)) else {
+                return []
+            }
             #expect(!isSecure)
             return Set(records)
         }
         #expect(try await records("MX.test", .a) == [.address("192.0.2.1")])
         #expect(try await records("mx.test", .aaaa) == [.address("2001:db8::1")])
-        #expect(try await records("here.test", .mx) == [.exchanger(preference: 10, host: "mx.test"), .exchanger(preference: 0, host: "")])
+        #expect(
+            try await records("here.test", .mx) == [
+                .exchanger(preference: 10, host: "mx.test"), .exchanger(preference: 0, host: ""),
+            ])
         #expect(try await records("here.test", .txt) == [.text(Array("abcde".utf8))])
         #expect(try await records("1.2.0.192.in-addr.arpa", .ptr) == [.name("mx.test")])
         #expect(try await records("tlsa.test", .tlsa) == [.tlsa(usage: 3, selector: 1, matching: 1, data: [9, 9])])
@@ -45,7 +50,9 @@ import Testing
         let resolver = try Self.resolver(server)
         #expect(try await resolver.answer(DNSQuestion("mx.test", .mx)) == .noData)
         #expect(try await resolver.answer(DNSQuestion("none.test", .mx)) == .noName)
-        for name in ["", "a..b", String(repeating: "a", count: 64) + ".test", "a b.test", String(repeating: "a.", count: 130)] {
+        for name in [
+            "", "a..b", String(repeating: "a", count: 64) + ".test", "a b.test", String(repeating: "a.", count: 130),
+        ] {
             #expect(try await resolver.answer(DNSQuestion(name, .a)) == .noName)
         }
         resolver.stop()
@@ -90,7 +97,10 @@ import Testing
         let resolver = try Self.resolver(server)
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for _ in 0..<500 {
-                group.addTask { try await resolver.answer(DNSQuestion("mx.test", .a)) == .records([.address("192.0.2.1")], isSecure: false) }
+                group.addTask {
+                    try await resolver.answer(DNSQuestion("mx.test", .a))
+                        == .records([.address("192.0.2.1")], isSecure: false)
+                }
             }
             for try await isRight in group { #expect(isRight) }
         }
@@ -98,7 +108,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("127.0.0.1", "127.0.0.1@53"), ("127.0.0.1:5353", "127.0.0.1@5353"), ("::1", "::1@53"), ("[::1]:5353", "::1@5353"),
+        ("127.0.0.1", "127.0.0.1@53"), ("127.0.0.1:5353", "127.0.0.1@5353"), ("::1", "::1@53"),
+        ("[::1]:5353", "::1@5353"),
     ])
     func `a server is an address and a port`(text: String, server: String) {
         #expect(UnboundResolver.Server(text)?.description == server)
@@ -158,7 +169,10 @@ final class FakeNameServer: ChannelInboundHandler, Sendable {
         var reply = query[0..<2] + [0x81, 0x80 | answer, 0, 1, 0, UInt8(records.count), 0, 0, 0, 0]
         reply += question
         for record in records {
-            reply += [0xC0, 12] + query[place + 1...place + 4] + [0, 0, 0, 60, UInt8(record.count >> 8), UInt8(record.count & 255)]
+            reply +=
+                [0xC0, 12] + query[place + 1...place + 4] + [
+                    0, 0, 0, 60, UInt8(record.count >> 8), UInt8(record.count & 255),
+                ]
             reply += record
         }
         let answerEnvelope = AddressedEnvelope(remoteAddress: envelope.remoteAddress, data: ByteBuffer(bytes: reply))

@@ -72,9 +72,8 @@ public final class UnboundResolver: Sendable {
 
     deinit { context.stop() }
 
-    /// What DNS says; CNAMEs are followed.
-    ///
-    /// SERVFAIL, refusals, bogus answers and silence are failures, never "no record".
+    /// What DNS says; CNAMEs are followed. SERVFAIL, refusals, bogus answers and silence are failures, never
+    /// "no record".
     public func answer(_ question: DNSQuestion) async throws(StageFailure) -> DNSAnswer {
         guard Self.isAskable(question.name) else { return .noName }
         let pending = Pending(question: question, deadline: .now + options.timeout.duration)
@@ -91,8 +90,10 @@ public final class UnboundResolver: Sendable {
 
     /// Labels of 1 to 63 octets and 253 in all; everything else has no record anywhere. RFC 1035 §2.3.4.
     private static func isAskable(_ name: String) -> Bool {
-        let isPlain = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }
-        guard isPlain, !name.isEmpty, name.utf8.count <= 253 else { return false }
+        guard !name.isEmpty, name.utf8.count <= 253, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C })
+        else {
+            return false
+        }
         return name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
             .allSatisfy { (1...63).contains($0.count) }
     }

@@ -1,44 +1,62 @@
 import Mailboxes
 import MailTypes
+import NIOCore
 import NIOPosix
 import Queue
 import Synchronization
 import struct Foundation.Date
 
-/// Works that go into mailboxes of this server: a few threads take them in rounds, and all messages of a round
-/// share one sync.
+/// Works that go into mailboxes of this server: a few threads put them there, where readers see them at once, and
+/// one sync a little later serves all that came meanwhile. Only then the queue is told.
 final class LocalDelivery: Sendable {
+    private struct Delivered {
+        var message: QueuedMessage
+        var attempts: [Attempt]
+        var took: Duration
+    }
+
+    private enum Syncing {
+        case no
+        /// A timer runs.
+        case later
+        case now
+    }
+
     private struct State {
         var waiting: ArraySlice<Work> = []
         var threads = 0
         var isStopped = false
+        /// Lies in mailboxes, is not durable yet, and the queue does not know.
+        var delivered: [Delivered] = []
+        var unsynced = UnsyncedMail()
+        var syncing = Syncing.no
     }
 
-    private let queue: any DeliveryQueue
     private let store: MailStore
     private let settler: Settler
-    private let options: DeliveryOptions
     private let threads: NIOThreadPool
+    private let group: any EventLoopGroup
     /// What came in before may have been delivered by the server's last run.
     private let started: Date
     private let onRoom: @Sendable () -> Void
     private let state = Mutex(State())
 
     init(
-        queue: any DeliveryQueue, store: MailStore, settler: Settler, options: DeliveryOptions,
-        threads: NIOThreadPool, started: Date, onRoom: @escaping @Sendable () -> Void
+        store: MailStore, settler: Settler, threads: NIOThreadPool, group: any EventLoopGroup,
+        onRoom: @escaping @Sendable () -> Void
     ) {
-        self.queue = queue
         self.store = store
         self.settler = settler
-        self.options = options
         self.threads = threads
-        self.started = started
+        self.group = group
+        started = settler.hooks.now()
         self.onRoom = onRoom
     }
 
+    private var options: DeliveryOptions { settler.options }
+
     var isFull: Bool { state.withLock { $0.waiting.count >= options.maxWaitingLocal } }
-    var isIdle: Bool { state.withLock { $0.threads == 0 && $0.waiting.isEmpty } }
+    var isIdle: Bool { state.withLock { $0.threads == 0 && $0.waiting.isEmpty && $0.delivered.isEmpty } }
 
     func offer(_ works: [Work]) {
         let more = state.withLock { state -> Int in
@@ -52,13 +70,16 @@ final class LocalDelivery: Sendable {
         for _ in 0..<more { threads.submit { _ in self.work() } }
     }
 
+    /// Syncs at once from now on.
     /// - Returns: works that were not begun.
     func stop() -> [Work] {
-        state.withLock { state in
+        let waiting = state.withLock { state in
             state.isStopped = true
             defer { state.waiting = [] }
             return Array(state.waiting)
         }
+        syncIfDue()
+        return waiting
     }
 
     private func work() {
@@ -79,22 +100,75 @@ final class LocalDelivery: Sendable {
 
     /// One round.
     private func deliver(_ works: [Work], _ batch: MailBatch) {
-        let begun = ContinuousClock.now
-        var done: [(message: QueuedMessage, attempts: [Attempt])] = []
+        var delivered: [Delivered] = []
         for work in works {
+            let begun = ContinuousClock.now
             do throws(QueueFailure) {
-                let message = try queue.read(work.id)
-                done.append((message, deliver(message, work, batch)))
+                let message = try settler.queue.read(work.id)
+                let attempts = deliver(message, work, batch)
+                let one = Delivered(message: message, attempts: attempts, took: .now - begun)
+                if attempts.contains(where: \.isDelivered) { delivered.append(one) } else { settle(one) }
             } catch {
                 settler.unreadable(work, error)
             }
         }
-        do throws(SystemError) { try batch.sync() } catch {
-            let reply = DeliveryFailurePolicy.reply(on: error)
-            for place in done.indices { done[place].attempts = done[place].attempts.map { $0.undone(reply) } }
+        let unsynced = batch.takeUnsynced()
+        state.withLock { state in
+            state.delivered += delivered
+            state.unsynced.add(unsynced)
         }
-        for (message, attempts) in done { settler.settle(message, attempts, begun: begun, lazily: true) }
+        syncIfDue()
     }
+
+    private func settle(_ one: Delivered) {
+        settler.settle(one.message, one.attempts, took: one.took, lazily: true)
+    }
+
+    // MARK: Syncing
+
+    /// Begins a sync if enough has come together, else sees to it that one comes.
+    private func syncIfDue() {
+        let next = state.withLock { state -> Syncing in
+            guard !state.delivered.isEmpty, state.syncing != .now else { return .no }
+            let isFull = state.delivered.count >= options.localBatch
+            if isFull || state.isStopped || options.localSyncDelay.seconds <= 0 {
+                state.syncing = .now
+                return .now
+            }
+            guard state.syncing == .no else { return .no }
+            state.syncing = .later
+            return .later
+        }
+        switch next {
+        case .no: break
+        case .now: threads.submit { _ in self.sync() }
+        case .later:
+            group.next().scheduleTask(in: .nanoseconds(options.localSyncDelay.nanoseconds)) {
+                let isDue = self.state.withLock { state in
+                    defer { if state.syncing == .later { state.syncing = .now } }
+                    return state.syncing == .later
+                }
+                if isDue { self.threads.submit { _ in self.sync() } }
+            }
+        }
+    }
+
+    private func sync() {
+        let (unsynced, delivered) = state.withLock { state in
+            defer { (state.unsynced, state.delivered) = (UnsyncedMail(), []) }
+            return (state.unsynced, state.delivered)
+        }
+        var failure: Reply?
+        do throws(SystemError) { try store.sync(unsynced) } catch { failure = DeliveryFailurePolicy.reply(on: error) }
+        for var one in delivered {
+            if let failure { one.attempts = one.attempts.map { $0.undone(failure) } }
+            settle(one)
+        }
+        state.withLock { $0.syncing = .no }
+        syncIfDue()
+    }
+
+    // MARK: One message
 
     private func deliver(_ message: QueuedMessage, _ work: Work, _ batch: MailBatch) -> [Attempt] {
         let glance = HeaderGlance(message.content)
@@ -104,7 +178,8 @@ final class LocalDelivery: Sendable {
             switch recipient.route {
             case .discard: return Attempt(claimed: claimed, result: .discarded)
             case .mailbox(let mailbox):
-                return Attempt(claimed: claimed, result: deliver(message, glance, to: mailbox, recipient, claimed, batch))
+                return Attempt(
+                    claimed: claimed, result: deliver(message, glance, to: mailbox, recipient, claimed, batch))
             case .exchanger, .host: return Attempt(claimed: claimed, result: .returned)
             }
         }
@@ -134,7 +209,8 @@ final class LocalDelivery: Sendable {
     }
 
     /// What final delivery adds at the top. RFC 5321 §4.4, RFC 9228.
-    private static func fields(_ message: QueuedMessage, _ mailbox: EmailAddress, _ recipient: QueueRecipient) -> Bytes {
+    private static func fields(_ message: QueuedMessage, _ mailbox: EmailAddress, _ recipient: QueueRecipient) -> Bytes
+    {
         var octets: [UInt8] = []
         octets += HeaderField(name: "Return-Path", value: "<\(message.sender?.description ?? "")>").raw
         octets += HeaderField(name: "Delivered-To", value: mailbox.description).raw
@@ -153,9 +229,11 @@ extension EmailAddressText {
 }
 
 extension Attempt {
+    fileprivate var isDelivered: Bool { if case .delivered = result { true } else { false } }
+
     /// What could not be synced has not been delivered.
     fileprivate func undone(_ reply: Reply) -> Attempt {
-        guard case .delivered = result else { return self }
+        guard isDelivered else { return self }
         return Attempt(claimed: claimed, result: .deferred(reply), host: host)
     }
 }

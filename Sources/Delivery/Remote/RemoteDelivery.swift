@@ -141,7 +141,9 @@ final class RemoteDelivery: Sendable {
     private func wakeLater(_ destination: QueueDestination, _ number: Int) {
         surroundings.group.next().scheduleTask(in: .nanoseconds(options.idleTime.nanoseconds)) {
             let wake = self.state.withLock { state -> CheckedContinuation<Work?, Never>? in
-                guard let place = state.lanes[destination]?.idle.firstIndex(where: { $0.number == number }) else { return nil }
+                guard let place = state.lanes[destination]?.idle.firstIndex(where: { $0.number == number }) else {
+                    return nil
+                }
                 return state.lanes[destination]?.idle.remove(at: place).wake
             }
             wake?.resume(returning: nil)

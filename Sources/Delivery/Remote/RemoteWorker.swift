@@ -30,7 +30,9 @@ final class RemoteWorker {
 
     /// One attempt for each recipient of a work.
     /// - Returns: what came of it; `unreachable`: no host could be talked to at all.
-    func attempt(_ message: QueuedMessage, _ claimed: [Work.Recipient]) async -> (attempts: [Attempt], unreachable: Bool) {
+    func attempt(_ message: QueuedMessage, _ claimed: [Work.Recipient]) async -> (
+        attempts: [Attempt], unreachable: Bool
+    ) {
         var round = Round(message: message, claimed: claimed)
         if round.glance.received > surroundings.options.maxReceived {
             return (claimed.map { Attempt(claimed: $0, result: .failed(policy.tooManyHops)) }, false)

@@ -52,7 +52,8 @@ final class SMTPConnection: Sendable {
             if let source = target.source {
                 bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: "\(source)", port: 0))
             }
-            return try await bootstrap
+            return
+                try await bootstrap
                 .connect(to: SocketAddress(ipAddress: "\(address)", port: port)).get()
         }
     }
@@ -60,7 +61,8 @@ final class SMTPConnection: Sendable {
     private static func failure(_ error: any Error) -> SMTPClientFailure {
         switch error {
         case is ChannelError: SMTPClientFailure(.connect, .timedOut)
-        case let error as IOError: SMTPClientFailure(.connect, .network(SystemError(call: "connect", code: error.errnoCode).description))
+        case let error as IOError:
+            SMTPClientFailure(.connect, .network(SystemError(call: "connect", code: error.errnoCode).description))
         default: SMTPClientFailure(.connect, .network(String(String(describing: error).prefix(200))))
         }
     }

@@ -19,7 +19,9 @@ struct ReportWriter: Sendable {
     private static let lastNumber = (65_535 - firstReportCopy) / 4
 
     /// The report as a submission without recipients: who gets it, and how, is the caller's to know.
-    func submission(_ report: SettlementPlan.Report, about message: QueuedMessage, to sender: EmailAddress) -> Submission {
+    func submission(_ report: SettlementPlan.Report, about message: QueuedMessage, to sender: EmailAddress)
+        -> Submission
+    {
         let id = Self.id(report, about: message)
         let glance = HeaderGlance(message.content)
         let returned = returnedContent(report, message, glance)
@@ -31,7 +33,9 @@ struct ReportWriter: Sendable {
             content += octets
         }
         part("text/plain; charset=utf-8", text(report, message, isWhole: returned.isWhole).utf8)
-        part(isUTF8 ? "message/global-delivery-status" : "message/delivery-status", status(report, message, isUTF8: isUTF8))
+        part(
+            isUTF8 ? "message/global-delivery-status" : "message/delivery-status",
+            status(report, message, isUTF8: isUTF8))
         part(Self.type(of: returned.isWhole, isUTF8: isUTF8), returned.octets)
         content += "\r\n--\(boundary)--\r\n".utf8
         var submission = Submission(id: id, sender: nil, recipients: [], content: [Bytes(content)], received: now)
@@ -138,8 +142,10 @@ struct ReportWriter: Sendable {
         for subject in report.subjects {
             let recipient = message.recipients[subject.number]
             octets += [.cr, .lf]
-            if let original = recipient.said.parameters.originalRecipient, let semicolon = original.firstIndex(of: ";") {
-                field("Original-Recipient", "\(original[..<semicolon]); \(original[original.index(after: semicolon)...])")
+            if let original = recipient.said.parameters.originalRecipient, let semicolon = original.firstIndex(of: ";")
+            {
+                field(
+                    "Original-Recipient", "\(original[..<semicolon]); \(original[original.index(after: semicolon)...])")
             }
             // RFC 3461 §6.3: what was said here, never whom an alias stands for.
             field("Final-Recipient", "\(isUTF8 ? "utf-8" : "rfc822"); \(recipient.said.address)")
@@ -149,7 +155,9 @@ struct ReportWriter: Sendable {
             if let reply = subject.reply, report.kind != .delivered {
                 let text = Self.shortened(reply.text)
                 let status = reply.status.map { "\($0) " } ?? ""
-                field("Diagnostic-Code", subject.host == nil ? "x-sluice; \(status)\(text)" : "smtp; \(reply.code) \(status)\(text)")
+                field(
+                    "Diagnostic-Code",
+                    subject.host == nil ? "x-sluice; \(status)\(text)" : "smtp; \(reply.code) \(status)\(text)")
             }
             field("Last-Attempt-Date", MailDate(now).description)
             if let until = subject.retryUntil { field("Will-Retry-Until", MailDate(until).description) }

@@ -63,7 +63,9 @@ struct HostFinder: Sendable {
 
     private static let hostedMark = "hosted"
 
-    private func usable(_ found: [(name: String, address: IPAddress)], for domain: String) throws(RoutingFailure) -> [Target] {
+    private func usable(_ found: [(name: String, address: IPAddress)], for domain: String) throws(RoutingFailure)
+        -> [Target]
+    {
         // An exchanger under another name that is this server all the same.
         if let own = found.firstIndex(where: { options.ownAddresses.contains($0.address) }), own == 0 {
             throw .loop(domain)
@@ -132,7 +134,9 @@ struct HostFinder: Sendable {
 
     private func lookUp(_ host: String, _ type: DNSQuestion.RecordType) async -> Result<[IPAddress], StageFailure> {
         do throws(StageFailure) {
-            guard case .records(let records, _) = try await hooks.resolve(DNSQuestion(host, type)) else { return .success([]) }
+            guard case .records(let records, _) = try await hooks.resolve(DNSQuestion(host, type)) else {
+                return .success([])
+            }
             return .success(records.compactMap { if case .address(let address) = $0 { address } else { nil } })
         } catch {
             return .failure(error)

@@ -160,11 +160,11 @@ extension ServerConfiguration {
         return files + tls.names.map { CertificateFiles(name: $0.name, certificate: $0.certificate, key: $0.key) }
     }
 
-    /// The addresses on which strangers reach this server, where they are named.
+    /// The addresses where a mail exchanger's port is this server's own, as far as they are named.
     fileprivate var ownAddresses: Set<IPAddress> {
         Set(
             listeners.filter { $0.language == .smtp }.flatMap(\.bind).compactMap { bind in
-                if case .address(let address, _) = bind, !address.isUnspecified { address } else { nil }
+                if case .address(let address, delivery.port) = bind, !address.isUnspecified { address } else { nil }
             })
     }
 
