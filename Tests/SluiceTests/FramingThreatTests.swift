@@ -101,7 +101,7 @@ import Testing
             #expect(try await wire.deliver(good).hasPrefix("250"))
             try await wire.expect("RCPT TO:<anna@acme.test>", "503")
             try await wire.expect("DATA", "503")
-            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("554"))
+            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("550 5.6.0"))
             try await wire.expect("RCPT TO:<anna@acme.test>", "503")
             try await wire.expect("DATA", "503")
             try await wire.expect("MAIL FROM:<a@out.test>", "250")
@@ -109,7 +109,7 @@ import Testing
             try await wire.expect("RSET", "250")
             try await wire.expect("DATA", "503")
             #expect(try await wire.deliver(good, to: ["bert@acme.test"]).hasPrefix("250"))
-            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("554"))
+            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("550 5.6.0"))
             _ = try await server.mail(of: "bert@acme.test", count: 1)
             #expect(try await server.mail(of: "anna@acme.test", count: 1).count == 1)
         }
@@ -128,7 +128,8 @@ import Testing
             if reply.hasPrefix("220") {
                 try await wire.startTLS()
                 let hello = try await wire.say(language == "lmtp" ? "LHLO inside.test" : "EHLO inside.test")
-                #expect(hello.hasPrefix("250-mx.acme.test"), "\(hello)")
+                // Judged for its impatience or greeted anew; what was injected is gone in either case.
+                #expect(hello.hasPrefix("250-mx.acme.test") || hello.hasPrefix("554 5.5.0"), "\(hello)")
                 try await wire.expect("RCPT TO:<anna@acme.test>", "503")
             } else {
                 #expect(reply.hasPrefix("554 5.5"), "\(reply)")
@@ -166,14 +167,16 @@ import Testing
         try await LiveServer.run { server in
             let wire: Wire
             if isLoggedIn {
+                // A hello again, so that all cases go the same way.
                 wire = try await server.submission()
             } else {
                 wire = try await server.smtp()
                 _ = try await wire.reply()
             }
             for part in text.split(separator: "|") {
-                try await wire.send(part.hasSuffix("\n") ? String(part) : "\(part)\r\n")
-                if !part.hasSuffix("\n") { #expect(try await wire.reply().hasPrefix("250")) }
+                let isWhole = part.hasSuffix("\r\n")
+                try await wire.send(isWhole ? String(part) : "\(part)\r\n")
+                if !isWhole { #expect(try await wire.reply().hasPrefix("250")) }
             }
             if isLegal {
                 for _ in 0..<3 { #expect(try await wire.reply().first.map { "23".contains($0) } == true) }
@@ -196,6 +199,8 @@ import Testing
                 for text in Self.foreign {
                     let wire = try await Wire.connect(port: port)
                     if port != server.ports.submissions { _ = try await wire.reply() }
+                    // A hello of TLS is what that port is there for.
+                    if port == server.ports.submissions, text.hasPrefix("\u{16}") { continue }
                     wire.push(Array(text.utf8))
                     wire.push(Array("MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\nx\r\n.\r\n".utf8))
                     let said = try await wire.end()

@@ -149,10 +149,10 @@ import Testing
             case "offersStartTLS": values["tls"] = "\"none\""
             case "early": values["greet_delay"] = "\"300ms\""
             case "with": values["xclient_from"] = "[\"127.0.0.1\"]"
-            case "without": values["extensions_off"] = "[\"\(value)\"]"
+            case "without": values["extensions_off"] = value == "CHUNKING" ? "[\"CHUNKING\", \"BINARYMIME\"]" : "[\"\(value)\"]"
             case "authMechanisms": values["auth"] = "[]"
             default:
-                guard let name = numbers[key] else { throw Dialog.Malformed(description: "config: \(key)") }
+                guard let name = numbers[key] else { throw Timeout("no option of a listener: \(key)") }
                 values[name] = value
             }
         }

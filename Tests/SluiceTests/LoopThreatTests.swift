@@ -82,9 +82,9 @@ import Testing
     }
 
     @Test func `R80: nobody far away ever gets a report about what a stranger sent in his name`() async throws {
-        let sink = try await Sink.start()
+        let sink = try await Sink.start(host: "127.0.0.2")
         let names = try await NameServer.start([
-            "victim.test": [.mx(10, "mail.victim.test")], "mail.victim.test": [.a("127.0.0.1")],
+            "victim.test": [.mx(10, "mail.victim.test")], "mail.victim.test": [.a("127.0.0.2")],
         ])
         var setup = LiveServer.Setup()
         setup.more = .outbound(names, port: sink.port)
@@ -99,7 +99,7 @@ import Testing
             }
             try await wire.expect("RSET", "250")
             // A verdict on the content comes before the 250 as well.
-            #expect(try await wire.deliver("Subject: no sender\r\n\r\nx\r\n", from: "forged@victim.test").hasPrefix("554"))
+            #expect(try await wire.deliver("Subject: no sender\r\n\r\nx\r\n", from: "forged@victim.test").hasPrefix("550"))
             #expect(try await server.queue().isEmpty)
             #expect(sink.connections == 0)
         }
@@ -108,9 +108,9 @@ import Testing
     }
 
     @Test func `R86: a stranger's wish for reports is worth one message at most`() async throws {
-        let sink = try await Sink.start()
+        let sink = try await Sink.start(host: "127.0.0.2")
         let names = try await NameServer.start([
-            "victim.test": [.mx(10, "mail.victim.test")], "mail.victim.test": [.a("127.0.0.1")],
+            "victim.test": [.mx(10, "mail.victim.test")], "mail.victim.test": [.a("127.0.0.2")],
         ])
         var setup = LiveServer.Setup()
         setup.more = .outbound(names, port: sink.port)

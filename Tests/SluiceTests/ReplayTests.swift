@@ -36,7 +36,7 @@ import Testing
             let same = try await server.sluice("replay", "--since", "1h")
             #expect(same.code == 0, "\(same)")
             #expect(same.output.contains("Judged 5 again: 0 found otherwise."))
-            try server.folder.write("stage = \"size\"\n[size]\nmax = \"50\"\n", to: "filters.d/16-size.toml")
+            try server.folder.write("stage = \"size\"\n[size]\nmax = \"20\"\n", to: "filters.d/16-size.toml")
             let other = try await server.sluice("replay", "--since", "1h", "--json")
             #expect(other.code == 1)
             let reports = try #require(try other.json() as? [[String: Any]])
