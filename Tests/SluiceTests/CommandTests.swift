@@ -137,7 +137,9 @@ import Testing
             #expect(await eventually { (try? await server.sluice("trace", id).code) == 0 })
             let shown = try await server.sluice("trace", id, "--json")
             #expect((try shown.json() as? [String: Any])?["id"] as? String == id)
-            for query in [["--to", "anna@acme.test"], ["--from", "@out.test"], ["--since", "1h"], ["--outcome", "accepted"]] {
+            for query in [
+                ["--to", "anna@acme.test"], ["--from", "@out.test"], ["--since", "1h"], ["--outcome", "accepted"],
+            ] {
                 let listed = try await server.sluice(["trace"] + query)
                 #expect(listed.output.contains(id), "\(query)")
             }

@@ -120,7 +120,8 @@ import Testing
         var setup = LiveServer.Setup()
         setup.lmtp = "tls = \"starttls\""
         try await LiveServer.run(setup) { server in
-            let port = ["smtp": server.ports.smtp, "submission": server.ports.submission][language] ?? server.ports.lmtp
+            let port =
+                ["smtp": server.ports.smtp, "submission": server.ports.submission][language] ?? server.ports.lmtp
             let wire = try await Wire.connect(port: port)
             try await wire.greet(language == "lmtp" ? "LHLO" : "EHLO")
             try await wire.send("STARTTLS\r\nNOOP injected\r\nMAIL FROM:<evil@out.test>\r\n")
@@ -153,9 +154,13 @@ import Testing
     }
 
     @Test(arguments: [
-        ("EHLO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false), ("HELO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false),
+        ("EHLO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false),
+        ("HELO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false),
         ("HELO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\n", false, false),
-        ("EHLO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\nFrom: x@out.test\r\n", false, false),
+        (
+            "EHLO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\nFrom: x@out.test\r\n", false,
+            false
+        ),
         ("EHLO x.test|NOOP\r\nMAIL FROM:<a@out.test>\r\n", false, false),
         ("EHLO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\n", true, false),
         ("EHLO x.test|RSET\r\nMAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\n", true, false),
@@ -167,7 +172,6 @@ import Testing
         try await LiveServer.run { server in
             let wire: Wire
             if isLoggedIn {
-                // A hello again, so that all cases go the same way.
                 wire = try await server.submission()
             } else {
                 wire = try await server.smtp()
@@ -286,7 +290,8 @@ import Testing
             max = "1KB"
             """
         try await LiveServer.run(setup) { server in
-            #expect(try await server.sluice("mailbox", "add", "dora@beta.test", "--password-stdin", input: "x\n").code == 0)
+            #expect(
+                try await server.sluice("mailbox", "add", "dora@beta.test", "--password-stdin", input: "x\n").code == 0)
             let wire = try await server.lmtp()
             try await wire.greet("LHLO")
             try await wire.expect("MAIL FROM:<a@out.test>", "250")
@@ -304,7 +309,8 @@ import Testing
             // One that leaves after the first of its replies.
             let gone = try await server.lmtp()
             try await gone.greet("LHLO")
-            try await gone.deliver("From: a@out.test\r\n\r\nx\r\n", to: ["anna@acme.test", "bert@acme.test"], replies: 1)
+            try await gone.deliver(
+                "From: a@out.test\r\n\r\nx\r\n", to: ["anna@acme.test", "bert@acme.test"], replies: 1)
             await gone.close()
             _ = try await server.mail(of: "anna@acme.test", count: 2)
             #expect(try await server.mail(of: "bert@acme.test", count: 2).count == 2)

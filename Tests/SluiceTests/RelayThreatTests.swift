@@ -7,7 +7,8 @@ import Testing
 
     /// The pairs of nmap's smtp-open-relay and of the MAPS list.
     static let pairs: [(String, String)] = [
-        ("<>", "<u@\(far)>"), ("<a@\(far)>", "<u@\(far)>"), ("<a@\(host)>", "<u@\(far)>"), ("<a@[\(address)]>", "<u@\(far)>"),
+        ("<>", "<u@\(far)>"), ("<a@\(far)>", "<u@\(far)>"), ("<a@\(host)>", "<u@\(far)>"),
+        ("<a@[\(address)]>", "<u@\(far)>"),
         ("<a@[\(address)]>", "<u%\(far)@[\(address)]>"), ("<a@[\(address)]>", "<u%\(far)@\(host)>"),
         ("<a@[\(address)]>", "<\"u@\(far)\">"), ("<a@[\(address)]>", "<\"u%\(far)\">"),
         ("<a@[\(address)]>", "<u@\(far)@[\(address)]>"), ("<a@[\(address)]>", "<\"u@\(far)\"@[\(address)]>"),
@@ -15,7 +16,8 @@ import Testing
         ("<a@[\(address)]>", "<@\(host):u@\(far)>"), ("<a@[\(address)]>", "<\(far)!u>"),
         ("<a@[\(address)]>", "<\(far)!u@[\(address)]>"), ("<a@[\(address)]>", "<\(far)!u@\(host)>"),
         ("<a@localhost>", "<u@\(far)>"), ("<a>", "<u@\(far)>"), ("<a@\(host)>", "<u%\(far)@\(host)>"),
-        ("<a@\(host)>", "<u%\(far)@[\(address)]>"), ("<a@\(host)>", "<\"u@\(far)\">"), ("<a@\(host)>", "<\"u%\(far)\">"),
+        ("<a@\(host)>", "<u%\(far)@[\(address)]>"), ("<a@\(host)>", "<\"u@\(far)\">"),
+        ("<a@\(host)>", "<\"u%\(far)\">"),
         ("<a@\(host)>", "<\"x@y\"[\(address)]>"), ("<a@[\(address)]>", "<u@\(far)@\(host)>"),
     ]
 

@@ -41,7 +41,7 @@ import Testing
             #expect(other.code == 1)
             let reports = try #require(try other.json() as? [[String: Any]])
             let changed = reports.filter { ($0["differences"] as? [Any])?.isEmpty == false }
-            #expect(changed.count == 3, "\(other)")
+            #expect(changed.count == 4, "\(other)")
             let text = try await server.sluice("replay", String(reply.suffix(17).prefix(16)))
             #expect(text.code == 1)
             #expect(text.output.contains("was") && text.output.contains("now"))
@@ -53,10 +53,12 @@ import Testing
         setup.isReplayed = false
         try await LiveServer.run(setup) { server in
             let settings = try server.folder.text("sluice.toml")
-            let header = settings.replacingOccurrences(of: "keep_messages = \"whole\"", with: "keep_messages = \"none\"")
+            let header = settings.replacingOccurrences(
+                of: "keep_messages = \"whole\"", with: "keep_messages = \"none\"")
             try server.folder.write(header, to: "sluice.toml")
             await server.stop()
-            let again = try Child(Programs.sluice, ["serve", "--config", server.configuration], place: server.folder.path)
+            let again = try Child(
+                Programs.sluice, ["serve", "--config", server.configuration], place: server.folder.path)
             #expect(await eventually { server.log.contains("msg=serving") })
             let wire = try await server.smtp()
             try await wire.greet()
