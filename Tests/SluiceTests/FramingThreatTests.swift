@@ -101,7 +101,7 @@ import Testing
             #expect(try await wire.deliver(good).hasPrefix("250"))
             try await wire.expect("RCPT TO:<anna@acme.test>", "503")
             try await wire.expect("DATA", "503")
-            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("554"))
+            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("550 5.6.0"))
             try await wire.expect("RCPT TO:<anna@acme.test>", "503")
             try await wire.expect("DATA", "503")
             try await wire.expect("MAIL FROM:<a@out.test>", "250")
@@ -109,7 +109,7 @@ import Testing
             try await wire.expect("RSET", "250")
             try await wire.expect("DATA", "503")
             #expect(try await wire.deliver(good, to: ["bert@acme.test"]).hasPrefix("250"))
-            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("554"))
+            #expect(try await wire.deliver("Subject: bad\r\n\r\nx\r\n").hasPrefix("550 5.6.0"))
             _ = try await server.mail(of: "bert@acme.test", count: 1)
             #expect(try await server.mail(of: "anna@acme.test", count: 1).count == 1)
         }
@@ -120,7 +120,8 @@ import Testing
         var setup = LiveServer.Setup()
         setup.lmtp = "tls = \"starttls\""
         try await LiveServer.run(setup) { server in
-            let port = ["smtp": server.ports.smtp, "submission": server.ports.submission][language] ?? server.ports.lmtp
+            let port =
+                ["smtp": server.ports.smtp, "submission": server.ports.submission][language] ?? server.ports.lmtp
             let wire = try await Wire.connect(port: port)
             try await wire.greet(language == "lmtp" ? "LHLO" : "EHLO")
             try await wire.send("STARTTLS\r\nNOOP injected\r\nMAIL FROM:<evil@out.test>\r\n")
@@ -128,7 +129,8 @@ import Testing
             if reply.hasPrefix("220") {
                 try await wire.startTLS()
                 let hello = try await wire.say(language == "lmtp" ? "LHLO inside.test" : "EHLO inside.test")
-                #expect(hello.hasPrefix("250-mx.acme.test"), "\(hello)")
+                // Judged for its impatience or greeted anew; what was injected is gone in either case.
+                #expect(hello.hasPrefix("250-mx.acme.test") || hello.hasPrefix("554 5.5.0"), "\(hello)")
                 try await wire.expect("RCPT TO:<anna@acme.test>", "503")
             } else {
                 #expect(reply.hasPrefix("554 5.5"), "\(reply)")
@@ -152,9 +154,13 @@ import Testing
     }
 
     @Test(arguments: [
-        ("EHLO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false), ("HELO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false),
+        ("EHLO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false),
+        ("HELO x.test\r\nMAIL FROM:<a@out.test>\r\n", false, false),
         ("HELO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\n", false, false),
-        ("EHLO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\nFrom: x@out.test\r\n", false, false),
+        (
+            "EHLO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\nFrom: x@out.test\r\n", false,
+            false
+        ),
         ("EHLO x.test|NOOP\r\nMAIL FROM:<a@out.test>\r\n", false, false),
         ("EHLO x.test|MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\n", true, false),
         ("EHLO x.test|RSET\r\nMAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\n", true, false),
@@ -172,8 +178,9 @@ import Testing
                 _ = try await wire.reply()
             }
             for part in text.split(separator: "|") {
-                try await wire.send(part.hasSuffix("\n") ? String(part) : "\(part)\r\n")
-                if !part.hasSuffix("\n") { #expect(try await wire.reply().hasPrefix("250")) }
+                let isWhole = part.hasSuffix("\r\n")
+                try await wire.send(isWhole ? String(part) : "\(part)\r\n")
+                if !isWhole { #expect(try await wire.reply().hasPrefix("250")) }
             }
             if isLegal {
                 for _ in 0..<3 { #expect(try await wire.reply().first.map { "23".contains($0) } == true) }
@@ -196,6 +203,8 @@ import Testing
                 for text in Self.foreign {
                     let wire = try await Wire.connect(port: port)
                     if port != server.ports.submissions { _ = try await wire.reply() }
+                    // A hello of TLS is what that port is there for.
+                    if port == server.ports.submissions, text.hasPrefix("\u{16}") { continue }
                     wire.push(Array(text.utf8))
                     wire.push(Array("MAIL FROM:<a@out.test>\r\nRCPT TO:<anna@acme.test>\r\nDATA\r\nx\r\n.\r\n".utf8))
                     let said = try await wire.end()
@@ -281,7 +290,8 @@ import Testing
             max = "1KB"
             """
         try await LiveServer.run(setup) { server in
-            #expect(try await server.sluice("mailbox", "add", "dora@beta.test", "--password-stdin", input: "x\n").code == 0)
+            #expect(
+                try await server.sluice("mailbox", "add", "dora@beta.test", "--password-stdin", input: "x\n").code == 0)
             let wire = try await server.lmtp()
             try await wire.greet("LHLO")
             try await wire.expect("MAIL FROM:<a@out.test>", "250")
@@ -299,7 +309,8 @@ import Testing
             // One that leaves after the first of its replies.
             let gone = try await server.lmtp()
             try await gone.greet("LHLO")
-            try await gone.deliver("From: a@out.test\r\n\r\nx\r\n", to: ["anna@acme.test", "bert@acme.test"], replies: 1)
+            try await gone.deliver(
+                "From: a@out.test\r\n\r\nx\r\n", to: ["anna@acme.test", "bert@acme.test"], replies: 1)
             await gone.close()
             _ = try await server.mail(of: "anna@acme.test", count: 2)
             #expect(try await server.mail(of: "bert@acme.test", count: 2).count == 2)

@@ -29,7 +29,7 @@ import Testing
                     try? await Task.sleep(for: .milliseconds(500))
                     return slow.allSatisfy(\.isClosed)
                 })
-            #expect(slow.allSatisfy { $0.unread.contains("\r\n421 ") || $0.unread.hasPrefix("220") })
+            #expect(slow.contains { $0.unread.contains("\r\n421 ") })
         }
     }
 
@@ -52,22 +52,24 @@ import Testing
 
     @Test func `R126: with few descriptors, clients wait or are refused, and mail goes on`() async throws {
         var setup = LiveServer.Setup()
-        setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=96:96"]
+        setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=160:160"]
         setup.smtp = "max_connections_per_address = 1000"
         setup.more = "[limits]\nmax_connections_per_address = 1000"
         try await LiveServer.run(setup) { server in
             let first = try await server.smtp()
             try await first.greet()
             var crowd: [Wire] = []
-            for _ in 0..<120 { if let wire = try? await server.smtp() { crowd.append(wire) } }
-            #expect(crowd.count > 60)
+            for _ in 0..<180 { if let wire = try? await server.smtp() { crowd.append(wire) } }
+            #expect(crowd.count > 100)
             // What is under way is finished in spite of the crowd.
             #expect(try await first.deliver(Self.message).hasPrefix("250"))
-            #expect(server.openFiles <= 96)
+            #expect(server.openFiles <= 160)
             for wire in crowd { await wire.close() }
             #expect(
                 await eventually {
-                    guard let wire = try? await server.smtp(), let greeting = try? await wire.greet() else { return false }
+                    guard let wire = try? await server.smtp(), let greeting = try? await wire.greet() else {
+                        return false
+                    }
                     guard greeting.hasPrefix("250") else { return false }
                     return (try? await wire.deliver(Self.message).hasPrefix("250")) == true
                 })
@@ -83,6 +85,15 @@ import Testing
         try await LiveServer.run(setup) { server in
             let line = Array((String(repeating: "0123456789", count: 7) + "\r\n").utf8)
             let piece = Array(repeatElement(line, count: 20 << 20 / line.count / 100).joined())
+            // Files that are mapped are not counted: the system takes their pages back when it wants to.
+            let peak = Task {
+                var most = 0
+                while !Task.isCancelled {
+                    most = max(most, server.ownMemory)
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+                return most
+            }
             try await withThrowingTaskGroup(of: String.self) { group in
                 for _ in 0..<50 {
                     group.addTask {
@@ -99,7 +110,9 @@ import Testing
                 }
                 for try await reply in group { #expect(reply.hasPrefix("250") || reply.hasPrefix("45"), "\(reply)") }
             }
-            #expect(server.peakMemory < 512 << 10, "\(server.peakMemory) KiB")
+            peak.cancel()
+            let most = await peak.value
+            #expect(most < 256 << 10, "\(most) KiB; with mapped files \(server.peakMemory) KiB")
             let wire = try await server.smtp()
             try await wire.greet()
             #expect(try await wire.deliver(Self.message).hasPrefix("250"))

@@ -6,7 +6,9 @@ import Testing
 @Suite struct ServingTests {
     static let message = "From: a@out.test\r\nSubject: x\r\n\r\nbody\r\n"
 
-    @Test func `R148: a second server on the same data is refused, and a dead one's lock is not in the way`() async throws {
+    @Test func `R148: a second server on the same data is refused, and a dead one's lock is not in the way`()
+        async throws
+    {
         try await LiveServer.run { server in
             let second = try await server.sluice("serve")
             #expect(second.code == 75)
@@ -134,7 +136,9 @@ extension LiveServer {
     fileprivate var refusals: Int { log.components(separatedBy: "msg=\"not reloaded\"").count - 1 }
 
     fileprivate func filterFiles() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: folder.path + "/filters.d").sorted().map { "filters.d/\($0)" }
+        try FileManager.default.contentsOfDirectory(atPath: folder.path + "/filters.d").sorted().map {
+            "filters.d/\($0)"
+        }
     }
 }
 

@@ -110,8 +110,8 @@ struct ReplayReport: Encodable {
         func steps(_ trace: Trace) -> [TraceStep] { trace.steps.filter { hasAll || $0.phase != .message } }
         differences = Self.differences(steps(trace), steps(again))
         outcomeBefore = trace.outcome.rawValue
-        // A full queue is nothing that a chain finds.
-        let isComparable = hasAll && !trace.wasNotStored
+        // Without a message the steps say all; what the protocol refused, or a full queue, no chain has found.
+        let isComparable = message != nil && !trace.wasNotStored
         outcomeNow = isComparable ? again.outcome.rawValue : outcomeBefore
     }
 

@@ -223,9 +223,14 @@ final class LiveServer: Sendable {
     }
 
     /// The server's largest resident size so far, in KiB.
-    var peakMemory: Int {
+    var peakMemory: Int { memory("VmHWM:") }
+
+    /// The memory that is in no file, in KiB.
+    var ownMemory: Int { memory("RssAnon:") }
+
+    private func memory(_ key: String) -> Int {
         let status = (try? String(contentsOfFile: "/proc/\(child.pid)/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
         return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
     }
 

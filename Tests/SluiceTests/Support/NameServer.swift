@@ -70,7 +70,7 @@ final class NameServer: Sendable {
         switch record {
         case .a(let address): data = address.split(separator: ".").compactMap { UInt8($0) }
         case .mx(let preference, let host):
-            let labels = host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+            let labels: [UInt8] = host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
             data = [UInt8(preference >> 8), UInt8(preference & 0xFF)] + labels + [0]
         }
         // The question's name, class IN, a second of life.

@@ -1,11 +1,24 @@
 import Foundation
+import Synchronization
 
 /// Ports of this machine that nobody uses.
 enum Ports {
     struct None: Error {}
 
+    /// What was given away already: who got it may not have bound it yet.
+    private static let given = Mutex<Set<Int>>([])
+
     /// That many different ports, found by binding port 0 on 127.0.0.1.
     static func free(_ count: Int) throws -> [Int] {
+        var ports: [Int] = []
+        while ports.count < count {
+            let candidates = try unbound(count - ports.count)
+            ports += given.withLock { given in candidates.filter { given.insert($0).inserted } }
+        }
+        return ports
+    }
+
+    private static func unbound(_ count: Int) throws -> [Int] {
         var open: [Int32] = []
         defer { for one in open { close(one) } }
         return try (0..<count).map { _ in

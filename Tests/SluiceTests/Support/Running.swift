@@ -84,25 +84,21 @@ final class Child: Sendable {
         _ name: String, _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:],
         folder: String? = nil, place: String
     ) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try Programs.path(of: name))
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
         for file in ["in", "out", "err"] {
             _ = FileManager.default.createFile(atPath: "\(place)/\(file)", contents: file == "in" ? Data(input) : nil)
         }
-        process.standardInput = FileHandle(forReadingAtPath: "\(place)/in")
-        process.standardOutput = FileHandle(forWritingAtPath: "\(place)/out")
-        process.standardError = FileHandle(forWritingAtPath: "\(place)/err")
-        let ended = Ending()
-        process.terminationHandler = { process in
-            ended.tell(process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
-        }
-        try process.run()
-        pid = process.processIdentifier
+        let start = folder.map { ["/usr/bin/env", "--chdir=\($0)"] } ?? []
+        let command = start + [try Programs.path(of: name)] + arguments
+        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        pid = try Self.spawn(
+            command, variables.map { "\($0)=\($1)" },
+            files: ["\(place)/in", "\(place)/out", "\(place)/err"])
         state = Mutex(State())
-        ended.whenTold { [self] code in
+        // A thread that waits: an end is seen even if grandchildren hold on to what the child had open.
+        let thread = Thread { [self] in
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+            let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : -(status & 0x7F)
             let waiting = state.withLock { state in
                 state.code = code
                 defer { state.waiting = [] }
@@ -110,6 +106,42 @@ final class Child: Sendable {
             }
             for one in waiting { one.resume(returning: code) }
         }
+        thread.start()
+    }
+
+    /// Starts a program with these files as its standard input, output and errors.
+    private static func spawn(
+        _ arguments: [String], _ variables: [String], files: [String]
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (number, file) in files.enumerated() {
+            let flags = number == 0 ? O_RDONLY : O_WRONLY | O_APPEND
+            posix_spawn_file_actions_addopen(&actions, Int32(number), file, flags, 0)
+        }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // Signals as a shell would leave them: none blocked, none ignored; a process group of its own.
+        var none = sigset_t()
+        sigemptyset(&none)
+        var all = sigset_t()
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        let flags = Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP)
+        posix_spawnattr_setflags(&attributes, flags)
+        var texts = arguments.map { strdup($0) } + [nil]
+        var settings = variables.map { strdup($0) } + [nil]
+        defer { for text in texts + settings { free(text) } }
+        var pid: pid_t = 0
+        let result = posix_spawn(&pid, arguments[0], &actions, &attributes, &texts, &settings)
+        guard result == 0 else {
+            throw Timeout("\(arguments[0]) cannot be started: \(String(cString: strerror(result)))")
+        }
+        return pid
     }
 
     /// The exit code; negative is the signal that ended it.
@@ -138,27 +170,6 @@ final class Child: Sendable {
         }
         defer { watch.cancel() }
         return await end()
-    }
-
-    /// Joins the two moments of an end: that it happens, and that somebody is there to hear of it.
-    private final class Ending: Sendable {
-        private let state = Mutex<(code: Int32?, hear: (@Sendable (Int32) -> Void)?)>((nil, nil))
-
-        func tell(_ code: Int32) {
-            let hear = state.withLock { state in
-                state.code = code
-                return state.hear
-            }
-            hear?(code)
-        }
-
-        func whenTold(_ hear: @escaping @Sendable (Int32) -> Void) {
-            let code = state.withLock { state in
-                state.hear = hear
-                return state.code
-            }
-            if let code { hear(code) }
-        }
     }
 }
 

@@ -26,7 +26,9 @@ final class Wire: Sendable {
             .channelOption(.autoRead, value: reads)
             .channelOption(.socketOption(.so_rcvbuf), value: reads ? 1 << 20 : 4096)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(inbox)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Receiver(inbox))
+                }
             }
         let bound = source.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
         let channel = try await (bound.map { bootstrap.bind(to: $0) } ?? bootstrap)
@@ -65,7 +67,9 @@ final class Wire: Sendable {
 
     /// Says one line, and expects a reply that begins so.
     @discardableResult
-    func expect(_ line: String, _ start: String, sourceLocation: SourceLocation = #_sourceLocation) async throws -> String {
+    func expect(_ line: String, _ start: String, sourceLocation: SourceLocation = #_sourceLocation) async throws
+        -> String
+    {
         let reply = try await say(line)
         #expect(reply.hasPrefix(start), "\(line)", sourceLocation: sourceLocation)
         return reply
@@ -87,7 +91,8 @@ final class Wire: Sendable {
         try await expect("MAIL FROM:<\(from)>", "250")
         for one in to { try await expect("RCPT TO:<\(one)>", "250") }
         try await expect("DATA", "354")
-        try await send(message + ".\r\n")
+        let stuffed = message.replacingOccurrences(of: "\r\n.", with: "\r\n..")
+        try await send(stuffed + ".\r\n")
         var last = ""
         for _ in 0..<replies { last = try await reply() }
         return last
@@ -173,7 +178,9 @@ private final class Receiver: ChannelInboundHandler {
     private let inbox: Inbox
     init(_ inbox: Inbox) { self.inbox = inbox }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { inbox.add(unwrapInboundIn(data).readableBytesView) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        inbox.add(unwrapInboundIn(data).readableBytesView)
+    }
     func channelInactive(context: ChannelHandlerContext) { inbox.close() }
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         inbox.close()
