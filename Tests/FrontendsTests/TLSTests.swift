@@ -129,6 +129,7 @@ import Testing
         #expect(await server.eventually { clients.count(where: \.isClosed) == 1 })
         let first = try #require(clients.first { !$0.isClosed })
         try await first.startTLS()
+        #expect(try await first.reply().hasPrefix("220"), "the handshake is over on the server's side, too")
         let fourth = try await server.client()
         try await fourth.startTLS()
         #expect(try await fourth.reply().hasPrefix("220"))
