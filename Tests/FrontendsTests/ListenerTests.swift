@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct ListenerTests {
     @Test func `a stop lets transactions finish and sends the idle away`() async throws {
-        let server = try await LiveServer()
+        let server = try await LiveServer { $0.limits.stopTimeout = "10m" }
         let idle = try await server.client()
         _ = try await idle.reply()
         let busy = try await server.client()
@@ -133,7 +133,7 @@ import Testing
         let silent = try await TestClient.connect(port: server.port, from: "127.0.0.2")
         #expect(try await silent.end() == "")
         let odd = try await TestClient.connect(port: server.port, from: "127.0.0.2")
-        try await odd.send("EHLO client.test\r\n")
+        try? await odd.send("EHLO client.test\r\n")
         #expect(try await odd.end() == "")
         let stranger = try await server.client()
         _ = try await stranger.reply()

@@ -40,7 +40,7 @@ import Testing
     private static func ask(_ request: String, isWell: Bool = true) async throws -> String {
         let registry = MetricsRegistry()
         Counter(label: "taken", factory: registry).increment()
-        let server = StatusServer(group: LiveServer.group, registry: registry) {
+        let server = StatusServer(group: LiveServer.group, registry: registry, timeout: .minutes(10)) {
             .init(isWell: isWell, details: ["queue"])
         }
         let address = try await server.start(.ip("127.0.0.1", port: 0))

@@ -7,14 +7,15 @@ import Synchronization
 public final class StatusServer: Sendable {
     /// Connections at once; more are closed unheard.
     public static let mostConnections = 64
-    /// From the first octet to the last of the answer.
-    public static let requestTimeout = TimeAmount.seconds(10)
+    /// From the connection to the last octet of the answer, unless something else is asked for.
+    public static let usualTimeout = TimeAmount.seconds(10)
     /// Octets of all header fields of a request.
     public static let longestHeader = 16 << 10
 
     private let group: any EventLoopGroup
     private let registry: MetricsRegistry
     private let health: @Sendable () -> Health
+    private let timeout: TimeAmount
     private let open = Mutex(0)
     private let channel = Mutex<(any Channel)?>(nil)
 
@@ -31,10 +32,12 @@ public final class StatusServer: Sendable {
     }
 
     public init(
-        group: any EventLoopGroup, registry: MetricsRegistry, health: @escaping @Sendable () -> Health
+        group: any EventLoopGroup, registry: MetricsRegistry, timeout: TimeAmount = usualTimeout,
+        health: @escaping @Sendable () -> Health
     ) {
         self.group = group
         self.registry = registry
+        self.timeout = timeout
         self.health = health
     }
 
@@ -76,7 +79,7 @@ public final class StatusServer: Sendable {
         try operations.addHandler(HTTPResponseEncoder())
         try operations.addHandler(ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)))
         try operations.addHandler(StatusHandler(answer: answer))
-        channel.eventLoop.scheduleTask(in: Self.requestTimeout) { channel.close(promise: nil) }
+        channel.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
     }
 
     private func answer(_ head: HTTPRequestHead) -> StatusHandler.Answer {

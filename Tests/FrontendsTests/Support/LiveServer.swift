@@ -39,7 +39,10 @@ final class LiveServer: Sendable {
         machine.maxMessageSize = 8 << 20
         var setup = Setup(listener: ListenerOptions(name: "test", bind: [.ip("127.0.0.1", port: 0)], machine: machine))
         setup.limits.tick = "20ms"
-        setup.limits.stopTimeout = "5s"
+        setup.limits.stopTimeout = "1s"
+        // On a busy machine a test may be kept waiting for longer than any sensible client.
+        setup.listener.handshakeTimeout = "10m"
+        setup.listener.proxyTimeout = "10m"
         try change(&setup)
         let folder = try TemporaryFolder()
         let links = setup.stages.enumerated().map { place, stage in
