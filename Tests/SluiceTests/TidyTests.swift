@@ -114,7 +114,8 @@ import Testing
 
     static func imports(of file: File) -> [String] {
         file.lines.compactMap { line in
-            guard let match = line.firstMatch(
+            // A regular expression for each line of the project takes a debug build half a minute.
+            guard line.contains("import "), let match = line.firstMatch(
                 of: /^\s*(?:@testable )?(?:public |internal |private |@preconcurrency )*import (?:struct |class |func |enum )?(\w+)/
             ) else { return nil }
             return String(match.1)
