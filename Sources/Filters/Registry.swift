@@ -6,7 +6,7 @@ public struct StageKind: Sendable {
     public let effects: Effects
     /// When it is asked: the phases whose protocols it conforms to.
     public let phases: Set<Phase>
-    /// One line for `sluice explain` and the list of stages.
+    /// One line for lists of stages.
     public let summary: String
     /// What its table in `filters.d` is decoded into.
     public let configuration: any (Decodable & Sendable).Type
