@@ -21,7 +21,8 @@ import Testing
         let header = /^### (?:`\[(.+)\]`|Before the first section)$/
         var section = ""
         var options: [String: String?] = [:]
-        for line in text.split(separator: "\n") {
+        // Other tables of the document are not about options.
+        for line in text.split(separator: "\n").drop(while: { $0 != "## sluice.toml" }) {
             if let match = line.firstMatch(of: header) { section = match.1.map(String.init) ?? "" }
             guard let match = line.firstMatch(of: row) else { continue }
             let isExact = match.2.wholeMatch(of: /`[^`]+`/) != nil
