@@ -10,7 +10,8 @@ import Testing
     ]
 
     static let smuggled =
-        "MAIL FROM:<evil@out.test>\r\nRCPT TO:<bert@acme.test>\r\nDATA\r\nFrom: evil@out.test\r\nSubject: smuggled\r\n\r\nx"
+        "MAIL FROM:<evil@out.test>\r\nRCPT TO:<bert@acme.test>\r\nDATA\r\n"
+        + "From: evil@out.test\r\nSubject: smuggled\r\n\r\nx"
 
     @Test func `R1: a false end of data never makes two messages`() async throws {
         try await LiveServer.run { server in

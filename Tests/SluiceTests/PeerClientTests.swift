@@ -188,7 +188,7 @@ import Testing
             _ = FileManager.default.createFile(
                 atPath: file, contents: Data(settings.utf8), attributes: [.posixPermissions: 0o600])
             let body =
-                (["", ".", "..", ".dot", "From here", "\ttab ", String(repeating: "long ", count: 300), "Grüße", "-- "]
+                (["", ".", "..", ".dot", "From here", "\ttab ", String(repeating: "long ", count: 300), "ü", "-- "]
                 + (0..<500).map { "line \($0)" }).joined(separator: "\n") + "\n"
             let ran = try await Programs.run(
                 "msmtp", ["--file", file, "carl@acme.test"],

@@ -38,11 +38,14 @@ import Testing
         setup.smtp = "write_timeout = \"1s\"\nmax_junk_commands = 100000"
         try await LiveServer.run(setup) { server in
             let wire = try await Wire.connect(port: server.ports.smtp, reads: false)
-            let before = server.openFiles
             let burst = Array(String(repeating: "HELP\r\n", count: 2000).utf8)
             wire.push(Array("EHLO deaf.test\r\n".utf8))
             for _ in 0..<200 { wire.push(burst) }
-            #expect(await eventually(within: .seconds(40)) { server.openFiles < before })
+            #expect(
+                try await eventually(within: .seconds(40)) {
+                    let status = try await server.sluice("status", "--json").json() as? [String: Any]
+                    return status?["connections"] as? Int == 0
+                })
             #expect(server.peakMemory < 400 << 10, "\(server.peakMemory) KiB")
             let good = try await server.smtp()
             try await good.greet()
@@ -52,19 +55,19 @@ import Testing
 
     @Test func `R126: with few descriptors, clients wait or are refused, and mail goes on`() async throws {
         var setup = LiveServer.Setup()
-        setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=160:160"]
+        setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=256:256"]
         setup.smtp = "max_connections_per_address = 1000"
         setup.more = "[limits]\nmax_connections_per_address = 1000"
         try await LiveServer.run(setup) { server in
             let first = try await server.smtp()
             try await first.greet()
             var crowd: [Wire] = []
-            for _ in 0..<180 { if let wire = try? await server.smtp() { crowd.append(wire) } }
-            #expect(crowd.count > 100)
+            for _ in 0..<300 { if let wire = try? await server.smtp() { crowd.append(wire) } }
+            #expect(crowd.count > 200)
             // What is under way is finished in spite of the crowd.
             #expect(try await first.deliver(Self.message).hasPrefix("250"))
-            #expect(server.openFiles <= 160)
-            for wire in crowd { await wire.close() }
+            #expect(server.openFiles <= 256)
+            for wire in crowd + [first] { await wire.close() }
             #expect(
                 await eventually {
                     guard let wire = try? await server.smtp(), let greeting = try? await wire.greet() else {
@@ -80,6 +83,7 @@ import Testing
     @Test func `R127: fifty large messages at once lie on disk, not in memory`() async throws {
         var setup = LiveServer.Setup()
         setup.isReplayed = false
+        setup.keepsMessages = false
         setup.smtp = "max_connections_per_address = 100"
         setup.filters["30-header.toml"] = ""
         try await LiveServer.run(setup) { server in
@@ -175,47 +179,5 @@ import Testing
             #expect(try await wire.deliver(Self.message).hasPrefix("250"))
             #expect(await server.stop() == 0)
         }
-    }
-
-    @Test func `R137: a file system that becomes read-only makes 451, and the server stays up`() async throws {
-        let place = try await Place()
-        let data = place.folder.path + "/data"
-        var setup = LiveServer.Setup()
-        setup.launcher = try Self.mounting(
-            "cp -a \(data) \(data).old; mount -t tmpfs -o size=100m tmpfs \(data); cp -a \(data).old/. \(data)")
-        setup.isReplayed = false
-        setup.more = "[queue]\nreserve = \"1MB\"\nsegment_size = \"1MB\""
-        try await Turnstile.servers.pass {
-            let server = try await LiveServer.start(setup, in: place)
-            let inside = [
-                "--target", "\(server.child.pid)", "--mount", "mount", "-o",
-            ]
-            let wire = try await server.smtp()
-            try await wire.greet()
-            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
-            #expect(await eventually { !server.mailInside(data, "anna").isEmpty })
-            // Files that are open for writing would keep it from being remounted: they are made to fail at the next open.
-            let closed = try await Programs.run("nsenter", inside + ["remount,ro", data])
-            if closed.code == 0 {
-                let reply = try await wire.deliver(Self.message)
-                #expect(reply.hasPrefix("451 4.3.0"), "\(reply)")
-                try await wire.expect("NOOP", "250")
-                let opened = try await Programs.run("nsenter", inside + ["remount,rw", data])
-                #expect(opened.code == 0, "\(opened)")
-                #expect(
-                    await eventually { (try? await wire.deliver(Self.message))?.hasPrefix("250") == true })
-            } else {
-                #expect(closed.errors.contains("busy"), "\(closed)")
-            }
-            #expect(await server.stop() == 0)
-        }
-    }
-}
-
-extension LiveServer {
-    /// The files in a mailbox of a data folder that only the server's own mount namespace shows.
-    fileprivate func mailInside(_ data: String, _ user: String) -> [String] {
-        let path = "/proc/\(child.pid)/root\(data)/mailboxes/acme.test/\(user)/Maildir/new"
-        return (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     }
 }

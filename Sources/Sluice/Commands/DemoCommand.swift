@@ -106,6 +106,9 @@ struct DemoFolder {
         guard isKept else { throw CommandFailure.wrong("The passwords cannot be kept in \(passwords).") }
     }
 
+    /// How this program was called: it may not lie where the shell looks.
+    private static var program: String { CommandLine.arguments.first ?? "sluice" }
+
     var welcome: String {
         let known = (try? String(contentsOfFile: passwords, encoding: .utf8)) ?? ""
         let logins = known.split(separator: "\n").map { line in
@@ -120,11 +123,12 @@ struct DemoFolder {
 
             In another terminal:
                 make try-out                                 sends samples and shows how each was judged
-                sluice chain --config \(configuration)
-                sluice trace --config \(configuration)
+                \(Self.program) chain --config \(configuration)
+                \(Self.program) trace --config \(configuration)
                 swaks --server 127.0.0.1:2525 --to anna@\(Self.domain)
 
-            Mail lies in \(path)/data/mailboxes, the chain in \(filters); change it, then `sluice reload`.
+            Mail lies in \(path)/data/mailboxes, the chain in \(filters); change it, then
+                \(Self.program) reload --config \(configuration)
             Ctrl-C stops.
 
             """

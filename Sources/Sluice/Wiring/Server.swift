@@ -113,7 +113,7 @@ final class Server: Sendable {
             let traces = TraceKeeper(
                 try Stores.traces(in: data, settings) { reason in
                     logger.warning("traces are not written", metadata: ["reason": "\(reason)"])
-                }, keeps: settings.trace.keepMessages)
+                }, settings.trace)
             return (
                 queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings), traces
             )

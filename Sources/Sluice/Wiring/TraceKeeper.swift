@@ -9,20 +9,21 @@ import Queue
 /// Brings traces from the event loops to their store, without making anybody wait.
 final class TraceKeeper: Sendable {
     private let store: TraceStore
-    private let keeps: ServerConfiguration.Trace.Messages
+    private let settings: ServerConfiguration.Trace
 
-    init(_ store: TraceStore, keeps: ServerConfiguration.Trace.Messages) {
+    init(_ store: TraceStore, _ settings: ServerConfiguration.Trace) {
         self.store = store
-        self.keeps = keeps
+        self.settings = settings
     }
 
     /// `message` is the message as it arrived, if it came to that.
     func keep(_ trace: Trace, _ message: Message?) {
         let kept: Bytes? =
-            switch keeps {
+            switch settings.keepMessages {
             case .none: nil
             case .header: message.map { Bytes($0.header.serialized) }
-            case .whole: message.map { Bytes($0.pieces.flatMap(\.array)) }
+            // What is too long to be kept is not copied first.
+            case .whole: message.flatMap { $0.size <= settings.maxMessage.octets ? $0.joined : nil }
             }
         store.append(trace, finished: Date(), message: kept)
     }
@@ -40,4 +41,14 @@ final class TraceKeeper: Sendable {
     var dropped: Int { store.dropped }
 
     func close() { store.close() }
+}
+
+extension Message {
+    /// The whole in one piece.
+    fileprivate var joined: Bytes {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(size)
+        for piece in pieces { octets += piece.array }
+        return Bytes(octets)
+    }
 }

@@ -22,6 +22,8 @@ final class LiveServer: Sendable {
         var environment: [String: String] = [:]
         /// Whether everything that went through is judged again at the end.
         var isReplayed = true
+        /// Whether traces keep messages, without which these are not judged again.
+        var keepsMessages = true
     }
 
     static let password = "sesame"
@@ -124,7 +126,7 @@ final class LiveServer: Sendable {
         \(setup.lmtp)
 
         [trace]
-        keep_messages = "whole"
+        keep_messages = "\(setup.keepsMessages ? "whole" : "none")"
         max_message   = "64MB"
 
         \(setup.more)

@@ -109,6 +109,12 @@ final class Child: Sendable {
         thread.start()
     }
 
+    /// Not every library marks what it opens: a child must not hold on to other tests' sockets.
+    private static func keepOurs() {
+        let numbers = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for number in numbers.compactMap({ Int32($0) }) where number > 2 { _ = fcntl(number, F_SETFD, FD_CLOEXEC) }
+    }
+
     /// Starts a program with these files as its standard input, output and errors.
     private static func spawn(
         _ arguments: [String], _ variables: [String], files: [String]
@@ -136,6 +142,7 @@ final class Child: Sendable {
         var texts = arguments.map { strdup($0) } + [nil]
         var settings = variables.map { strdup($0) } + [nil]
         defer { for text in texts + settings { free(text) } }
+        keepOurs()
         var pid: pid_t = 0
         let result = posix_spawn(&pid, arguments[0], &actions, &attributes, &texts, &settings)
         guard result == 0 else {
