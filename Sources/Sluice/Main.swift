@@ -7,7 +7,17 @@ import ArgumentParser
 /// The program. Exit codes: 0 fine, 1 the thing asked is wrong, 2 wrong usage, 75 try again later.
 @main
 enum Main {
-    static func main() async {
+    /// The main thread does nothing but stay: an asynchronous `main` would let it end, and glibc's setuid(2)
+    /// passes over a thread that has ended, so it would stay root's in a server that has given root up.
+    static func main() {
+        Task.detached {
+            await run()
+            exit(0)
+        }
+        while true { pause() }
+    }
+
+    private static func run() async {
         do {
             var command = try RootCommand.parseAsRoot()
             if var waiting = command as? any AsyncParsableCommand {
