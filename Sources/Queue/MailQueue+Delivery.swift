@@ -74,8 +74,8 @@ extension MailQueue {
         }
     }
 
-    /// Sets what is called when work has come that is due earlier than anything before. It is called once, on a thread of
-    /// the queue, and again after a claim that found less than it asked for; it must not block.
+    /// Sets what is called when work has come that is due earlier than anything before. It is called once, on a
+    /// thread of the queue, and again after a claim that found less than it asked for; it must not block.
     public func onWork(_ handler: @escaping @Sendable () -> Void) {
         state.withLock {
             $0.handler = handler

@@ -36,8 +36,8 @@ final class SegmentFile: Sendable {
         return file
     }
 
-    /// Writes a file of zeros that will be a segment. Blocks that were only allocated become written ones with the first sync
-    /// after a write, which so waits for the file system's own journal; these are written already.
+    /// Writes a file of zeros that will be a segment. Blocks that were only allocated become written ones with the
+    /// first sync after a write, which so waits for the file system's own journal; these are written already.
     /// `pause` is called between portions; when it answers `false`, that was all.
     static func prepareSpare(
         in directory: String, count: Int, files: any FileSystem, pause: () -> Bool

@@ -96,7 +96,7 @@ extension TransportRoute: ExpressibleByStringLiteral {
 
 extension TransportRoute: Decodable {
     enum CodingKeys: String, CodingKey {
-        case to, tls, login
+        case to, tls
     }
 
     public init(from decoder: any Decoder) throws {
@@ -106,20 +106,12 @@ extension TransportRoute: Decodable {
         }
         let table = try decoder.container(keyedBy: CodingKeys.self)
         self = try Self.route(try table.decode(String.self, forKey: .to), table.codingPath + [CodingKeys.to])
-        let tls = table.optional(.tls, as: RelayHost.Security.self)
-        let login = table.optional(.login, as: String.self)
-        guard tls != nil || login != nil else { return }
+        guard let tls = table.optional(.tls, as: RelayHost.Security.self) else { return }
         guard case .host(var host) = target else {
             throw DecodingError.dataCorruptedError(
-                forKey: tls == nil ? .login : .tls, in: table, debugDescription: "\(self) connects to no fixed host")
+                forKey: .tls, in: table, debugDescription: "\(self) connects to no fixed host")
         }
-        host.security = tls ?? host.security
-        host.credential = login
-        if login != nil, host.security == .none || host.security == .opportunistic {
-            throw DecodingError.dataCorruptedError(
-                forKey: .login, in: table,
-                debugDescription: "a login needs tls = \"required\", \"verified\" or \"implicit\"")
-        }
+        host.security = tls
         target = .host(host)
     }
 
