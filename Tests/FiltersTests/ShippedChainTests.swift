@@ -83,7 +83,8 @@ import Testing
             ("size", "max = \"50 MB\"\nceiling = -1", ["max", "ceiling"]),
             (
                 "transport",
-                "\"a.test\" = \"smtp\"\n\"b.test\" = { to = \"mx\", tls = \"verified\" }\n\"c.test\" = { tls = \"none\" }\n"
+                "\"a.test\" = \"smtp\"\n\"b.test\" = { to = \"mx\", tls = \"verified\" }\n"
+                    + "\"c.test\" = { tls = \"none\" }\n"
                     + "\"d.test\" = { to = \"smtp:h\", login = \"x\" }\n\"e.test\" = 5",
                 ["a.test", "tls", "to", "login", "e.test"]
             ),
