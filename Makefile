@@ -2,7 +2,8 @@
 
 SCRATCH := $(shell scripts/scratch)
 BUILD   := swift build --scratch-path $(SCRATCH)/debug --explicit-target-dependency-import-check error
-RELEASE := swift build -c release --scratch-path $(SCRATCH)/release
+# The Swift libraries are linked in: the binary needs nothing of the toolchain where it runs.
+RELEASE := swift build -c release --static-swift-stdlib --scratch-path $(SCRATCH)/release
 
 .PHONY: run try-out build test check release bench kill-test interop fuzz sanitize clean
 

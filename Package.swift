@@ -130,6 +130,7 @@ let package = Package(
 // One set of switches for every Swift target; nothing opts out.
 for target in package.targets where target.type != .system && target.name != "CTOML" {
     target.swiftSettings = [
+        .treatAllWarnings(as: .error),  // SE-0480
         .enableUpcomingFeature("ExistentialAny"),  // SE-0335
         .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
         .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
