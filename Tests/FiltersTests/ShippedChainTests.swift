@@ -85,13 +85,8 @@ import Testing
                 "transport",
                 "\"a.test\" = \"smtp\"\n\"b.test\" = { to = \"mx\", tls = \"verified\" }\n"
                     + "\"c.test\" = { tls = \"none\" }\n"
-<<<<<<< HEAD
                     + "\"d.test\" = { to = \"smtp:h\", lgin = \"x\" }\n\"e.test\" = 5",
                 ["a.test", "tls", "to", "lgin", "e.test"]
-=======
-                    + "\"d.test\" = { to = \"smtp:h\", login = \"x\" }\n\"e.test\" = 5",
-                ["a.test", "tls", "to", "login", "e.test"]
->>>>>>> refs/heads/docs
             ),
             ("relay", "networks = [\"all\"]\nown_sender = true", ["networks", "own_sender"]),
             (

@@ -44,13 +44,8 @@ extension TraceFile {
         return try rows.map { row in
             var record = DeliveryRecord(
                 id: id, message: row["message"], time: Date(timeIntervalSinceReferenceDate: row["time"]),
-<<<<<<< HEAD
-                recipient: try AddressParser.mailbox(row["recipient"]), outcome: row["outcome"], seconds: row["seconds"]
-            )
-=======
                 recipient: try AddressParser.mailbox(row["recipient"]), outcome: row["outcome"],
                 seconds: row["seconds"])
->>>>>>> refs/heads/docs
             record.reply = row["reply"]
             record.host = row["host"]
             return record
