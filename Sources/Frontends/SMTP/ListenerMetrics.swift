@@ -14,9 +14,9 @@ struct ListenerMetrics: Sendable {
 
         var words: [String] {
             switch self {
-            case .refused: ["access", "total", "address", "stopping"]
-            case .closed: ["timeout", "slow", "unread", "overflow", "handshake", "proxy", "stopping", "error"]
-            case .transactions: ["accepted", "rejected", "deferred", "discarded", "unfinished", "unstored"]
+            case .refused: ["access", "total", "address"]
+            case .closed: ["timeout", "slow", "unread", "overflow", "handshake", "proxy", "stopping"]
+            case .transactions: ["accepted", "rejected", "deferred", "discarded", "unfinished"]
             case .logins: ["success", "refused", "temporary", "throttled"]
             }
         }

@@ -148,12 +148,10 @@ extension SMTPConnectionHandler {
         let (judge, environment, metrics) = (ended.judge, environment, listener.metrics)
         let unsaid = ended.isJudged ? nil : ended.envelope
         let message = ended.message
-        let isUnstored = queued.isEmpty && replies?.contains { $0.code == 451 || $0.code == 452 } ?? false
         Task(executorPreference: loopContext.executor) {
             if let unsaid { _ = await judge.sender(unsaid) }
             let trace = await judge.trace(replies: replies, queued: queued)
-            let result = isUnstored && trace.outcome == .deferred ? "deferred" : trace.outcome.rawValue
-            metrics.count(.transactions, result)
+            metrics.count(.transactions, trace.outcome.rawValue)
             environment.traced(trace, message)
         }
     }

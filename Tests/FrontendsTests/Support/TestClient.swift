@@ -26,7 +26,9 @@ final class TestClient: Sendable {
         port: Int, from source: String? = nil, receiveBuffer: Int? = nil, saying early: [UInt8] = []
     ) async throws -> TestClient {
         let inbox = Inbox()
+        // A machine that is busy with other tests may be slow to answer; that is not what is tested.
         var bootstrap = ClientBootstrap(group: LiveServer.group)
+            .connectTimeout(.seconds(60))
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -22,6 +22,7 @@ final class Wire: Sendable {
     static func connect(port: Int, reads: Bool = true, from source: String? = nil) async throws -> Wire {
         let inbox = Inbox()
         let bootstrap = ClientBootstrap(group: group)
+            .connectTimeout(.seconds(60))
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.autoRead, value: reads)
             .channelOption(.socketOption(.so_rcvbuf), value: reads ? 1 << 20 : 4096)
