@@ -4,13 +4,16 @@ Both take mail for discard.test (queued durably, then thrown away), local.test (
 relay.test (to a sink), from 127.0.0.1 without a password, and write what they take to stable storage
 before they answer 250.
 """
+import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -44,6 +47,9 @@ class Contestant:
         return env
 
     def start(self):
+        with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
+            # Postfix shares its port with another one (SO_REUSEPORT), and each gets a part of the mail.
+            raise RuntimeError(f'something listens on port {self.port} already: end it first')
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True)
         self.prepare()
@@ -187,6 +193,11 @@ postlog unix-dgram n - n - 1 postlogd
     def maildir(self):
         return self.root / 'mail/user/Maildir'
 
+    def accepted(self):
+        """Messages that the queue manager has got since the start."""
+        log = self.root / 'log/mail.log'
+        return log.read_bytes().count(b'(queue active)') if log.exists() else 0
+
 
 class Sluice(Contestant):
     name, port = 'sluice', 13725
@@ -245,3 +256,9 @@ bind = ["127.0.0.1:{metrics}"]
 
     def maildir(self):
         return self.root / 'data/mailboxes/local.test/user/Maildir'
+
+    def accepted(self):
+        """Messages that were taken since the start."""
+        with urllib.request.urlopen(f'http://127.0.0.1:{self.port + 1}/metrics', timeout=10) as page:
+            found = re.search(rb'^sluice_smtp_transactions_total\{[^}]*result="accepted"[^}]*\} (\d+)', page.read(), re.M)
+        return int(found[1]) if found else 0
