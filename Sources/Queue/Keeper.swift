@@ -1,5 +1,6 @@
 import Foundation
 import MailTypes
+import Synchronization
 
 /// The thread that tidies up behind the lanes: deletes what is not needed any more and copies the rest of
 /// mostly dead segments forward.
@@ -7,13 +8,18 @@ final class Keeper: Sendable {
     private struct Chores {
         var removals: [String] = []
         var sweeps = false
-        var prepares = false
+        /// A segment is in use, so there should be a next one.
+        var wantsSpare = false
         var hasSpare = false
+        /// The segment in use is so full that the next one should grow.
+        var grows = false
         var isClosing = false
         var isClosed = false
     }
 
     private let chores = Monitor(Chores())
+    /// How full a segment in use must be for the spare to grow by its next portion.
+    private let mark = Atomic<Int>(.max)
 
     func start(_ queue: MailQueue, hasSpare: Bool) {
         chores.withLock { $0.hasSpare = hasSpare }
@@ -36,9 +42,20 @@ final class Keeper: Sendable {
         chores.ring()
     }
 
-    /// Makes a spare segment, unless there is one.
-    func prepareSpare() {
-        chores.withLock { $0.prepares = !$0.hasSpare }
+    /// A segment has come into use: has a spare one made in step with it, unless there is one.
+    func wantSpare() {
+        chores.withLock { chores in
+            guard !chores.hasSpare else { return }
+            chores.wantsSpare = true
+            mark.store(0, ordering: .relaxed)
+        }
+    }
+
+    /// A segment in use is filled so far. The spare grows as fast and not faster: its zeros go to the same disk as
+    /// the mail for which somebody waits.
+    func filled(_ end: Int) {
+        guard end >= mark.load(ordering: .relaxed) else { return }
+        chores.withLock { $0.grows = true }
         chores.ring()
     }
 
@@ -50,19 +67,6 @@ final class Keeper: Sendable {
         }
     }
 
-    /// Waits a little; answers `false` when the queue is being closed.
-    func pause() -> Bool {
-        let end = MonotonicTime.now &+ Self.pauseLength
-        return chores.wait { chores, deadline in
-            if chores.isClosing { return false }
-            deadline = end
-            return MonotonicTime.now < end ? nil : true
-        }
-    }
-
-    /// Between two megabytes of zeros: commits come first.
-    private static let pauseLength: UInt64 = 20_000_000
-
     func close() {
         chores.withLock { $0.isClosing = true }
         chores.ring()
@@ -70,15 +74,14 @@ final class Keeper: Sendable {
     }
 
     private func run(_ queue: MailQueue) {
+        var spare: SpareSegment?
         while true {
             let now = chores.wait { chores, _ -> Chores? in
-                guard !chores.removals.isEmpty || chores.sweeps || chores.prepares || chores.isClosing else {
-                    return nil
-                }
+                guard !chores.removals.isEmpty || chores.sweeps || chores.grows || chores.isClosing else { return nil }
                 defer {
                     chores.removals = []
                     chores.sweeps = false
-                    chores.prepares = false
+                    chores.grows = false
                 }
                 return chores
             }
@@ -86,26 +89,47 @@ final class Keeper: Sendable {
             for path in now.removals { try? queue.files.remove(path) }
             if now.sweeps { queue.deleteSegments() }
             if now.isClosing { break }
-            if now.prepares, queue.prepareSpare() { chores.withLock { $0.hasSpare = true } }
+            if now.grows, now.wantsSpare { grow(&spare, of: queue) }
             if now.sweeps, queue.compact() { sweep() }
         }
+        // One that is not finished is removed.
+        spare = nil
         chores.withLock { $0.isClosed = true }
         chores.ring()
+    }
+
+    /// Writes one portion of the spare segment. Where that fails there is none this time: the next segment is made
+    /// when it is needed.
+    private func grow(_ spare: inout SpareSegment?, of queue: MailQueue) {
+        // While this one is written, none is due.
+        mark.store(.max, ordering: .relaxed)
+        var next = Int.max
+        var isWhole = false
+        if spare != nil || !queue.gauge.isShort(of: 2 * queue.options.segmentSize) {
+            do throws(SystemError) {
+                var growing =
+                    if let begun = spare.take() { begun } else {
+                        try SpareSegment(in: queue.directory, count: queue.options.segmentSize, files: queue.files)
+                    }
+                isWhole = try growing.grow()
+                if !isWhole {
+                    next = growing.written / 5 * 4
+                    spare = consume growing
+                }
+            } catch {
+                // The error is met again, and told, when a segment is made.
+            }
+        }
+        // At once, since a spare that is there may be taken, and the next one wanted, at any moment.
+        chores.withLock { chores in
+            chores.hasSpare = isWhole
+            chores.wantsSpare = next != .max
+            mark.store(next, ordering: .relaxed)
+        }
     }
 }
 
 extension MailQueue {
-    /// Answers whether there is a spare segment now. Without one, a segment is made when it is needed.
-    func prepareSpare() -> Bool {
-        guard !gauge.isShort(of: 2 * options.segmentSize) else { return false }
-        do throws(SystemError) {
-            try SegmentFile.prepareSpare(in: directory, count: options.segmentSize, files: files) { keeper.pause() }
-            return true
-        } catch {
-            return false
-        }
-    }
-
     /// Deletes all segments that nothing needs any more. Each round ends with a sync of the directory, since the
     /// next may depend on it.
     func deleteSegments() {

@@ -9,7 +9,7 @@ final class LaneWriter {
     private var segment: (file: SegmentFile, end: Int, size: Int)?
     /// Messages of failed batches that may lie in closed segments, to be removed first of all.
     private var cancelled: [IndexedMessage] = []
-    /// How many had a share in the last sync, and how long it took in nanoseconds; see ``gather(_:)``.
+    /// How many waited for the last sync, and how long it took in nanoseconds; see ``gather(_:)``.
     private var company = 0
     private var lastSync: UInt64 = 0
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
@@ -24,7 +24,7 @@ final class LaneWriter {
     func run() {
         while let items = next() {
             lane.isSyncing.store(lastSync >= Self.slowSync, ordering: .relaxed)
-            company = items.count
+            company = items.count { !$0.isLazy }
             write(items)
             lane.isSyncing.store(false, ordering: .relaxed)
             lane.load.subtract(items.count, ordering: .relaxed)

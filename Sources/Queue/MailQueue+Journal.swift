@@ -19,7 +19,7 @@ extension MailQueue: LaneOwner {
             segment.isOpen = true
             state.segments.add(segment, number: UInt32(truncatingIfNeeded: file.header.number))
         }
-        if options.preparesSegments { keeper.prepareSpare() }
+        if options.preparesSegments { keeper.wantSpare() }
     }
 
     func closed(_ segment: SegmentFile, isTainted: Bool) {
@@ -58,6 +58,7 @@ extension MailQueue: LaneOwner {
             return handler
         }
         for (item, _) in items { tell(item, .success(())) }
+        keeper.filled(end)
         if !finished.isEmpty { keeper.remove(finished.map { QueueLayout.body($0.id, in: directory) }) }
         handler?()
     }

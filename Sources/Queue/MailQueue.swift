@@ -43,8 +43,24 @@ public final class MailQueue: Sendable {
         let queue = MailQueue(recovery)
         for lane in queue.lanes { lane.start(queue) }
         if !options.isReadOnly { queue.keeper.start(queue, hasSpare: recovery.hasSpare) }
-        for (message, run) in recovery.changes { queue.journal(message, isLazy: true) { $0 = run } }
+        queue.journalAndWait(recovery.changes)
         return (queue, recovery.report)
+    }
+
+    /// Writes what recovery has found out, before anything is claimed: a message that kills the process at once would
+    /// else never be counted. A disk that fails is met again by the first commit.
+    private func journalAndWait(_ changes: [(IndexedMessage, RecordRun)]) {
+        guard !changes.isEmpty else { return }
+        let open = Monitor(changes.count)
+        for (message, run) in changes {
+            journal(message, isLazy: false) {
+                $0 = run
+            } completion: { _ in
+                open.withLock { $0 -= 1 }
+                open.ring()
+            }
+        }
+        open.wait { count, _ in count == 0 ? () : nil }
     }
 
     /// Takes messages, all or none. `completion` is called after they are on stable storage, on a

@@ -9,8 +9,8 @@ public struct QueueOptions: Sendable {
     /// Whether the next segment is written with zeros beforehand, which makes its syncs cheaper and
     /// doubles what is written.
     public var preparesSegments = true
-    /// Threads that write and sync at the same time, each its own segment.
-    public var lanes = 2
+    /// Threads that write and sync at the same time, each its own segment. On a fast disk the first does it all.
+    public var lanes = 4
     /// Octets that may wait for the disk in all lanes; more is refused with 451.
     public var pendingLimit = 256 * 1024 * 1024
     /// Octets that one sync may cover.
@@ -24,7 +24,7 @@ public struct QueueOptions: Sendable {
     public var recentLimit = 32 * 1024 * 1024
     /// Crashes in the middle of a message's delivery after which it is held. RFC-less common sense:
     /// one message must not stop the rest.
-    public var crashLimit = 2
+    public var crashLimit = 3
     public var schedule = RetrySchedule()
     /// Nothing is changed, no record is written, no damaged piece is set aside.
     public var isReadOnly = false

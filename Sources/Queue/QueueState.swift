@@ -15,15 +15,10 @@ struct QueueState {
     var wantsWork = true
     var isClosed = false
     var handler: (@Sendable () -> Void)?
-    /// The suspect that is being tried, and since when; see ``mayClaim(_:at:)``.
-    private var suspect: (message: IndexedMessage, since: Int64)?
+    private var floor = SuspectFloor()
     private var hasFreedFloor = false
-    /// Suspects whose time has come and who wait for the floor, with their lines.
-    private var patient: ArraySlice<(message: IndexedMessage, line: Int32)> = []
     private var replies: [SharedReply] = []
 
-    /// How long a suspect has the floor: what it does to a process it does soon.
-    static let probation: Int64 = 2000
     private static let sharedReplies = 16
 
     init(inFlight: InFlightTable, recentLimit: Int) {
@@ -93,7 +88,7 @@ struct QueueState {
 
     enum Claim {
         case work(Work)
-        /// Another suspect has the floor.
+        /// Other suspects have the floor.
         case postponed
         /// Nothing of it is due: done, held, or deferred since it stood in line.
         case stale
@@ -106,7 +101,7 @@ struct QueueState {
             message[$0].line == line.number && message[$0].status == .waiting && message[$0].due <= now
         }
         guard isDue else { return .stale }
-        guard mayClaim(message, at: now) else { return .postponed }
+        guard floor.admits(message, at: now) else { return .postponed }
         var recipients: [Work.Recipient] = []
         for number in 0..<message.recipientCount {
             let state = message[number]
@@ -126,15 +121,6 @@ struct QueueState {
         return .work(Work(id: message.id, destination: line.destination, recipients: recipients))
     }
 
-    /// Messages that were being delivered when a process died are tried one at a time, so that the next
-    /// crash names the one that is to blame.
-    private mutating func mayClaim(_ message: IndexedMessage, at now: Int64) -> Bool {
-        guard message.crashes > 0 else { return true }
-        if let suspect, suspect.message !== message, now - suspect.since < Self.probation { return false }
-        if suspect?.message !== message { suspect = (message, now) }
-        return true
-    }
-
     /// One work of a message is settled.
     mutating func endClaim(of message: IndexedMessage) {
         guard message.claims > 0 else { return }
@@ -146,22 +132,24 @@ struct QueueState {
         message.claims = 0
         inFlight.leave(message.slot)
         message.slot = -1
-        guard suspect?.message === message else { return }
-        suspect = nil
-        // The floor is free: the next one need not wait until somebody looks again.
-        while let next = patient.popFirst() {
-            guard !next.message.isGone, !next.message.isHeld else { continue }
-            schedule.add(next.message, line: next.line, due: time.latest)
-            hasFreedFloor = true
-            return
-        }
+        // The floor is free: the next ones need not wait until somebody looks again.
+        if floor.leave(message), callSuspects(at: time.latest) { hasFreedFloor = true }
     }
 
-    /// Lets suspects wait for the floor. One of them looks again when the one who has it must have given it up.
+    /// Lets suspects wait for the floor. One of them looks again when those who have it must have given it up.
     mutating func postpone(_ suspects: [(IndexedMessage, Int32)], at now: Int64) {
         guard let last = suspects.last else { return }
-        patient += suspects.map { (message: $0.0, line: $0.1) }
-        schedule.add(last.0, line: last.1, due: now + Self.probation)
+        for (message, line) in suspects { floor.wait(SuspectFloor.Waiting(message: message, line: line)) }
+        callSuspects(at: now)
+        if floor.hasWaiting { schedule.add(last.0, line: last.1, due: now + SuspectFloor.probation) }
+    }
+
+    /// Puts those whose turn it is back into their lines. Answers whether there are any.
+    @discardableResult
+    private mutating func callSuspects(at now: Int64) -> Bool {
+        let called = floor.next(at: now)
+        for one in called { schedule.add(one.message, line: one.line, due: now) }
+        return !called.isEmpty
     }
 
     /// Whether work has come up since the last call because a suspect is done.

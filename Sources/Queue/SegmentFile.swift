@@ -36,35 +36,6 @@ final class SegmentFile: Sendable {
         return file
     }
 
-    /// Writes a file of zeros that will be a segment. Blocks that were only allocated become written ones with the
-    /// first sync after a write, which so waits for the file system's own journal; these are written already.
-    /// `pause` is called between portions; when it answers `false`, that was all.
-    static func prepareSpare(
-        in directory: String, count: Int, files: any FileSystem, pause: () -> Bool
-    ) throws(SystemError) {
-        let path = "\(directory)/\(QueueLayout.newSpare)"
-        let descriptor = try files.open(path, create: true, isReadOnly: false)
-        do throws(SystemError) {
-            try files.allocate(descriptor, count: count)
-            let zeros = [UInt8](repeating: 0, count: min(count, 1 << 20))
-            for offset in stride(from: 0, to: count, by: zeros.count) {
-                try zeros.span.bytes.withUnsafeBytes { (all) throws(SystemError) in
-                    let part = UnsafeRawBufferPointer(rebasing: all[..<min(all.count, count - offset)])
-                    try files.writeAll(descriptor, part, at: offset)
-                }
-                // In small portions, so that commits need not wait behind a mountain.
-                try files.synchronize(descriptor)
-                guard pause() else { throw SystemError(call: "write", path: path, code: SystemError.tryAgain) }
-            }
-            try files.rename(path, to: "\(directory)/\(QueueLayout.spare)")
-        } catch {
-            try? files.close(descriptor)
-            try? files.remove(path)
-            throw error
-        }
-        try? files.close(descriptor)
-    }
-
     /// Makes the spare file a segment.
     static func adoptSpare(
         in directory: String, header: SegmentHeader, files: any FileSystem

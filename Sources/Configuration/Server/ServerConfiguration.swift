@@ -101,7 +101,7 @@ extension ServerConfiguration {
         /// Octets of new messages kept in memory for the delivery that follows.
         public var recentLimit: ByteCount = "32MB"
         /// Crashes in the middle of a message's delivery after which it is held.
-        public var crashLimit = 2
+        public var crashLimit = 3
         public init() {}
     }
 

@@ -18,6 +18,9 @@ public protocol LogSink: Sendable {
 public final class DescriptorLogSink: LogSink {
     /// Octets that may wait for the reader; lines beyond are dropped and counted.
     public static let mostWaiting = 4 << 20
+    /// How long a line waits for others: a busy server says thousands a second, and waking a thread for each
+    /// costs more than the lines.
+    private static let gathering = DispatchTimeInterval.milliseconds(5)
 
     private struct State {
         var waiting: [UInt8] = []
@@ -44,7 +47,7 @@ public final class DescriptorLogSink: LogSink {
             defer { state.isWriting = true }
             return !state.isWriting
         }
-        if mustStart { queue.async { self.drain() } }
+        if mustStart { queue.asyncAfter(deadline: .now() + Self.gathering) { self.drain() } }
     }
 
     /// Waits until everything said so far is written; for the end of the process.
