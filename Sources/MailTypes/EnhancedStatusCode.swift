@@ -81,8 +81,6 @@ extension EnhancedStatusCode.Condition {
     public static let mediaNotSupported = Self(6, 1)
     public static let conversionRequired = Self(6, 3)
     public static let nonASCIIAddress = Self(6, 7)
-    /// Bare CR or LF and their kin; registered for messages that cannot be taken as they are.
-    public static let notRFC5322 = Self(6, 0)
 
     // X.7: security and policy. RFC 3463 §3.8, RFC 4954 §6, RFC 7372, RFC 8689.
     public static let securityOther = Self(7, 0)

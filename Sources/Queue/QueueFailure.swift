@@ -32,8 +32,8 @@ public enum QueueFailure: Error, Sendable, Hashable, CustomStringConvertible {
     /// What an SMTP client is told. RFC 5321 §4.2.3, RFC 3463 §3.4.
     public var reply: Reply {
         switch self {
-        case .outOfSpace: Reply(452, .systemFull, "Insufficient system storage")
-        default: Reply(451, .systemOther, "Local error in processing")
+        case .outOfSpace: Reply(452, .systemFull, "Insufficient system storage; try again later")
+        default: Reply(451, .systemOther, "Local error in processing; try again later")
         }
     }
 

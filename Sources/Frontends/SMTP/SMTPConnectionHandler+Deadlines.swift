@@ -13,8 +13,8 @@ extension SMTPConnectionHandler {
         case .ready:
             if transaction?.spool?.isBehind ?? false { return clock.held(until: now) }
             guard let word = clock.lateness(at: now, options) else { return }
-            let text = word == "slow" ? "Error: the message comes too slowly" : "Error: timeout exceeded"
-            dismiss(Reply(421, .badConnection, text), word)
+            let what = word == "slow" ? "The message comes too slowly" : "Nothing came for too long"
+            dismiss(Reply(421, .badConnection, "\(what); closing the connection"), word)
         case .starting, .handshaking:
             if clock.lateness(at: now, options) != nil { abort("handshake") }
         case .closing:

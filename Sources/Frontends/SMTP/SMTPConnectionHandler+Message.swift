@@ -38,8 +38,8 @@ extension SMTPConnectionHandler {
                 log(.error, "message cannot be spooled", ["reason": "\(error)"])
                 let reply =
                     error.isOutOfSpace
-                    ? Reply(452, .systemFull, "Insufficient system storage")
-                    : Reply(451, .systemOther, "Local error in processing")
+                    ? Reply(452, .systemFull, "Insufficient system storage; try again later")
+                    : Reply(451, .systemOther, "Local error in processing; try again later")
                 conclude(transaction, envelope, .failed(reply.marked(with: transaction.id)))
             }
         }
