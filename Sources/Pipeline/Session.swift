@@ -9,6 +9,11 @@ public struct Session: Sendable, Hashable, Codable {
         case `internal`
     }
 
+    /// How the client said hello; what a client that said HELO speaks is SMTP without extensions. RFC 5321 §4.1.1.1.
+    public enum HelloVerb: String, Sendable, Hashable, Codable {
+        case helo, ehlo, lhlo
+    }
+
     /// What is known of the connection's encryption.
     public struct TLS: Sendable, Hashable, Codable {
         public var version: String
@@ -40,6 +45,15 @@ public struct Session: Sendable, Hashable, Codable {
     public var clientPort: Int
     /// The argument of HELO, EHLO or LHLO.
     public var hello: String?
+    /// `nil` also in records of older versions, which did not keep it.
+    public var helloVerb: HelloVerb?
+    /// The client's name in the DNS, where a listed proxy has looked it up and told it.
+    public var clientName: String?
+    /// What the client's address leads to in the DNS, whether or not that leads back; from a listed proxy, too.
+    public var clientReverseName: String?
+    /// Where the client connected to, where a listed proxy has told it.
+    public var serverAddress: IPAddress?
+    public var serverPort: Int?
     public var tls: TLS?
     public var user: User?
     /// The client spoke before the greeting.

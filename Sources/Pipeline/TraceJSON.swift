@@ -175,6 +175,11 @@ extension Session {
             text.member("client", client.description)
             text.member("clientPort", clientPort)
             if let hello { text.member("hello", hello) }
+            if let helloVerb { text.member("helloVerb", helloVerb.rawValue) }
+            if let clientName { text.member("clientName", clientName) }
+            if let clientReverseName { text.member("clientReverseName", clientReverseName) }
+            if let serverAddress { text.member("serverAddress", serverAddress.description) }
+            if let serverPort { text.member("serverPort", serverPort) }
             if let tls { text.member("tls", rare: tls) }
             if let user { text.member("user", rare: user) }
             text.member("spokeEarly", spokeEarly)

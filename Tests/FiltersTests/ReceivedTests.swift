@@ -49,6 +49,28 @@ import Testing
         #expect(ReceivedField.protocolName(session, envelope) == word)
     }
 
+    @Test(arguments: [(.helo, "SMTP"), (.ehlo, "ESMTP"), (nil, "ESMTP")] as [(Session.HelloVerb?, String)])
+    func `who said HELO spoke SMTP`(_ verb: Session.HelloVerb?, _ word: String) async throws {
+        var session = Session.sample()
+        session.helloVerb = verb
+        let finding = try await stage.message(.sample(), in: .sample(session: session))
+        #expect(Self.fields(finding)[0].contains(" with \(word) id "))
+        // No word is registered for HELO in TLS or with a login.
+        session.tls = Session.TLS(version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256")
+        session.user = Session.User(mailbox: "bob@here.example", mechanism: "PLAIN")
+        #expect(ReceivedField.protocolName(session, nil) == (verb == .helo ? "SMTP" : "ESMTPSA"))
+        session.language = .lmtp
+        #expect(ReceivedField.protocolName(session, nil) == "LMTPSA")
+    }
+
+    @Test(arguments: [("spike.example", "(spike.example [192.0.2.7])"), ("a) by evil (b", "([192.0.2.7])")])
+    func `a name that a proxy has looked up stands before the address`(_ name: String, _ shown: String) async throws {
+        var session = Session.sample()
+        session.clientName = name
+        let finding = try await stage.message(.sample(), in: .sample(session: session))
+        #expect(Self.fields(finding)[0].hasPrefix("Received: from mx.out.example \(shown) by "))
+    }
+
     @Test(
         arguments: [
             ("mx.out.example", "mx.out.example"), ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"), (nil, "unknown"),

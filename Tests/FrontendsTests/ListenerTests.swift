@@ -164,6 +164,61 @@ import Testing
         await server.stop()
     }
 
+    @Test func `all that XCLIENT tells is known of the session`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.3")
+        _ = try await client.reply()
+        let attributes =
+            "NAME=spike.test REVERSE_NAME=pool.test ADDR=IPV6:2001:db8::9 PORT=99 PROTO=SMTP HELO=mx.spike.test "
+            + "LOGIN=anna@here.test DESTADDR=192.0.2.25 DESTPORT=25"
+        #expect(try await client.say("XCLIENT " + attributes).hasPrefix("220"))
+        #expect(try await client.deliver(greeted: true).hasPrefix("250"))
+        #expect(await server.eventually { server.traces.count == 1 })
+        let told = try #require(server.traces.first?.session)
+        #expect(told.clientName == "spike.test" && told.clientReverseName == "pool.test")
+        #expect(told.client == "2001:db8::9" && told.clientPort == 99)
+        #expect(told.hello == "mx.spike.test" && told.helloVerb == .helo)
+        #expect(told.user?.mailbox == "anna@here.test")
+        #expect(told.serverAddress == "192.0.2.25" && told.serverPort == 25)
+        await server.stop()
+    }
+
+    @Test func `a client without an address does not pass for its proxy`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.3")
+        _ = try await client.reply()
+        _ = try await client.say("XCLIENT NAME=spike.test LOGIN=anna@here.test ADDR=192.0.2.9")
+        #expect(try await client.say("XCLIENT ADDR=[UNAVAILABLE]").hasPrefix("220"))
+        _ = try await client.say("EHLO client.test")
+        #expect(try await client.deliver(greeted: true).hasPrefix("250"))
+        #expect(await server.eventually { server.traces.count == 1 })
+        let told = try #require(server.traces.first?.session)
+        #expect(told.client == "0.0.0.0")
+        #expect(told.user == nil && told.clientName == nil, "nothing is left of the client before")
+        await server.stop()
+    }
+
+    @Test func `the chain is asked about a hello that a proxy tells`() async throws {
+        let server = try await proxied()
+        let client = try await TestClient.connect(port: server.port, from: "127.0.0.3")
+        _ = try await client.reply()
+        #expect(try await client.say("XCLIENT HELO=bad.test").hasPrefix("550"))
+        #expect(try await client.end() == "")
+        await server.stop()
+    }
+
+    @Test func `how the client said hello is kept`() async throws {
+        let server = try await LiveServer()
+        for (line, verb) in [("HELO c.test", .helo), ("EHLO c.test", .ehlo)] as [(String, Session.HelloVerb)] {
+            let client = try await server.client()
+            _ = try await client.reply()
+            _ = try await client.say(line)
+            #expect(try await client.deliver(greeted: true).hasPrefix("250"))
+            #expect(await server.eventually { server.traces.contains { $0.session.helloVerb == verb } })
+        }
+        await server.stop()
+    }
+
     // MARK: - Numbers
 
     @Test func `connections and transactions are counted`() async throws {

@@ -9,6 +9,11 @@ import Testing
     static var full: Trace {
         var session = Session.sample
         session.hello = "mx.\"out\".example\\\n\u{1}é"
+        session.helloVerb = .helo
+        session.clientName = "mx.out.example"
+        session.clientReverseName = "pool.out.example"
+        session.serverAddress = "2001:db8::25"
+        session.serverPort = 25
         session.tls = Session.TLS(version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256", serverName: "mx")
         session.user = Session.User(mailbox: "anna@here.example", mechanism: "PLAIN")
         session.repliesPerRecipient = true

@@ -11,7 +11,8 @@ enum ReceivedField {
         let session = transaction.session
         var words: [String] = []
         if session.language != .internal {
-            words.append("from \(domain(session.hello)) (\(session.client.literal))")
+            let name = session.clientName.flatMap(shown).map { "\($0) " } ?? ""
+            words.append("from \(session.hello.flatMap(shown) ?? "unknown") (\(name)\(session.client.literal))")
         }
         words.append("by \(transaction.hostname) (Sluice)")
         if let name = protocolName(session, transaction.envelope) { words.append("with \(name)") }
@@ -26,25 +27,27 @@ enum ReceivedField {
 
     /// The registered name of how the client spoke. RFC 3848, RFC 6531 §4.3.
     ///
-    /// What a client that said HELO cannot do is not asked for: it is as good as ESMTP here.
+    /// A client that said HELO speaks SMTP, and no word is registered for that in TLS or with a login.
     static func protocolName(_ session: Session, _ envelope: Envelope?) -> String? {
         let isUTF8 = envelope?.parameters.smtpUTF8 ?? false
         let base: String
         switch session.language {
         case .internal: return nil
         case .lmtp: base = isUTF8 ? "UTF8LMTP" : "LMTP"
-        case .smtp, .submission: base = isUTF8 ? "UTF8SMTP" : "ESMTP"
+        case .smtp, .submission:
+            if session.helloVerb == .helo { return "SMTP" }
+            base = isUTF8 ? "UTF8SMTP" : "ESMTP"
         }
         return base + (session.tls == nil ? "" : "S") + (session.user == nil ? "" : "A")
     }
 
-    /// What the client called itself, if it can stand there: a domain or an address literal.
-    private static func domain(_ hello: String?) -> String {
-        guard let hello, !hello.isEmpty, hello.utf8.count <= 255 else { return "unknown" }
-        let isSound = hello.utf8.allSatisfy { octet in
+    /// A name, if it can stand there: a domain or an address literal.
+    private static func shown(_ name: String) -> String? {
+        guard !name.isEmpty, name.utf8.count <= 255 else { return nil }
+        let isSound = name.utf8.allSatisfy { octet in
             octet.isLetter || octet.isDigit || octet >= 0x80 || "-._:[]".utf8.contains(octet)
         }
-        return isSound ? hello : "unknown"
+        return isSound ? name : nil
     }
 
     /// A word that cannot end the comment it stands in.

@@ -23,7 +23,7 @@ extension SMTPConnectionHandler {
     func ask(_ question: SMTPServerMachine.Question) {
         switch question {
         case .greeting: greet()
-        case .hello(_, let name): hello(name)
+        case .hello(let verb, let name): hello(verb, name)
         case .sender(let envelope): sender(envelope)
         case .recipient(let recipient): self.recipient(recipient)
         case .contentBegins: contentBegins()
@@ -50,26 +50,19 @@ extension SMTPConnectionHandler {
         }
     }
 
-    private func firstGreeting() {
-        let early = unread + waitingOctets
-        if early > 0 {
-            machine.inputBefore(greeting: early)
-            log(.info, "client spoke before the greeting", ["octets": "\(early)"])
-        }
-        askToGreet()
-    }
-
-    private func askToGreet() {
+    func askToGreet() {
         takeFlags()
         let chain = environment.chain()
-        guard chain.asks(in: .connect) else {
+        // Only a proxy's client has said hello before the greeting.
+        let asksHello = session.hello != nil && chain.asks(in: .hello)
+        guard chain.asks(in: .connect) || asksHello else {
             opening = Opening()
             return answer(greeting)
         }
         let (environment, session, id) = (environment, session, connectionID)
         wait {
             var opening = Opening()
-            let refusal = await opening.connect(
+            var refusal = await opening.connect(
                 session: session, on: chain, id: id, hostname: environment.hostname, source: environment.services)
             return (opening, refusal)
         } then: { [self] opening, refusal in
@@ -85,19 +78,7 @@ extension SMTPConnectionHandler {
         return Reply(220, "\(configuration.hostname) \(name) \(configuration.software)")
     }
 
-    /// Octets that lie in the socket, not read: whoever has sent some before the greeting talks too early.
-    /// In TLS they may be the end of the handshake.
-    private var waitingOctets: Int {
-        guard session.tls == nil, let context else { return 0 }
-        let operations = context.channel.pipeline.syncOperations
-        let count = try? operations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
-            var count: CInt = 0
-            return ioctl(socket, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
-        }
-        return count ?? 0
-    }
-
-    private func hello(_ name: String) {
+    private func hello(_ verb: SMTPServerMachine.HelloVerb, _ name: String) {
         openQuestion()
         takeFlags()
         var greeted = session
@@ -106,6 +87,11 @@ extension SMTPConnectionHandler {
         guard chain.asks(in: .hello) else {
             session = greeted
             return answer(Reply(250, options.machine.hostname))
+            if asksHello, refusal == nil {
+                refusal = await opening.hello(
+                    session: session, on: chain, id: id, hostname: environment.hostname,
+                    source: environment.services)
+            }
         }
         let (environment, id, opening, session) = (environment, connectionID, opening, greeted)
         let hostname = options.machine.hostname
@@ -137,6 +123,7 @@ extension SMTPConnectionHandler {
         let envelope = Envelope(sender: address ?? nil, parameters: said.parameters)
         if clock.isStopping { return sayStopping() }
         takeFlags()
+        greeted.helloVerb = Session.HelloVerb(verb)
         if let failure = environment.acceptor.refusal(forSize: envelope.parameters.size ?? 0) {
             log(.warning, "nothing can be taken", ["reason": "\(failure)"])
             return answer(failure.reply)
@@ -192,30 +179,6 @@ extension SMTPConnectionHandler {
     private func refused(_ refused: MailTransaction, _ reply: Reply) {
         transaction = nil
         finish(refused, replies: [reply], queued: [])
-    }
-
-    // MARK: - XCLIENT
-
-    /// Takes over what a trusted proxy tells, and greets anew.
-    func xclient(_ told: SMTPServerMachine.XClient) {
-        state = .asking
-        session.hello = nil
-        session.user = nil
-        for attribute in told.attributes {
-            switch attribute {
-            case .address(let address?): session.client = address
-            case .port(let port?): session.clientPort = port
-            case .hello(let name): session.hello = name
-            case .login(let name?):
-                if let mailbox = try? AddressParser.mailbox(name) {
-                    session.user = Session.User(mailbox: mailbox, mechanism: "XCLIENT")
-                }
-            case .address, .port, .login, .name, .proto, .destinationAddress, .destinationPort: break
-            }
-        }
-        log(.info, "client told by proxy", [:])
-        openQuestion()
-        askToGreet()
     }
 }
 

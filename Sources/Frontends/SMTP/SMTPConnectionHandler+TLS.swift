@@ -33,6 +33,7 @@ extension SMTPConnectionHandler {
         session.tls = Session.TLS(
             version: version.map(Self.name) ?? "TLS", cipher: tlsCipher ?? "", serverName: tlsName)
         session.hello = nil
+        session.helloVerb = nil
         session.user = nil
         dropInput()
         if state == .starting { return begin() }

@@ -81,16 +81,19 @@ extension SMTPServerMachine {
         case banned(Reply)
     }
 
-    /// What a proxy says about the client it speaks for; `nil` stands for `[UNAVAILABLE]`.
+    /// What a proxy says about the client it speaks for; `nil` stands for `[UNAVAILABLE]` and `[TEMPUNAVAIL]`.
     public struct XClient: Sendable, Hashable {
         public enum Attribute: Sendable, Hashable {
+            /// The client's name in the DNS.
             case name(String?)
+            /// What the client's address leads to, whether or not that leads back.
+            case reverseName(String?)
             case address(IPAddress?)
             case port(Int?)
             /// `SMTP` or `ESMTP`.
             case proto(String?)
             case hello(String?)
-            case login(String?)
+            case login(EmailAddress?)
             case destinationAddress(IPAddress?)
             case destinationPort(Int?)
         }

@@ -32,7 +32,7 @@ extension SMTPServerMachine {
         switch one {
         case .size: "SIZE \(configuration.maxMessageSize)"
         case .limits: "LIMITS MAILMAX=\(configuration.maxTransactions) RCPTMAX=\(configuration.maxRecipients)"
-        case .xclient: "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
+        case .xclient: "XCLIENT NAME REVERSE_NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
         default: one.rawValue
         }
     }

@@ -22,16 +22,35 @@ extension SMTPServerMachine.XClient {
 
     private static func attribute(_ name: String, _ text: String?) throws(Reply) -> Attribute {
         switch name {
-        case "NAME": .name(text)
+        case "NAME": .name(hostName(text))
+        case "REVERSE_NAME": .reverseName(hostName(text))
         case "ADDR": .address(try address(text))
         case "PORT": .port(try port(text))
         case "PROTO": .proto(try proto(text))
-        case "HELO": .hello(text)
-        case "LOGIN": .login(text)
+        case "HELO": .hello(try hello(text))
+        case "LOGIN": .login(try login(text))
         case "DESTADDR": .destinationAddress(try address(text))
         case "DESTPORT": .destinationPort(try port(text))
         default: throw .badArguments
         }
+    }
+
+    // In the DNS a name may be anything. One that no host can have is no reason to lose the client's mail.
+    private static func hostName(_ text: String?) -> String? {
+        text.flatMap { try? AddressParser.domain($0, allowsUTF8: false) }
+    }
+
+    // What EHLO itself would take.
+    private static func hello(_ text: String?) throws(Reply) -> String? {
+        guard let text else { return nil }
+        guard text.utf8.count <= AddressParser.maxDomain, !text.utf8.contains(.space) else { throw .badArguments }
+        return text
+    }
+
+    // Users are mailboxes here: another name could neither be trusted nor be refused anything.
+    private static func login(_ text: String?) throws(Reply) -> EmailAddress? {
+        guard let text else { return nil }
+        do { return try AddressParser.mailbox(text) } catch { throw .badArguments }
     }
 
     private static func address(_ text: String?) throws(Reply) -> IPAddress? {

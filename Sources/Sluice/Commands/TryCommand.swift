@@ -81,6 +81,7 @@ struct TryCommand: AsyncParsableCommand {
         }
         var session = Session(language: `protocol`.language, listener: "try", client: address)
         session.hello = hello
+        session.helloVerb = `protocol` == .lmtp ? .lhlo : .ehlo
         if tls { session.tls = Session.TLS(version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384") }
         if let user { session.user = Session.User(mailbox: try EmailAddress(typed: user), mechanism: "PLAIN") }
         return session
