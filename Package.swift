@@ -141,6 +141,7 @@ for target in package.targets where target.type != .system && target.name != "CT
 // with seeds in Fuzz/seeds; `scripts/fuzz` builds and runs them.
 let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
+    ("ClientHelloFuzz", "Protocols"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"), ("SMTPServerFuzz", "Protocols"),
 ]

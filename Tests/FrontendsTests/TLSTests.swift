@@ -102,6 +102,44 @@ import Testing
         await server.stop()
     }
 
+    @Test func `who speaks together with the handshake speaks before the greeting`() async throws {
+        let (server, _) = try await server(.implicit)
+        let client = try await server.client()
+        try await client.startTLS(saying: "EHLO client.test\r\n")
+        #expect(try await client.reply().hasPrefix("554 5.5.0"))
+        #expect(server.log.lines.contains { $0.contains("client spoke before the greeting") })
+        await server.stop()
+    }
+
+    @Test(arguments: [ListenerOptions.TLSMode.implicit, .starttls])
+    func `who offers other protocols is none of our clients`(_ mode: ListenerOptions.TLSMode) async throws {
+        let (server, _) = try await server(mode)
+        func connected() async throws -> TestClient {
+            let client = try await server.client()
+            guard mode == .starttls else { return client }
+            _ = try await client.reply()
+            _ = try await client.say("EHLO client.test")
+            _ = try await client.say("STARTTLS")
+            return client
+        }
+        for offered in [[], ["smtp"], ["http/1.1", "smtp"], ["esmtp"]] {
+            let client = try await connected()
+            try await client.startTLS(protocols: offered)
+            if mode == .implicit { _ = try await client.reply() }
+            _ = try await client.say("EHLO client.test")
+            #expect(try await client.deliver(greeted: true).hasPrefix("250"), "\(offered)")
+        }
+        for offered in [["http/1.1"], ["h2", "http/1.1"], ["imap"], ["SMTP"]] {
+            let client = try await connected()
+            await #expect(throws: TestClient.Timeout.self) { try await client.startTLS(protocols: offered) }
+            #expect(await server.eventually { client.isClosed })
+            #expect(client.failure?.contains("NO_APPLICATION_PROTOCOL") == true, "\(client.failure ?? "")")
+            let reason = "the client speaks \(offered.joined(separator: ","))"
+            #expect(server.log.lines.contains { $0.contains("TLS handshake failed") && $0.contains(reason) })
+        }
+        await server.stop()
+    }
+
     @Test func `a handshake has its time, and nonsense is no handshake`() async throws {
         let store = try TestCertificates().store(["mx.here.test"])
         let server = try await LiveServer { setup in

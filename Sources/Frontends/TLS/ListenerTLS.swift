@@ -1,6 +1,6 @@
 import NIOCore
 import NIOSSL
-import NIOTLS
+import Protocols
 import Synchronization
 
 /// One listener's TLS: its own contexts, one per server name, made from the store's certificates
@@ -15,9 +15,14 @@ final class ListenerTLS: Sendable {
     struct NoCertificate: Error {}
 
     private let store: CertificateStore
+    /// What is spoken here, by the names of RFC 7301 §3.1.
+    private let protocols: [String]
     private let made = Mutex(Made())
 
-    init(_ store: CertificateStore) { self.store = store }
+    init(_ store: CertificateStore, _ language: SMTPServerMachine.Language) {
+        self.store = store
+        protocols = language == .lmtp ? ["lmtp"] : ["smtp", "esmtp"]
+    }
 
     /// The context for a client that asked for `serverName`.
     func context(for serverName: String?) throws -> NIOSSLContext {
@@ -27,7 +32,9 @@ final class ListenerTLS: Sendable {
             if made.generation != loaded.generation { made = Made(generation: loaded.generation) }
             if let known = made.contexts[key] { return known }
             guard let identity = loaded.identity(key) else { throw NoCertificate() }
-            let context = try NIOSSLContext(configuration: CertificateStore.configuration(identity))
+            var configuration = CertificateStore.configuration(identity)
+            configuration.applicationProtocols = protocols
+            let context = try NIOSSLContext(configuration: configuration)
             made.contexts[key] = context
             return context
         }
@@ -35,24 +42,14 @@ final class ListenerTLS: Sendable {
 
     /// Expects a handshake before `handler`, which is told the server name that the client asked for.
     func begin(before handler: some ChannelHandler & HandshakeWitness, on channel: any Channel) throws {
-        let bound = NIOLoopBound(handler, eventLoop: channel.eventLoop)
-        let reader = SNIHandler { result in
-            let handler = bound.value
-            var name: String?
-            if case .hostname(let asked) = result { name = asked }
-            do {
-                let tls = NIOSSLServerHandler(context: try self.context(for: name))
-                let operations = channel.pipeline.syncOperations
-                try operations.addHandler(tls, position: .before(handler))
-                try operations.addHandler(CipherReader { handler.cipher($0) }, position: .before(tls))
-                handler.serverName(name)
-                return channel.eventLoop.makeSucceededVoidFuture()
-            } catch {
-                channel.close(promise: nil)
-                return channel.eventLoop.makeFailedFuture(error)
-            }
+        let reader = ClientHelloHandler(protocols) { hello in
+            let tls = NIOSSLServerHandler(context: try self.context(for: hello.serverName))
+            let operations = channel.pipeline.syncOperations
+            handler.serverName(hello.serverName)
+            try operations.addHandler(tls, position: .before(handler))
+            try operations.addHandler(CipherReader { handler.cipher($0) }, position: .before(tls))
         }
-        try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(reader), position: .before(handler))
+        try channel.pipeline.syncOperations.addHandler(reader, position: .before(handler))
     }
 }
 

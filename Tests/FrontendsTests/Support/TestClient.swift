@@ -93,6 +93,8 @@ final class TestClient: Sendable {
 
     var isClosed: Bool { inbox.isClosed }
     var unread: String { inbox.text }
+    /// What first went wrong with the connection.
+    var failure: String? { inbox.failure }
     func takeAll() -> String { inbox.take(all: true) }
 
     /// Stops sending; replies still come.
@@ -110,15 +112,19 @@ final class TestClient: Sendable {
 
     // MARK: - TLS
 
-    /// Shakes hands; afterwards everything is encrypted.
+    /// Shakes hands; afterwards everything is encrypted, and `early` goes out with the end of the handshake.
     @discardableResult
-    func startTLS(name: String? = nil) async throws -> TLSVersion? {
+    func startTLS(
+        name: String? = nil, protocols: [String] = [], saying early: String = ""
+    ) async throws -> TLSVersion? {
         var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.applicationProtocols = protocols
         configuration.certificateVerification = .none
         let context = try NIOSSLContext(configuration: configuration)
         try await channel.eventLoop.submit { [channel] in
             let handler = try NIOSSLClientHandler(context: context, serverHostname: name)
             try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+            if !early.isEmpty { channel.writeAndFlush(ByteBuffer(string: early), promise: nil) }
         }.get()
         for _ in 0..<2000 {
             if inbox.isSecure || inbox.isClosed { break }
@@ -141,11 +147,14 @@ final class Inbox: Sendable {
         var octets: [UInt8] = []
         var isClosed = false
         var isSecure = false
+        var failure: String?
     }
     private let state = Mutex(State())
 
     func add(_ octets: [UInt8]) { state.withLock { $0.octets += octets } }
     func close() { state.withLock { $0.isClosed = true } }
+    func fail(_ reason: String) { state.withLock { $0.failure = $0.failure ?? reason } }
+    var failure: String? { state.withLock { $0.failure } }
     func secure() { state.withLock { $0.isSecure = true } }
     var isClosed: Bool { state.withLock { $0.isClosed } }
     var isSecure: Bool { state.withLock { $0.isSecure } }
@@ -183,7 +192,10 @@ private final class Receiver: ChannelInboundHandler {
         inbox.add(Array(unwrapInboundIn(data).readableBytesView))
     }
     func channelInactive(context: ChannelHandlerContext) { inbox.close() }
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        inbox.fail("\(error)")
+        context.close(promise: nil)
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if "\(event)".hasPrefix("handshakeCompleted") { inbox.secure() }
