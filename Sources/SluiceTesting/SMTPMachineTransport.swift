@@ -28,7 +28,7 @@ public struct SMTPMachineTransport: DialogTransport {
         machine = SMTPServerMachine(configuration: configuration)
         if isEncrypted { machine.tlsEstablished() }
         let first = machine.start()
-        machine.inputBefore(greeting: early.count)
+        machine.inputBeforeReply(early.count)
         input.writeBytes(early)
         run(first)
     }

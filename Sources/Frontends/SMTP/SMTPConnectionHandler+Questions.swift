@@ -21,6 +21,7 @@ extension SMTPConnectionHandler {
     }
 
     func ask(_ question: SMTPServerMachine.Question) {
+        hear()
         switch question {
         case .greeting: greet()
         case .hello(let verb, let name): hello(verb, name)
@@ -35,18 +36,52 @@ extension SMTPConnectionHandler {
     /// An answer that is known at once.
     func answer(_ reply: Reply) {
         if state != .asking { openQuestion() }
+        hear()
         resume(machine.answered(reply))
+    }
+
+    // MARK: - Who cannot wait
+
+    /// Looks whether there are octets that the client should not have sent yet, read or in the socket.
+    /// In TLS, what lies in the socket need not be the session's; there only what is read counts.
+    private func hear() {
+        guard machine.mustClientWait, !machine.pipelinedWrongly, !machine.spokeEarly else { return }
+        heard(unread > 0 ? unread : waitingOctets)
+    }
+
+    /// Octets came while a question was open.
+    func heard(_ count: Int) {
+        let (spokeEarly, pipelinedWrongly) = (machine.spokeEarly, machine.pipelinedWrongly)
+        machine.inputBeforeReply(count)
+        if machine.spokeEarly, !spokeEarly {
+            log(.info, "client spoke before the greeting", ["octets": "\(count)"])
+        }
+        if machine.pipelinedWrongly, !pipelinedWrongly {
+            log(.info, "client did not wait for a reply", ["octets": "\(count)"])
+        }
+    }
+
+    /// Octets that lie in the socket, not read; in TLS they may be the end of the handshake.
+    var waitingOctets: Int {
+        guard session.tls == nil, let context else { return 0 }
+        let operations = context.channel.pipeline.syncOperations
+        let count = try? operations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
+            var count: CInt = 0
+            return ioctl(socket, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+        }
+        return count ?? 0
     }
 
     // MARK: - Greeting and hello
 
     private func greet() {
         let number = openQuestion()
-        guard options.greetDelay.seconds > 0 else { return firstGreeting() }
+        // What comes along with the end of a handshake is heard in this turn of the loop, but after it.
+        guard options.greetDelay.seconds > 0 || session.tls != nil else { return askToGreet() }
         let delay = options.greetDelay.timeAmount
         loopContext.loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in
             guard let self, isOpen(number) else { return }
-            firstGreeting()
+            askToGreet()
         }
     }
 
@@ -197,4 +232,19 @@ extension Session.Language {
         case .lmtp: self = .lmtp
         }
     }
+extension RecipientParameters.Notify {
+    /// `SUCCESS` alone becomes `FAILURE`: a sender who asked for something must not hear nothing.
+    fileprivate var withoutSuccess: Self { self == .success ? .failure : subtracting(.success) }
+}
+
+extension Session.HelloVerb {
+    init(_ verb: SMTPServerMachine.HelloVerb) {
+        switch verb {
+        case .helo: self = .helo
+        case .ehlo: self = .ehlo
+        case .lhlo: self = .lhlo
+        }
+    }
+}
+
 }

@@ -102,7 +102,9 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         var octets = unwrapInboundIn(data)
         guard state != .closing, state != .closed else { return discard(octets.readableBytes) }
         isReading = true
-        clock.received(octets.readableBytes)
+        let count = octets.readableBytes
+        if state == .asking { heard(count) }
+        clock.received(count)
         if input == nil {
             input = octets
         } else {
@@ -170,7 +172,9 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     private var mayRead: Bool {
         switch state {
         case .starting, .handshaking, .closing: true
-        case .asking, .closed: false
+        // Only to hear who cannot wait; of content and of a transaction's commands nothing is read ahead.
+        case .asking: transaction == nil && input == nil && machine.mustClientWait
+        case .closed: false
         case .ready:
             (input?.readableBytes ?? 0) < limits.maxInput && context?.channel.isWritable ?? false
                 && !(transaction?.spool?.isBehind ?? false)
@@ -331,7 +335,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     /// closing with unread octets would reset the connection and take our last reply with it.
     func leave() {
         guard state != .closing, state != .closed else { return }
-        let isClean = unread == 0 && !isReading || session.tls != nil || inputEnded
+        let isClean = unread == 0 && !isReading && waitingOctets == 0 || session.tls != nil || inputEnded
         state = .closing
         input = nil
         clock.linger(within: options.writeTimeout)

@@ -83,6 +83,7 @@ struct Conversation {
     }
 
     private mutating func answer(_ question: SMTPServerMachine.Question) -> SMTPServerMachine.Action {
+        machine.inputBeforeReply(input.readableBytes)
         switch question {
         case .greeting: return machine.answered(Reply(220, "mx.here.example"))
         case .hello, .sender, .recipient: return machine.answered(Reply(250, .other, "Yes"))

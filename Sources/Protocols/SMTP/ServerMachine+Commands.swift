@@ -149,6 +149,13 @@ extension SMTPServerMachine {
         return violation(ends: verb != .starttls)
     }
 
+    /// What the octets cost that came before an answer.
+    mutating func endOfPatience() -> Action? {
+        guard isImpatient else { return nil }
+        isImpatient = false
+        return violation()
+    }
+
     /// The client did not wait. What follows STARTTLS is thrown away anyhow.
     mutating func violation(ends: Bool = true) -> Action? {
         pipelinedWrongly = true

@@ -65,6 +65,7 @@ extension SMTPServerMachine {
     /// The directory's answer to ``Question/login(_:)``.
     public mutating func loggedIn(_ outcome: LoginOutcome) -> Action {
         guard case .login = open.take() else { return close(.outOfStep) }
+        if let end = endOfPatience() { return end }
         switch outcome {
         case .success:
             isAuthenticated = true

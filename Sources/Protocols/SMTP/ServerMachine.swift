@@ -88,6 +88,8 @@ public struct SMTPServerMachine: Sendable {
     var open: Open?
     var lines = SMTPLineReader()
     var tally = Tally()
+    /// The client did not wait for the answer to the open question.
+    var isImpatient = false
 
     /// What is counted against the configuration's limits.
     struct Tally: Sendable {
@@ -148,6 +150,7 @@ public struct SMTPServerMachine: Sendable {
             transaction = nil
             return close(reply)
         }
+        if let end = endOfPatience() { return end }
         switch question {
         case .greeting:
             return greeted(reply)
@@ -198,9 +201,28 @@ public struct SMTPServerMachine: Sendable {
         if open == nil, case .login = state { state = .commands }
     }
 
-    /// So many octets came while ``Question/greeting`` was still open.
-    public mutating func inputBefore(greeting bytes: Int) {
-        if bytes > 0, case .connected = state { spokeEarly = true }
+    /// The client must see the answer to the open question before it may send anything.
+    ///
+    /// The last commands of a group by RFC 2920 §3.1; where the client may not pipeline, MAIL and RCPT as well. The
+    /// reply to a message is none of them: by then the message may be taken, and the reply must say so.
+    public var mustClientWait: Bool {
+        switch open {
+        case .greeting, .hello, .login: true
+        case .sender, .recipient: !mayPipeline
+        case .contentBegins: if case .data = state { true } else { false }
+        case .message, nil: false
+        }
+    }
+
+    /// So many octets came before the answer to the open question was written.
+    public mutating func inputBeforeReply(_ octets: Int) {
+        guard octets > 0, mustClientWait else { return }
+        if case .connected = state {
+            spokeEarly = true
+        } else {
+            pipelinedWrongly = true
+            isImpatient = true
+        }
     }
 
     mutating func ask(_ question: Question, _ kind: Open) -> Action {
