@@ -18,6 +18,7 @@ extension Listener: OptionGroup {
         options.read("access", &access)
         options.read("proxy_from", &proxyFrom)
         options.read("xclient_from", &xclientFrom)
+        options.read("success_reports_from", &successReportsFrom)
         options.read("banner", &banner)
         options.read("line_ends", &lineEnds)
         options.read("sync_violation", &syncViolation)

@@ -69,6 +69,8 @@ public struct Listener: Sendable, Hashable {
     public var proxyFrom: [Network] = []
     /// Hosts that may use XCLIENT.
     public var xclientFrom: [Network] = []
+    /// Networks that may ask for reports of success without a login. RFC 3461 §4.1.
+    public var successReportsFrom: [Network] = []
 
     /// What the greeting calls the server after its name.
     public var banner = "Sluice"

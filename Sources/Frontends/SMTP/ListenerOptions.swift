@@ -22,6 +22,8 @@ public struct ListenerOptions: Sendable, Hashable {
     public var proxyFrom: [Network] = []
     /// Peers that may tell by XCLIENT for whom they speak.
     public var xclientFrom: [Network] = []
+    /// Clients that hear of success where they ask for it, as everybody does who has logged in. RFC 3461 §4.1.
+    public var successReportsFrom: [Network] = []
 
     /// How large a message's header may be.
     public var header = HeaderLimits()

@@ -99,6 +99,11 @@ extension SMTPConnectionHandler {
             var opening = Opening()
             var refusal = await opening.connect(
                 session: session, on: chain, id: id, hostname: environment.hostname, source: environment.services)
+            if asksHello, refusal == nil {
+                refusal = await opening.hello(
+                    session: session, on: chain, id: id, hostname: environment.hostname,
+                    source: environment.services)
+            }
             return (opening, refusal)
         } then: { [self] opening, refusal in
             self.opening = opening
@@ -118,15 +123,11 @@ extension SMTPConnectionHandler {
         takeFlags()
         var greeted = session
         greeted.hello = name
+        greeted.helloVerb = Session.HelloVerb(verb)
         let chain = environment.chain()
         guard chain.asks(in: .hello) else {
             session = greeted
             return answer(Reply(250, options.machine.hostname))
-            if asksHello, refusal == nil {
-                refusal = await opening.hello(
-                    session: session, on: chain, id: id, hostname: environment.hostname,
-                    source: environment.services)
-            }
         }
         let (environment, id, opening, session) = (environment, connectionID, opening, greeted)
         let hostname = options.machine.hostname
@@ -158,7 +159,6 @@ extension SMTPConnectionHandler {
         let envelope = Envelope(sender: address ?? nil, parameters: said.parameters)
         if clock.isStopping { return sayStopping() }
         takeFlags()
-        greeted.helloVerb = Session.HelloVerb(verb)
         if let failure = environment.acceptor.refusal(forSize: envelope.parameters.size ?? 0) {
             log(.warning, "nothing can be taken", ["reason": "\(failure)"])
             return answer(failure.reply)
@@ -185,7 +185,9 @@ extension SMTPConnectionHandler {
         openQuestion()
         takeFlags()
         guard let address = inALabels(said.address) else { return answer(.badRecipientDomain) }
-        let recipient = EnvelopeRecipient(address, parameters: said.parameters)
+        var parameters = said.parameters
+        if !mayHearOfSuccess { parameters.notify = parameters.notify?.withoutSuccess }
+        let recipient = EnvelopeRecipient(address, parameters: parameters)
         guard let transaction else { return answer(.outOfStep) }
         let judge = transaction.judge
         let envelope = transaction.isJudged ? nil : transaction.envelope
@@ -200,6 +202,12 @@ extension SMTPConnectionHandler {
             }
             answer(reply)
         }
+    }
+
+    /// A report of success goes to whoever the envelope names. Only those who are known to write in their own
+    /// name may have it sent, or anybody's mailbox could be filled from here.
+    private var mayHearOfSuccess: Bool {
+        session.user != nil || options.successReportsFrom.contains { $0.contains(session.client) }
     }
 
     /// The address with its domain as it is looked up and compared; `nil` where it has no such form.
@@ -224,14 +232,6 @@ extension Reply {
     static let outOfStep = Reply(451, .systemOther, "Internal error; try again later")
 }
 
-extension Session.Language {
-    init(_ language: SMTPServerMachine.Language) {
-        switch language {
-        case .smtp: self = .smtp
-        case .submission: self = .submission
-        case .lmtp: self = .lmtp
-        }
-    }
 extension RecipientParameters.Notify {
     /// `SUCCESS` alone becomes `FAILURE`: a sender who asked for something must not hear nothing.
     fileprivate var withoutSuccess: Self { self == .success ? .failure : subtracting(.success) }
@@ -247,4 +247,12 @@ extension Session.HelloVerb {
     }
 }
 
+extension Session.Language {
+    init(_ language: SMTPServerMachine.Language) {
+        switch language {
+        case .smtp: self = .smtp
+        case .submission: self = .submission
+        case .lmtp: self = .lmtp
+        }
+    }
 }

@@ -57,6 +57,7 @@ extension ListenerOptions {
         access = listener.access
         proxyFrom = listener.proxyFrom
         xclientFrom = listener.xclientFrom
+        successReportsFrom = listener.successReportsFrom
         maxConnections = limits.maxConnections
         maxConnectionsPerAddress = limits.maxConnectionsPerAddress
         commandTimeout = limits.commandTimeout
