@@ -11,6 +11,8 @@ extension ServerConfiguration {
         public var maxHandshakes = 500
         /// Octets of a message in memory before it goes to a file.
         public var contentMemory: ByteCount = "256KB"
+        /// Octets of messages from one address that have not come to their end; zero: no limit.
+        public var maxUnfinishedPerAddress: ByteCount = "1GB"
         /// Threads that write large messages to disk.
         public var spoolThreads = 4
         public init() {}

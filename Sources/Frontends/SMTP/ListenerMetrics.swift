@@ -15,7 +15,7 @@ struct ListenerMetrics: Sendable {
         var words: [String] {
             switch self {
             case .refused: ["access", "total", "address"]
-            case .closed: ["timeout", "slow", "unread", "overflow", "handshake", "proxy", "stopping"]
+            case .closed: ["timeout", "slow", "unread", "overflow", "handshake", "budget", "proxy", "stopping"]
             case .transactions: ["accepted", "rejected", "deferred", "discarded", "unfinished"]
             case .logins: ["success", "refused", "temporary", "throttled"]
             }

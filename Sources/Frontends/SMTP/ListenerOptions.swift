@@ -68,6 +68,9 @@ public struct ServerLimits: Sendable, Hashable {
     public var maxHandshakes = 500
     /// Octets of a message in memory before it goes to a file.
     public var contentMemory = 256 << 10
+    /// Octets of messages from one address (IPv6: one /64) that have not come to their end; what is broken
+    /// off counts on for a while. 0 = no limit.
+    public var maxUnfinishedPerAddress = 1 << 30
     /// Octets read ahead of the machine; a client that pipelines more waits.
     public var maxInput = 64 << 10
     /// Octets of replies that may wait for a slow reader before no more of its commands are read.

@@ -18,6 +18,8 @@ final class MailTransaction {
     /// The judge has been told the envelope.
     var isJudged = false
     var spool: ContentSpool?
+    /// What its content has taken of the client's budget.
+    var charge: ContentCharge?
     /// The message as it arrived, once it is complete.
     var message: Message?
     /// The machine has found fault with the content; it is refused when it has ended.

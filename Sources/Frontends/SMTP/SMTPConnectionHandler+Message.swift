@@ -11,6 +11,11 @@ extension SMTPConnectionHandler {
     func contentBegins() {
         openQuestion()
         guard let transaction else { return answer(.outOfStep) }
+        guard let charge = ContentCharge(listener.shared.content, session.client) else {
+            log(.notice, "too much of this client is unfinished", [:])
+            return answer(.tooMuchUnfinished)
+        }
+        transaction.charge = charge
         let spool = ContentSpool(
             .init(
                 memoryLimit: limits.contentMemory, directory: environment.temporaryDirectory,
@@ -28,6 +33,7 @@ extension SMTPConnectionHandler {
         clock.contentEnds()
         guard let transaction, let spool = transaction.spool else { return answer(.outOfStep) }
         transaction.spool = nil
+        transaction.charge?.end(isComplete: true)
         spool.whenCaughtUp = nil
         listener.metrics.octets.increment(by: spool.count)
         spool.finish { [self] result in
@@ -155,4 +161,11 @@ extension SMTPConnectionHandler {
             environment.traced(trace, message)
         }
     }
+}
+
+extension Reply {
+    static let tooMuchUnfinished = Reply(
+        451, .deliveryNotAuthorized, "Too much unfinished mail from your address; try again later")
+    static let overBudget = Reply(
+        421, .securityOther, "Too much unfinished mail from your address; closing the connection")
 }

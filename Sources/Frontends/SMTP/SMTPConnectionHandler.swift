@@ -111,10 +111,11 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
             input?.discardReadBytes()
             input?.writeBuffer(&octets)
         }
-        if let count = input?.readableBytes, count > limits.maxInput * 4 + (1 << 20) {
+        if unread > limits.maxInput * 4 + (1 << 20) {
             // Only a client that has closed its side can get here: it waits for no reply anyway.
             return abort("overflow")
         }
+        if let charge = transaction?.charge, !charge.received(count) { return dismiss(.overBudget, "budget") }
         proceed()
     }
 
@@ -271,6 +272,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         guard state != .asking, let ended = transaction, !machine.isInTransaction else { return }
         transaction = nil
         clock.contentEnds()
+        ended.charge?.end(isComplete: ended.isSpoilt)
         var said: [Reply]?
         if ended.isSpoilt {
             if case .send(let reply) = action { said = [reply] }
@@ -338,6 +340,8 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         let isClean = unread == 0 && !isReading && waitingOctets == 0 || session.tls != nil || inputEnded
         state = .closing
         input = nil
+        // Whatever was coming in has no more time than any other last words.
+        clock.contentEnds()
         clock.linger(within: options.writeTimeout)
         guard let context else { return }
         // An empty write comes behind all that waits.
@@ -370,6 +374,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         listener.metrics.open.decrement(by: 1)
         if let abandoned = transaction {
             transaction = nil
+            abandoned.charge?.end(isComplete: false)
             finish(abandoned, replies: nil, queued: [])
         }
         log(.debug, "disconnected", [:])

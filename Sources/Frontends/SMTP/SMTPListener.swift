@@ -11,6 +11,7 @@ final class SharedState: Sendable {
     let limits: ServerLimits
     let budget = ConnectionBudget()
     let throttle: LoginThrottle
+    let content: ContentBudget
     let pool: NIOThreadPool
     let handshakes = Atomic<Int>(0)
     /// What ``ServerLimits/maxConnections`` comes to with the descriptors that there are.
@@ -21,6 +22,7 @@ final class SharedState: Sendable {
         self.limits = limits
         self.throttle = throttle
         self.pool = pool
+        content = ContentBudget(limit: limits.maxUnfinishedPerAddress)
         mostConnections = max(1, min(limits.maxConnections, Descriptors.limit - limits.reservedDescriptors))
     }
 }

@@ -97,6 +97,7 @@ extension ServerLimits {
         maxConnectionsPerAddress = settings.limits.maxConnectionsPerAddress
         maxHandshakes = settings.limits.maxHandshakes
         contentMemory = settings.limits.contentMemory.octets
+        maxUnfinishedPerAddress = settings.limits.maxUnfinishedPerAddress.octets
         spoolThreads = settings.limits.spoolThreads
         stopTimeout = settings.run.stopLimit
     }
