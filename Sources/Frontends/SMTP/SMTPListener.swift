@@ -21,7 +21,7 @@ final class SharedState: Sendable {
         self.limits = limits
         self.throttle = throttle
         self.pool = pool
-        mostConnections = max(1, min(limits.maxConnections, Descriptors.limit - limits.reservedDescriptors))
+        mostConnections = limits.mostConnections(of: Descriptors.limit)
     }
 }
 

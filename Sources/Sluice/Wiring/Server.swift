@@ -44,6 +44,7 @@ final class Server: Sendable {
     /// Serves until SIGTERM or SIGINT; returns when everything is written and closed.
     static func run(_ loaded: LoadedConfiguration, file: String) async throws {
         signal(SIGPIPE, SIG_IGN)
+        Descriptors.raiseLimit()
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(registry)
         let server = try await Server(loaded, file: file, registry: registry)
@@ -88,6 +89,14 @@ final class Server: Sendable {
             options: DeliveryOptions(settings),
             surroundings: (hooks: DeliveryHooks(world, logger: logger, traces: traces), group: group, logger: logger))
         try await frontend.listen(Self.listeners(settings))
+        if frontend.mostConnections < settings.limits.maxConnections {
+            logger.warning(
+                "fewer connections than configured",
+                metadata: [
+                    "connections": "\(frontend.mostConnections)", "configured": "\(settings.limits.maxConnections)",
+                    "reason": "the process may not open more files",
+                ])
+        }
         try identity?.becomeForGood()
     }
 
