@@ -133,6 +133,7 @@ extension DeliveryOptions {
         maxReceived = delivery.maxReceived
         schedule = QueueOptions(settings).schedule
         ownAddresses = settings.ownAddresses
+        stopTimeout = settings.run.stopLimit
         take(delivery.timeouts)
     }
 

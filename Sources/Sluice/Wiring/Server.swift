@@ -179,12 +179,25 @@ final class Server: Sendable {
         control.stop()
         await frontend.stop()
         delivering.cancel()
-        await delivering.value
+        await withoutSilentServers { await delivering.value }
         await status.stop()
         close()
         try? await group.shutdownGracefully()
         logger.info("stopped")
         DescriptorLogSink.standardError.flush()
+    }
+
+    /// How long name servers may take to answer while the server stops.
+    private static let lastAnswers = Duration.seconds(1)
+
+    /// What is under way ends, but does not wait for name servers until these have used up all their time.
+    private func withoutSilentServers(_ body: () async -> Void) async {
+        let impatience = Task { [resolver] in
+            try await Task.sleep(for: Self.lastAnswers)
+            resolver.stop()
+        }
+        await body()
+        impatience.cancel()
     }
 
     private func close() {
