@@ -97,6 +97,11 @@ import Testing
             #expect(try await server.queue()[1].held == nil)
             #expect(try await server.sluice("queue", "bounce", both[0].id).code == 0)
             #expect(try await server.sluice("queue", "remove", both[1].id).code == 0)
+            #expect(
+                await eventually {
+                    let trace = try? await server.sluice("trace", both[1].id)
+                    return trace?.output.contains("u@busy.test  removed: by an operator") == true
+                })
             let report = try await server.mail(of: "anna@acme.test", count: 1)[0]
             #expect(report.contains("Action: failed"))
             #expect(try await server.queueIsEmpty())

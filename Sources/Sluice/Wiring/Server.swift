@@ -237,11 +237,13 @@ final class Server: Sendable {
             do throws(QueueFailure) { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
         case .queueChange(let change, let id):
             do throws(QueueFailure) {
+                let removed = change == .remove ? try queue.show(id) : nil
                 if change == .bounce {
                     try await delivery.giveUp(id)
                 } else {
                     try await queue.apply(change, to: id, now: Date())
                 }
+                if let removed { traces.keep(removed: removed) }
                 logger.notice("queue changed", metadata: ["id": "\(id)", "change": "\(change.rawValue)"])
                 return .done
             } catch { return ControlAnswer(error) }
