@@ -36,11 +36,18 @@ public struct ChainChange: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Link {
+    /// The values of a variant by their keys, in order; of a domain's only those that are not everybody's.
+    public func ownValues(of variant: StageVariant) -> [(key: String, value: ValueOrigin)] {
+        let all = variant.values.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }
+        guard variant.scope != nil else { return all }
+        return all.filter { base.values[$0.key] != $0.value }
+    }
+
     fileprivate var description: [ChainLine] {
         var lines = [ChainLine(file: file, text: "\(name)\(chainWords)")]
         for variant in [base] + domains.sorted(by: { $0.key < $1.key }).map(\.value) {
             let prefix = variant.scope.map { "\($0): " } ?? ""
-            for (key, value) in variant.values.sorted(by: { $0.key < $1.key }) {
+            for (key, value) in ownValues(of: variant) {
                 lines.append(ChainLine(file: file, text: "\(prefix)\(key) = \(value.value)", origin: value.origin))
             }
         }

@@ -112,6 +112,41 @@ import Testing
     }
 
     @Test func `a command sees a server's changes, and the server a command's, at once`() async throws {
+    @Test func `a word that is no command is told with the nearest that is`() async throws {
+        for (words, hint) in [
+            (["queu", "list"], "`sluice queu`. Did you mean queue?"), (["mailbox", "ad"], "Did you mean add?"),
+            (["queue", "zzz"], "There are list, show, retry"), (["help", "trase"], "Did you mean trace?"),
+        ] {
+            let ran = try await Programs.run(Programs.sluice, words)
+            #expect(ran.code == 2 && ran.errors.contains(hint), "\(ran)")
+        }
+    }
+
+    @Test func `mistakes are told beside an unknown stage`() async throws {
+        let place = try await Place()
+        try place.folder.write("stage = \"siz\"\nonly = [\"authentcated\"]\n", to: "filters.d/16-size.toml")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", place.folder.path + "/sluice.toml"])
+        #expect(ran.code == 1)
+        #expect(ran.errors.contains("16-size.toml:1:9: error: \"siz\" is not a stage; did you mean \"size\"?"))
+        #expect(ran.errors.contains("16-size.toml:2:9: error: \"authentcated\" is not a condition"))
+    }
+
+    @Test func `chain shows of a domain what differs, and check misses the guard against loops`() async throws {
+        let place = try await Place()
+        let config = ["--config", place.folder.path + "/sluice.toml"]
+        let own = "stage = \"greylist\"\n[domain.\"acme.test\".greylist]\ndelay = \"1m\"\n"
+        try place.folder.write(own, to: "filters.d/40-greylist.toml")
+        let chain = try await Programs.run(Programs.sluice, ["chain"] + config)
+        let lines = chain.output.split(separator: "\n").filter { $0.contains("acme.test: ") }
+        #expect(lines.count == 1)
+        #expect(lines.first?.contains("acme.test: delay = \"1m\"") == true)
+        #expect(lines.first?.hasSuffix("40-greylist.toml:3:9") == true)
+        try FileManager.default.removeItem(atPath: place.folder.path + "/filters.d/32-received.toml")
+        let check = try await Programs.run(Programs.sluice, ["check"] + config)
+        #expect(check.code == 0, "a lint forbids nothing")
+        #expect(check.errors.contains(": lint: ") && check.errors.contains("the stage \"received\" is missing"))
+    }
+
         try await LiveServer.run { server in
             let wire = try await server.smtp()
             try await wire.greet()
