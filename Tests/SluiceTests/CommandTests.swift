@@ -73,7 +73,8 @@ import Testing
         (["postoffice", "add", "acme"], 1), (["domain", "add", "new.test", "--postoffice", "none"], 1),
         (["mailbox", "add", "x@nowhere.test"], 1), (["mailbox", "add", "noaddress"], 1),
         (["alias", "add", "loop@acme.test", "loop@acme.test"], 1), (["trace", "0000000000000000"], 1),
-        (["status"], 75), (["reload"], 75),
+        (["status"], 75), (["reload"], 75), (["queu", "list"], 2), (["help", "bogus"], 2),
+        (["trace", "--outcome", "bogus"], 2),
     ]
 
     @Test(arguments: commands)
@@ -111,7 +112,6 @@ import Testing
         #expect(serve.code == 1)
     }
 
-    @Test func `a command sees a server's changes, and the server a command's, at once`() async throws {
     @Test func `a word that is no command is told with the nearest that is`() async throws {
         for (words, hint) in [
             (["queu", "list"], "`sluice queu`. Did you mean queue?"), (["mailbox", "ad"], "Did you mean add?"),
@@ -147,6 +147,7 @@ import Testing
         #expect(check.errors.contains(": lint: ") && check.errors.contains("the stage \"received\" is missing"))
     }
 
+    @Test func `a command sees a server's changes, and the server a command's, at once`() async throws {
         try await LiveServer.run { server in
             let wire = try await server.smtp()
             try await wire.greet()

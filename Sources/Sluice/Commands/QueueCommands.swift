@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Foundation
 import MailTypes
 import Queue
@@ -84,7 +85,15 @@ struct QueueIDArgument: ExpressibleByArgument {
 struct QueueOptionsGroup: ParsableArguments {
     @OptionGroup var configuration: ConfigurationOptions
 
-    func access() throws -> QueueAccess { QueueAccess(settings: try configuration.load()) }
+    /// A running server is asked whatever is wrong with the file; the queue is not opened by a wrong one.
+    private func settings() throws -> ServerConfiguration {
+        guard let settings = try configuration.settingsForServer(), DataFolder(settings).hasServer else {
+            return try configuration.load()
+        }
+        return settings
+    }
+
+    func access() throws -> QueueAccess { QueueAccess(settings: try settings()) }
 }
 
 struct QueueChangeOptions: ParsableArguments {
@@ -100,7 +109,7 @@ struct QueueChangeOptions: ParsableArguments {
         let access = try place.access()
         let chosen = all ? try await access.all().map(\.id) : ids.map(\.id)
         for id in chosen { try await access.change(change, id) }
-        print("\(change.past) \(chosen.count) \(chosen.count == 1 ? "message" : "messages").")
+        print("\(change.past) \(Terminal.counted(chosen.count, "message")).")
     }
 }
 
@@ -161,7 +170,7 @@ struct QueueReport: Encodable {
                 "  \(one.address)  \(one.status) by \(one.route)"
                     + (one.nextRetry.map { ", next try \($0.stamp)" } ?? ""))
             if let reply = one.lastReply {
-                lines.append("    after \(one.attempts) tries: \(Terminal.harmless(reply))")
+                lines.append("    after \(Terminal.counted(one.attempts, "attempt")): \(Terminal.harmless(reply))")
             }
         }
         return lines.joined(separator: "\n")

@@ -19,6 +19,9 @@ struct DataFolder: Sendable {
     /// Where a running server takes commands.
     var control: String { path + "/control" }
 
+    /// Whether a server seems to run here: its socket goes when it stops, but not when it is killed.
+    var hasServer: Bool { FileManager.default.fileExists(atPath: control) }
+
     /// Makes the folders that are missing, readable by the owner alone.
     func prepared() throws -> DataFolder {
         for folder in [path, queue, mailboxes, temporary] {

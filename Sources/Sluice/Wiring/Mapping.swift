@@ -169,6 +169,25 @@ extension ServerConfiguration {
             })
     }
 
+    /// What a reload has opened, closed or changed, in lines for people.
+    func listenerChanges(from old: ServerConfiguration) -> [String] {
+        func line(_ sign: String, _ listener: Listener) -> String {
+            "\(sign) listener \(listener.name): \(listener.bind.map(\.description).joined(separator: ", "))"
+        }
+        var lines: [String] = []
+        for was in old.listeners where !listeners.contains(where: { $0.name == was.name && $0.bind == was.bind }) {
+            lines.append(line("-", was))
+        }
+        for listener in listeners {
+            guard let was = old.listeners.first(where: { $0.name == listener.name && $0.bind == listener.bind }) else {
+                lines.append(line("+", listener))
+                continue
+            }
+            if was != listener { lines.append(line("~", listener) + ", for new connections") }
+        }
+        return lines
+    }
+
     /// What of a new configuration only a restart brings, if anything.
     func needsRestart(for new: ServerConfiguration) -> String? {
         var parts: [String] = []

@@ -253,8 +253,9 @@ final class Server: Sendable {
     private var status: ServerStatus {
         ServerStatus(
             version: Version.text, processID: getpid(), started: started,
-            hostname: state.withLock { $0.settings.hostname }, listeners: addresses,
-            stages: chain.current.links.count, connections: frontend.openConnections, queue: queue.counts(),
+            hostname: state.withLock { $0.settings.hostname }, listeners: addresses, configuration: file,
+            stages: chain.current.links.count, connections: frontend.openConnections,
+            mostConnections: frontend.mostConnections, queue: queue.counts(),
             droppedTraces: traces.dropped, warnings: warnings)
     }
 
@@ -274,7 +275,7 @@ final class Server: Sendable {
             try await frontend.listen(Self.listeners(loaded.settings))
         } catch {
             logger.error("not reloaded", metadata: ["reason": "\(error)"])
-            return .refused(complaints: ["\(error)"])
+            return .refused(complaints: ["\(file): error: \(error)"])
         }
         let changes = loaded.chain.difference(from: chain.current).map(\.description)
         chain.current = loaded.chain
@@ -282,10 +283,12 @@ final class Server: Sendable {
             defer { state = State(settings: loaded.settings, warnings: complaints) }
             return state.settings
         }
-        if let late = before.needsRestart(for: loaded.settings) { remarks.append(late) }
-        logger.notice("reloaded", metadata: ["changes": "\(changes.count)"])
+        if let late = before.needsRestart(for: loaded.settings) { remarks.append("\(file): warning: \(late)") }
+        let listeners = loaded.settings.listenerChanges(from: before)
+        logger.notice("reloaded", metadata: ["changes": "\(changes.count + listeners.count)"])
+        for change in listeners { logger.notice("listener changed", metadata: ["line": "\(change)"]) }
         for change in changes { logger.notice("chain changed", metadata: ["line": "\(change)"]) }
-        return .reloaded(changes: changes, complaints: remarks)
+        return .reloaded(file: file, changes: listeners + changes, complaints: remarks)
     }
 }
 
