@@ -159,7 +159,7 @@ struct TrialWorld {
     private let world: LiveWorld
 
     init(_ loaded: LoadedConfiguration) throws {
-        let data = try DataFolder(loaded.settings).prepared()
+        let data = try DataFolder(loaded.settings).entered()
         world = LiveWorld(
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
