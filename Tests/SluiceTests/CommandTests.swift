@@ -88,6 +88,21 @@ import Testing
         #expect(code == 0 || ran.output.isEmpty, "what is wrong is told on stderr alone")
     }
 
+    @Test func `lists know what they are asked for, and audit says what is otherwise`() async throws {
+        let place = try await Place()
+        func sluice(_ words: String...) async throws -> Ran {
+            try await Programs.run(Programs.sluice, words + ["--config", place.folder.path + "/sluice.toml"])
+        }
+        #expect(try await sluice("mailbox", "list", "--domain", "ACME.test").output.contains("anna@acme.test"))
+        let wrong = try await sluice("mailbox", "list", "--domain", "acne.test")
+        #expect(wrong.code == 1 && wrong.errors.contains("did you mean acme.test?"), "\(wrong)")
+        #expect(try await sluice("domain", "list", "--postoffice", "none").code == 1)
+        #expect(try await sluice("alias", "change", "both@acme.test", "--add", "carl@acme.test").code == 0)
+        let audit = try await sluice("audit", "--object", "both@acme.test", "--limit", "1")
+        let members = "members: anna@acme.test, bert@acme.test > anna@acme.test, bert@acme.test, carl@acme.test"
+        #expect(audit.output.contains("alias.set  both@acme.test  \(members)"), "\(audit)")
+    }
+
     @Test func `each mistake of a configuration is told at its place with the nearest right word`() async throws {
         let place = try await Place()
         let config = place.folder.path + "/sluice.toml"

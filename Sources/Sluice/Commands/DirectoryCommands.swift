@@ -294,28 +294,6 @@ struct GroupCommand: ParsableCommand {
     }
 }
 
-struct AuditCommand: DirectoryListing {
-    static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Show who changed what in the directory, the newest first.")
-    @OptionGroup var place: DirectoryOptions
-    @OptionGroup var output: OutputOptions
-    @Option(help: "Only changes of this name or address.") var object: String?
-    @Option(help: "How many.") var limit = 50
-
-    func entries(in directory: MailDirectory) throws -> [AuditEntry] {
-        try directory.audit(object: object, limit: limit)
-    }
-
-    var columns: [Column] {
-        [
-            ("TIME", { $0.time.stamp }),
-            ("WHO", { $0.actor }),
-            ("DID", { $0.verb }),
-            ("TO WHAT", { $0.object }),
-        ]
-    }
-}
-
 /// Members that come and go.
 struct MemberOptions: ParsableArguments {
     @Option(parsing: .singleValue, help: ArgumentHelp("A member to add; may be repeated.", valueName: "address"))
