@@ -165,14 +165,29 @@ struct QueueReport: Encodable {
         let sender = from.isEmpty ? "<>" : from
         var lines = ["\(Terminal.styled(id, .bold))  \(received.stamp)  \(size) octets  from \(sender)"]
         if let held { lines.append("  \(Terminal.styled("held", .yellow)): \(Terminal.harmless(held))") }
+        let width = recipients.map(\.address.count).max() ?? 0
         for one in recipients {
-            lines.append(
-                "  \(one.address)  \(one.status) by \(one.route)"
-                    + (one.nextRetry.map { ", next try \($0.stamp)" } ?? ""))
+            let address = one.address.padding(toLength: width, withPad: " ", startingAt: 0)
+            let next = one.nextRetry.map { "  next try \($0.stamp)" } ?? ""
+            lines.append("  \(address)  \(one.shownStatus)  \(one.route)\(next)")
             if let reply = one.lastReply {
-                lines.append("    after \(Terminal.counted(one.attempts, "attempt")): \(Terminal.harmless(reply))")
+                let attempts = Terminal.counted(one.attempts, "attempt")
+                let indent = String(repeating: " ", count: width + 4)
+                lines.append("\(indent)after \(attempts): \(Terminal.harmless(reply))")
             }
         }
         return lines.joined(separator: "\n")
+    }
+}
+
+extension QueueReport.Recipient {
+    /// As wide as the longest.
+    fileprivate var shownStatus: String {
+        let padded = status.padding(toLength: max(9, status.count), withPad: " ", startingAt: 0)
+        switch status {
+        case "delivered": return Terminal.styled(padded, .green)
+        case "failed": return Terminal.styled(padded, .red)
+        default: return attempts > 0 ? Terminal.styled(padded, .yellow) : padded
+        }
     }
 }
