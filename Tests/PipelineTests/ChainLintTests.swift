@@ -103,6 +103,20 @@ import Testing
             new.difference(from: old).map(\.description)
                 == ["+ 50.toml: thresholds (on_failure tempfail; timeout 30s; observed only)"])
         #expect(old.difference(from: new).count == 1)
+        // Gone before new, each in its order, file by file.
+        func valued(_ number: Int, _ values: [String: String]) -> Link {
+            let origins = values.mapValues { ValueOrigin(value: $0, origin: "default") }
+            return Link(
+                number: number, file: "\(number).toml", base: StageVariant(Judge(), values: origins),
+                words: Link.Words())
+        }
+        let before = Chain([valued(50, ["a": "1", "b": "2"]), valued(60, ["c": "3"])])
+        let after = Chain([valued(50, ["a": "4", "b": "5"]), valued(60, ["c": "6"])])
+        #expect(
+            after.difference(from: before).map(\.description) == [
+                "- 50.toml: a = 1", "- 50.toml: b = 2", "+ 50.toml: a = 4", "+ 50.toml: b = 5", "- 60.toml: c = 3",
+                "+ 60.toml: c = 6",
+            ])
         #expect(old.difference(from: old).isEmpty)
     }
 

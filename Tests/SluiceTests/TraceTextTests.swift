@@ -5,8 +5,10 @@ import Testing
 @Suite struct TraceTextTests {
     static let message = "From: A <a@out.test>\nMessage-ID: <1@out.test>\nSubject: =?utf-8?q?caf=C3=A9?=\n\nbody\n"
 
-    private func tried(_ arguments: [String], _ message: String = message) async throws -> [String] {
-        let place = try await Place()
+    private func tried(
+        _ arguments: [String], _ message: String = message, in place: Place? = nil
+    ) async throws -> [String] {
+        let place = if let place { place } else { try await Place() }
         try place.folder.write(message, to: "message.eml")
         let ran = try await Programs.run(
             Programs.sluice,
@@ -30,6 +32,17 @@ import Testing
         #expect(lines.contains { $0.hasSuffix("delay = \"5m\"  default") })
         #expect(lines.contains { $0.hasPrefix("  result      anna@acme.test  refused  451 4.7.1") })
         #expect(!lines.contains { $0.contains("continue") })
+    }
+
+    @Test func `what a stage in shadow would have done is seen, and is no verdict`() async throws {
+        let place = try await Place()
+        let shadow = "stage = \"size\"\nobserve = true\n[size]\nmax = \"5B\"\n"
+        try place.folder.write(shadow, to: "filters.d/16-size.toml")
+        let text = try await tried(["--to", "anna@acme.test"], in: place).joined(separator: "\n")
+        #expect(text.contains("size          would reject  552 5.3.4"))
+        #expect(text.contains("(observed only)"))
+        #expect(text.contains("16-size.toml:4:7"))
+        #expect(text.contains("reply       250 2.0.0"))
     }
 
     @Test func `with --full each stage has its line, with --facts each answer`() async throws {

@@ -130,9 +130,11 @@ struct TracePrinter {
         let about = step.recipients.count == 1 && step.phase == .recipient ? "\(step.recipients[0]) " : ""
         var words = step.edits.map { Terminal.harmless(String($0.trimmingPrefix(about))) }
         if let note = step.note, note != step.reply?.text { words.insert(Terminal.harmless(note), at: 0) }
-        var verdict: [String] = step.verdict == "continue" && !words.isEmpty ? [] : [coloured(step)]
+        let isSilent = step.verdict == "continue" && !words.isEmpty
+        var verdict =
+            isSilent ? [] : [step.isShadow ? "would \(step.verdict)" : step.verdict].map { coloured($0, step) }
         if let reply = step.reply { verdict.append(Terminal.harmless(line(reply))) }
-        if !step.applied { verdict.append(Terminal.styled("observed only", .yellow)) }
+        if !step.applied { verdict.append(Terminal.styled("(observed only)", .yellow)) }
         if !verdict.isEmpty { words.insert(verdict.joined(separator: "  "), at: 0) }
         words += step.decidedBy.sorted { $0.key < $1.key }.map { key, value in
             "\(key) = \(value.value)  \(Terminal.styled(value.origin, .faint))"
@@ -145,7 +147,7 @@ struct TracePrinter {
 
     private static let nameWidth = 12
 
-    private func coloured(_ step: TraceReport.StageReport) -> String {
+    private func coloured(_ text: String, _ step: TraceReport.StageReport) -> String {
         let style: Terminal.Style =
             switch step.verdict {
             case "continue", "skipped": .faint
@@ -153,7 +155,7 @@ struct TracePrinter {
             case "reject", "failed", "discard": .red
             default: .yellow
             }
-        return Terminal.styled(step.verdict, style)
+        return Terminal.styled(text, style)
     }
 
     // MARK: What came of it
@@ -209,6 +211,9 @@ struct TracePrinter {
 
 extension TraceReport.StageReport {
     fileprivate var isSkipped: Bool { verdict == "skipped" }
+
+    /// It has found something of which nothing came.
+    fileprivate var isShadow: Bool { !applied && !["continue", "skipped", "failed"].contains(verdict) }
 
     /// There is nothing to say of it but that it was there.
     fileprivate var isQuiet: Bool {
