@@ -135,6 +135,35 @@ import Testing
         }
     }
 
+    @Test func `a reload brings the first certificate, and one for a single listener`() async throws {
+        try await LiveServer.run { server in
+            let usual = try server.folder.text("sluice.toml")
+            // As before anybody had thought of certificates.
+            let parts = usual.components(separatedBy: "[tls]\n").flatMap { $0.components(separatedBy: "\n\n") }
+            let listeners = parts.filter { $0.contains("protocol = \"lmtp\"") }.joined(separator: "\n\n")
+            let plain = "hostname = \"mx.acme.test\"\ndata = \"data\"\n\n\(listeners)\n"
+            let folder = server.folder.path
+            try FileManager.default.createDirectory(atPath: folder + "/own", withIntermediateDirectories: true)
+            try await Place.certificate("own.acme.test", at: folder + "/own")
+            await server.stop()
+            try server.folder.write(plain, to: "sluice.toml")
+            let second = try Child(Programs.sluice, ["serve", "--config", server.configuration], place: folder)
+            #expect(await eventually { (try? await server.sluice("status").code) == 0 })
+            let own = "certificate = \"own/cert.pem\"\nkey = \"own/key.pem\"\n"
+            let encrypted = usual.replacing("name     = \"submissions\"\n", with: "name     = \"submissions\"\n\(own)")
+            try server.folder.write(encrypted, to: "sluice.toml")
+            let reload = try await server.sluice("reload")
+            #expect(reload.code == 0, "\(reload)")
+            for (port, name) in [(server.ports.submissions, "own.acme.test"), (server.ports.smtp, "mx.acme.test")] {
+                let start = port == server.ports.smtp ? ["-starttls", "smtp"] : []
+                let shown = try await Programs.run(
+                    "openssl", ["s_client", "-connect", "127.0.0.1:\(port)"] + start, input: Array("QUIT\r\n".utf8))
+                #expect(shown.output.contains("CN = \(name)") || shown.output.contains("CN=\(name)"), "\(shown)")
+            }
+            #expect(await second.stop() == 0)
+        }
+    }
+
     @Test func `R169: a transaction under way ends on the chain it began with, and sockets stay open`() async throws {
         try await LiveServer.run { server in
             var wires: [Wire] = []

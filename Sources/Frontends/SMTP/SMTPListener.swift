@@ -35,7 +35,8 @@ final class SMTPListener: Sendable {
 
     init(_ options: ListenerOptions, shared: SharedState) {
         self.shared = shared
-        tls = options.tls == .none ? nil : shared.environment.certificates.map(ListenerTLS.init)
+        tls =
+            options.tls == .none ? nil : shared.environment.certificates.map { ListenerTLS($0, listener: options.name) }
         metrics = ListenerMetrics(options.name, factory: shared.environment.metrics)
         current = Mutex(options)
     }

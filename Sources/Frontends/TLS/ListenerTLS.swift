@@ -17,11 +17,16 @@ final class ListenerTLS: Sendable {
     private let store: CertificateStore
     private let made = Mutex(Made())
 
-    init(_ store: CertificateStore) { self.store = store }
+    private let listener: String
+
+    init(_ store: CertificateStore, listener: String) {
+        self.store = store
+        self.listener = listener
+    }
 
     /// The context for a client that asked for `serverName`.
     func context(for serverName: String?) throws -> NIOSSLContext {
-        let loaded = store.current
+        let loaded = store.current.shown(by: listener)
         let key = loaded.key(for: serverName)
         return try made.withLock { made in
             if made.generation != loaded.generation { made = Made(generation: loaded.generation) }

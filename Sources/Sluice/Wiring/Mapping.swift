@@ -152,9 +152,17 @@ extension DeliveryOptions {
 }
 
 extension ServerConfiguration {
-    /// Every certificate that is shown: the usual one, and those of further names.
+    /// Whether a listener has anything to show.
+    func hasCertificate(for listener: Listener) -> Bool {
+        certificateFiles.contains { $0.listener == nil || $0.listener == listener.name }
+    }
+
+    /// Every certificate that is shown: the usual one, those of further names, and those of single listeners.
     var certificateFiles: [CertificateFiles] {
-        var files: [CertificateFiles] = []
+        var files = listeners.compactMap { listener -> CertificateFiles? in
+            guard let certificate = listener.certificate, let key = listener.key else { return nil }
+            return CertificateFiles(listener: listener.name, certificate: certificate, key: key)
+        }
         if let certificate = tls.certificate, let key = tls.key {
             files.append(CertificateFiles(certificate: certificate, key: key))
         }

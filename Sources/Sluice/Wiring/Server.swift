@@ -29,7 +29,7 @@ final class Server: Sendable {
     private let resolver: UnboundResolver
     private let traces: TraceKeeper
     private let queue: MailQueue
-    private let certificates: CertificateStore?
+    private let certificates: CertificateStore
     private let frontend: SMTPFrontend
     private let delivery: DeliveryAgent
     private let group: MultiThreadedEventLoopGroup
@@ -140,17 +140,16 @@ final class Server: Sendable {
         }
     }
 
-    private static func certificates(_ settings: ServerConfiguration) throws -> CertificateStore? {
-        let files = settings.certificateFiles
-        guard !files.isEmpty else { return nil }
-        do { return try CertificateStore(files) } catch {
+    /// Without certificates it is empty: a reload may bring some.
+    private static func certificates(_ settings: ServerConfiguration) throws -> CertificateStore {
+        do { return try CertificateStore(settings.certificateFiles) } catch {
             throw CommandFailure.wrong("A certificate cannot be used: \(error)")
         }
     }
 
     private static func listeners(_ settings: ServerConfiguration) -> [ListenerOptions] {
         settings.listeners.map {
-            ListenerOptions($0, hostname: settings.hostname, hasCertificate: !settings.certificateFiles.isEmpty)
+            ListenerOptions($0, hostname: settings.hostname, hasCertificate: settings.hasCertificate(for: $0))
         }
     }
 
@@ -271,7 +270,7 @@ final class Server: Sendable {
         }
         var remarks = complaints
         do {
-            try certificates?.reload(loaded.settings.certificateFiles)
+            try certificates.reload(loaded.settings.certificateFiles)
             try await frontend.listen(Self.listeners(loaded.settings))
         } catch {
             logger.error("not reloaded", metadata: ["reason": "\(error)"])
