@@ -45,9 +45,7 @@ import Testing
         var names: Set<String> = []
         for file in files {
             for match in file.text.matches(of: /commandName: "([a-z-]+)"/) { names.insert(String(match.1)) }
-            for match in file.text.matches(
-                of: /\n    struct (\w+): (?:(?:Async)?ParsableCommand|DirectoryChange|PasswordChange|DirectoryListing)/)
-            {
+            for match in file.text.matches(of: /\n    struct (\w+): \w+(?:Command|Change|Listing) \{/) {
                 names.insert(match.1.lowercased())
             }
         }

@@ -91,7 +91,10 @@ import Testing
                     return entries.count == 2 && entries.allSatisfy { $0.recipients[0].attempts > 0 }
                 })
             let both = try await server.queue()
-            #expect(try await server.sluice("queue", "hold", both[1].id).code == 0)
+            let held = try await server.sluice("queue", "hold", both[1].id, "--json")
+            let done = try held.json() as? [String: Any]
+            #expect(done?["change"] as? String == "hold")
+            #expect(done?["messages"] as? [String] == [both[1].id])
             #expect(try await server.queue()[1].held == "held by an operator")
             #expect(try await server.sluice("queue", "release", both[1].id).code == 0)
             #expect(try await server.queue()[1].held == nil)

@@ -42,34 +42,34 @@ struct QueueCommand: ParsableCommand {
         }
     }
 
-    struct Retry: AsyncParsableCommand {
+    struct Retry: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Try messages now instead of later.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.retry) }
+        static let change = QueueChange.retry
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Hold: AsyncParsableCommand {
+    struct Hold: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Hold messages until they are released.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.hold) }
+        static let change = QueueChange.hold
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Release: AsyncParsableCommand {
+    struct Release: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Let held messages go on.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.release) }
+        static let change = QueueChange.release
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Remove: AsyncParsableCommand {
+    struct Remove: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Take messages out of the queue; nobody is told.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.remove) }
+        static let change = QueueChange.remove
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Bounce: AsyncParsableCommand {
+    struct Bounce: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Give messages up now and tell their senders.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.bounce) }
+        static let change = QueueChange.bounce
+        @OptionGroup var messages: QueueChoice
     }
 }
 
@@ -96,21 +96,41 @@ struct QueueOptionsGroup: ParsableArguments {
     func access() throws -> QueueAccess { QueueAccess(settings: try settings()) }
 }
 
-struct QueueChangeOptions: ParsableArguments {
+/// Which messages a change is of.
+struct QueueChoice: ParsableArguments {
     @OptionGroup var place: QueueOptionsGroup
+    @OptionGroup var output: OutputOptions
     @Argument(help: "The messages' ids.") var ids: [QueueIDArgument] = []
     @Flag(help: "All messages of the queue.") var all = false
 
     func validate() throws {
         guard all != !ids.isEmpty else { throw ValidationError("Name messages by their ids, or say --all.") }
     }
+}
 
-    func apply(_ change: QueueChange) async throws {
-        let access = try place.access()
-        let chosen = all ? try await access.all().map(\.id) : ids.map(\.id)
-        for id in chosen { try await access.change(change, id) }
-        print("\(change.past) \(Terminal.counted(chosen.count, "message")).")
+/// A command that changes what happens to messages of the queue.
+protocol QueueChangeCommand: AsyncParsableCommand {
+    static var change: QueueChange { get }
+    var messages: QueueChoice { get }
+}
+
+extension QueueChangeCommand {
+    func run() async throws {
+        let access = try messages.place.access()
+        let chosen = messages.all ? try await access.all().map(\.id) : messages.ids.map(\.id)
+        for id in chosen { try await access.change(Self.change, id) }
+        if messages.output.json {
+            print(try Terminal.json(QueueChangeReport(change: Self.change, messages: chosen.map(\.description))))
+        } else {
+            print("\(Self.change.past) \(Terminal.counted(chosen.count, "message")).")
+        }
     }
+}
+
+/// What was done, for programs.
+private struct QueueChangeReport: Encodable {
+    var change: QueueChange
+    var messages: [String]
 }
 
 extension QueueChange {
