@@ -48,9 +48,9 @@ extension DirectoryError: CustomStringConvertible {
         case .tooMany(let name, let count, let limit):
             "\(name) would stand for \(count) addresses; at most \(limit) are allowed."
         case .notEmpty(let kind, let name, let content):
-            "The \(kind.rawValue) \(name) still holds \(content); remove them first, or force it."
+            "The \(kind.rawValue) \(name) still holds \(content); remove them first, or force it (--force)."
         case .inUse(let name, let by):
-            "\(name) is used by \(Self.list(by)); change that first, or force it."
+            "\(name) is used by \(Self.list(by)); change that first, or force it (--force)."
         case .newerSchema(let path):
             "\(path) was written by a newer version of Sluice; this version must not touch it."
         case .unavailable(let reason):

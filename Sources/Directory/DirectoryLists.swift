@@ -10,7 +10,30 @@ struct DirectoryLists {
         try Row.fetchAll(db, sql: "SELECT * FROM postOffice ORDER BY key").map(PostOfficeEntry.init)
     }
 
+    /// One that must be there.
+    func requirePostOffice(_ name: String) throws -> (id: Int64, entry: PostOfficeEntry) {
+        let row = try Row.fetchOne(
+            db, sql: "SELECT * FROM postOffice WHERE key = ?", arguments: [Names.key(name)])
+        guard let row else {
+            let others = try String.fetchCursor(db, sql: "SELECT name FROM postOffice LIMIT 10000")
+            throw DirectoryError.notFound(
+                .postOffice, name: name.shown, nearest: NearestName.among(try Array(others), to: name))
+        }
+        return (row["id"], PostOfficeEntry(row))
+    }
+
+    /// One that must be there, by its name in the directory's form.
+    func requireDomain(_ name: String) throws -> (id: Int64, entry: DomainEntry) {
+        let row = try Row.fetchOne(db, sql: DomainEntry.select + " WHERE domain.name = ?", arguments: [name])
+        guard let row else {
+            let others = try String.fetchAll(db, sql: "SELECT name FROM domain LIMIT 10000")
+            throw DirectoryError.domainNotHosted(name, nearest: NearestName.among(others, to: name))
+        }
+        return (row["id"], DomainEntry(row))
+    }
+
     func domains(postOffice: String?) throws -> [DomainEntry] {
+        if let postOffice { _ = try requirePostOffice(postOffice) }
         let rows = try Row.fetchAll(
             db, sql: DomainEntry.select + " WHERE ?1 IS NULL OR postOffice.key = ?1 ORDER BY domain.name",
             arguments: [postOffice.map(Names.key)])
@@ -18,7 +41,8 @@ struct DirectoryLists {
     }
 
     func addresses(_ kind: AddressRow.Kind, domain: String?) throws -> [AddressRow] {
-        try AddressRow.fetchAll(
+        if let domain { _ = try requireDomain(domain) }
+        return try AddressRow.fetchAll(
             db,
             sql: AddressRow.select + """
                  WHERE address.kind = ?1 AND (?2 IS NULL OR domain.name = ?2) ORDER BY domain.name, address.key

@@ -7,16 +7,19 @@ extension Chain {
         links.flatMap(\.description)
     }
 
-    /// The lines that are new and the lines that are gone, in the order of the chains.
+    /// The lines that are gone and the lines that are new: file by file, each in the order of its chain.
     public func difference(from old: Chain) -> [ChainChange] {
-        let before = old.description
-        let after = description
-        return after.difference(from: before) { $0.text == $1.text }.map { change in
+        let difference = description.difference(from: old.description) { $0.text == $1.text && $0.file == $1.file }
+        let changes = (difference.removals + difference.insertions).map { change in
             switch change {
             case .insert(_, let line, _): ChainChange(isAddition: true, line: line)
             case .remove(_, let line, _): ChainChange(isAddition: false, line: line)
             }
         }
+        var byFile: [String: [ChainChange]] = [:]
+        for change in changes { byFile[change.line.file, default: []].append(change) }
+        var seen: Set<String> = []
+        return (old.links + links).map(\.file).filter { seen.insert($0).inserted }.flatMap { byFile[$0] ?? [] }
     }
 }
 
@@ -36,11 +39,18 @@ public struct ChainChange: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Link {
+    /// The values of a variant by their keys, in order; of a domain's only those that are not everybody's.
+    public func ownValues(of variant: StageVariant) -> [(key: String, value: ValueOrigin)] {
+        let all = variant.values.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }
+        guard variant.scope != nil else { return all }
+        return all.filter { base.values[$0.key] != $0.value }
+    }
+
     fileprivate var description: [ChainLine] {
         var lines = [ChainLine(file: file, text: "\(name)\(chainWords)")]
         for variant in [base] + domains.sorted(by: { $0.key < $1.key }).map(\.value) {
             let prefix = variant.scope.map { "\($0): " } ?? ""
-            for (key, value) in variant.values.sorted(by: { $0.key < $1.key }) {
+            for (key, value) in ownValues(of: variant) {
                 lines.append(ChainLine(file: file, text: "\(prefix)\(key) = \(value.value)", origin: value.origin))
             }
         }

@@ -13,7 +13,7 @@ extension Chain {
     /// All that the declared effects tell about this chain before a single message has come.
     public var lints: [Lint] {
         editsBehindSignature + scoresBehindThresholds + neverReached + contradictions + unknownResults + unroutable
-            + impossibleQuarantines
+            + unendingLoops + impossibleQuarantines
     }
 
     private var active: [Link] { links.filter { !$0.words.isObserved } }
@@ -79,6 +79,16 @@ extension Chain {
         }
         let message =
             "no stage says where mail goes, so every recipient is refused; the stage \"recipients\" is missing"
+        return [Lint(file: links.last?.file ?? "filters.d", message: message)]
+    }
+
+    private var unendingLoops: [Lint] {
+        guard !active.contains(where: { $0.effects.contains(.endsLoops) && $0.base.phases.contains(.message) }) else {
+            return []
+        }
+        let message =
+            "no stage counts the servers that a message has passed, so one that goes round is never stopped; "
+            + "the stage \"received\" is missing"
         return [Lint(file: links.last?.file ?? "filters.d", message: message)]
     }
 

@@ -81,6 +81,8 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let signs = Self(rawValue: 1 << 12)
     /// Accepts whatever comes, so nothing behind it is asked.
     public static let acceptsAlways = Self(rawValue: 1 << 13)
+    /// Leaves a Received field and refuses what has too many: without it nothing ends a loop. RFC 5321 §6.3.
+    public static let endsLoops = Self(rawValue: 1 << 14)
 }
 
 extension Bytes: Codable {

@@ -38,10 +38,15 @@ enum Main {
         let message = RootCommand.fullMessage(for: error)
         switch RootCommand.exitCode(for: error) {
         case .success:
+            let words = CommandLine.arguments.dropFirst()
+            if words.first == "help", let complaint = RootCommand.unknownCommand(in: words.dropFirst()) {
+                Terminal.complain(complaint)
+                exit(ExitCodes.usage)
+            }
             print(message)
             exit(0)
         case .validationFailure:
-            Terminal.complain(message)
+            Terminal.complain(RootCommand.unknownCommand(in: CommandLine.arguments.dropFirst()) ?? message)
             exit(ExitCodes.usage)
         case let code:
             if !message.isEmpty { Terminal.complain(message) }

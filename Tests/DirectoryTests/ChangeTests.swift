@@ -72,13 +72,13 @@ import Testing
         Refusal("\"-1\" cannot be a quota: it is below zero.") {
             try $0.setMailbox("anna@acme.test", quota: .some(-1))
         },
-        Refusal("The post office acme still holds 2 domains; remove them first, or force it.") {
+        Refusal("The post office acme still holds 2 domains; remove them first, or force it (--force).") {
             try $0.removePostOffice("acme")
         },
-        Refusal("The domain acme.test still holds 3 addresses; remove them first, or force it.") {
+        Refusal("The domain acme.test still holds 3 addresses; remove them first, or force it (--force).") {
             try $0.removeDomain("acme.test")
         },
-        Refusal("anna@acme.test is used by info@acme.test; change that first, or force it.") {
+        Refusal("anna@acme.test is used by info@acme.test; change that first, or force it (--force).") {
             try $0.removeMailbox("anna@acme.test")
         },
     ]

@@ -206,6 +206,42 @@ import Testing
         #expect(try #require(size) < 2_000_000)
     }
 
+    @Test func `what takes another's place, and what was there before, is counted once`() throws {
+        let folder = try TemporaryFolder()
+        let message = Bytes([UInt8](repeating: 1, count: 50_000))
+        let first = try open(folder) { $0.maximumSize = "1MB" }
+        for _ in 0..<10 {
+            for number in 0..<15 { first.append(trace(number), finished: Self.start, message: message) }
+            first.flush()
+        }
+        #expect(try first.traces(TraceQuery()).count == 15)
+        first.close()
+        let second = try open(folder) { $0.maximumSize = "1MB" }
+        for number in 100..<110 { second.append(trace(number), finished: Self.start, message: message) }
+        second.flush()
+        #expect((16..<25).contains(try second.traces(TraceQuery()).count), "the oldest have gone")
+    }
+
+    @Test func `what became of recipients counts, and goes with its trace`() throws {
+        let folder = try TemporaryFolder()
+        let store = try open(folder) { $0.maximumSize = "100KB" }
+        store.append(trace(1), finished: Self.start)
+        store.append(trace(2), finished: Self.start)
+        store.flush()
+        for number in [1, 2] {
+            for _ in 0..<250 {
+                store.append(
+                    DeliveryRecord(
+                        id: id(number), message: "q-0", time: Self.start, recipient: "anna@acme.test",
+                        outcome: "deferred", seconds: 0.5))
+            }
+        }
+        store.flush()
+        #expect(try store.trace(id(1)) == nil)
+        #expect(try store.deliveries(of: id(1)).isEmpty)
+        #expect(try store.deliveries(of: id(2)).count == 250)
+    }
+
     @Test func `what waits is written at the end`() throws {
         let folder = try TemporaryFolder()
         let store = try open(folder)

@@ -33,6 +33,11 @@ import Testing
         await server.stop()
     }
 
+    @Test(arguments: [(65_536, 20_000), (20_000, 19_744), (1_024, 768), (256, 128), (160, 80), (1, 1), (0, 1)])
+    func `few descriptors leave room for queue and delivery`(_ descriptors: Int, _ connections: Int) {
+        #expect(ServerLimits().mostConnections(of: descriptors) == connections)
+    }
+
     @Test func `networks that are not served are told so`() async throws {
         let server = try await LiveServer { $0.listener.access = ["127.0.0.2"] }
         #expect(try await server.client().reply().hasPrefix("554 5.7.1"))

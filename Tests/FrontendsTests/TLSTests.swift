@@ -140,6 +140,31 @@ import Testing
         await server.stop()
     }
 
+    @Test func `a listener with a certificate of its own shows that to everybody`() async throws {
+        let certificates = try TestCertificates()
+        var own = try certificates.make("own.here.test")
+        let usual = try certificates.make("mx.here.test")
+        var server = try await LiveServer { setup in
+            setup.listener.tls = .implicit
+            own.listener = setup.listener.name
+            setup.certificates = try CertificateStore([usual, own])
+        }
+        func shown(to name: String?) async throws -> String {
+            let client = try await server.client()
+            try await client.startTLS(name: name)
+            return try await client.certificateName()
+        }
+        for name in [nil, "mx.here.test"] { #expect(try await shown(to: name).contains("own.here.test")) }
+        await server.stop()
+        server = try await LiveServer { setup in
+            setup.listener.tls = .implicit
+            own.listener = "another"
+            setup.certificates = try CertificateStore([usual, own])
+        }
+        #expect(try await shown(to: "own.here.test").contains("mx.here.test"), "it is the other listener's")
+        await server.stop()
+    }
+
     @Test func `a handshake has its time, and nonsense is no handshake`() async throws {
         let store = try TestCertificates().store(["mx.here.test"])
         let server = try await LiveServer { setup in

@@ -28,6 +28,17 @@ import Testing
         func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
     }
 
+    /// Stands for the stage that every chain needs against loops.
+    struct Counter: MessageStage {
+        static let name: StageName = "counter"
+        static let effects: Effects = [.rejects, .endsLoops]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    static let counter = link(20, Counter())
+
     static func link(_ number: Int, _ stage: any Stage, words: Link.Words = Link.Words()) -> Link {
         Link(number: number, file: "\(number).toml", base: StageVariant(stage), words: words)
     }
@@ -36,13 +47,17 @@ import Testing
         { _, _ throws(StageFailure) in .none }
 
     @Test func `a chain in good order has no lint`() {
-        let chain = Chain([.router, .scripted(50, Self.quiet), Self.link(60, Judge()), Self.link(70, Signer())])
+        let chain = Chain([
+            .router, Self.counter, .scripted(50, Self.quiet), Self.link(60, Judge()), Self.link(70, Signer()),
+        ])
         #expect(chain.lints.isEmpty)
     }
 
     @Test func `each disorder is told with both files`() {
         func lints(_ links: [Link]) -> [String] {
-            Chain([.router] + links).lints.map { "\($0.file) \($0.other ?? "-"): \($0.message.prefix(30))" }
+            Chain([.router, Self.counter] + links).lints.map {
+                "\($0.file) \($0.other ?? "-"): \($0.message.prefix(30))"
+            }
         }
         #expect(
             lints([Self.link(60, Signer()), .scripted(70, Self.quiet)])
@@ -60,14 +75,23 @@ import Testing
         var words = Link.Words()
         words.only = [.plain(.tls)]
         words.unless = [.plain(.tls)]
-        #expect(Chain([.router, Self.link(50, Judge(), words: words)]).lints.count == 1)
+        #expect(Chain([.router, Self.counter, Self.link(50, Judge(), words: words)]).lints.count == 1)
         words.only = [.result(method: "spf", .pass)]
         words.unless = []
-        #expect(Chain([.router, Self.link(50, Judge(), words: words)]).lints.count == 1)
+        #expect(Chain([.router, Self.counter, Self.link(50, Judge(), words: words)]).lints.count == 1)
     }
 
     @Test func `a chain that routes nothing is told`() {
-        #expect(Chain([Self.link(50, Judge())]).lints.count == 1)
+        #expect(Chain([Self.counter, Self.link(50, Judge())]).lints.count == 1)
+    }
+
+    @Test func `a chain in which nothing ends a loop is told, and one in shadow ends none`() {
+        let message = Chain([.router]).lints.map(\.message)
+        #expect(message.count == 1 && message[0].contains("\"received\" is missing"))
+        var words = Link.Words()
+        words.isObserved = true
+        #expect(Chain([.router, Self.link(20, Counter(), words: words)]).lints.count == 1)
+        #expect(Chain([.router, Self.counter]).lints.isEmpty)
     }
 
     @Test func `a reload can say what has changed`() {
@@ -79,6 +103,20 @@ import Testing
             new.difference(from: old).map(\.description)
                 == ["+ 50.toml: thresholds (on_failure tempfail; timeout 30s; observed only)"])
         #expect(old.difference(from: new).count == 1)
+        // Gone before new, each in its order, file by file.
+        func valued(_ number: Int, _ values: [String: String]) -> Link {
+            let origins = values.mapValues { ValueOrigin(value: $0, origin: "default") }
+            return Link(
+                number: number, file: "\(number).toml", base: StageVariant(Judge(), values: origins),
+                words: Link.Words())
+        }
+        let before = Chain([valued(50, ["a": "1", "b": "2"]), valued(60, ["c": "3"])])
+        let after = Chain([valued(50, ["a": "4", "b": "5"]), valued(60, ["c": "6"])])
+        #expect(
+            after.difference(from: before).map(\.description) == [
+                "- 50.toml: a = 1", "- 50.toml: b = 2", "+ 50.toml: a = 4", "+ 50.toml: b = 5", "- 60.toml: c = 3",
+                "+ 60.toml: c = 6",
+            ])
         #expect(old.difference(from: old).isEmpty)
     }
 

@@ -73,7 +73,8 @@ import Testing
         (["postoffice", "add", "acme"], 1), (["domain", "add", "new.test", "--postoffice", "none"], 1),
         (["mailbox", "add", "x@nowhere.test"], 1), (["mailbox", "add", "noaddress"], 1),
         (["alias", "add", "loop@acme.test", "loop@acme.test"], 1), (["trace", "0000000000000000"], 1),
-        (["status"], 75), (["reload"], 75),
+        (["status"], 75), (["reload"], 75), (["queu", "list"], 2), (["help", "bogus"], 2),
+        (["trace", "--outcome", "bogus"], 2),
     ]
 
     @Test(arguments: commands)
@@ -85,6 +86,21 @@ import Testing
         #expect(ran.code == code, "\(ran)")
         if code == 0 { #expect(!ran.output.isEmpty) } else { #expect(!ran.errors.isEmpty) }
         #expect(code == 0 || ran.output.isEmpty, "what is wrong is told on stderr alone")
+    }
+
+    @Test func `lists know what they are asked for, and audit says what is otherwise`() async throws {
+        let place = try await Place()
+        func sluice(_ words: String...) async throws -> Ran {
+            try await Programs.run(Programs.sluice, words + ["--config", place.folder.path + "/sluice.toml"])
+        }
+        #expect(try await sluice("mailbox", "list", "--domain", "ACME.test").output.contains("anna@acme.test"))
+        let wrong = try await sluice("mailbox", "list", "--domain", "acne.test")
+        #expect(wrong.code == 1 && wrong.errors.contains("did you mean acme.test?"), "\(wrong)")
+        #expect(try await sluice("domain", "list", "--postoffice", "none").code == 1)
+        #expect(try await sluice("alias", "change", "both@acme.test", "--add", "carl@acme.test").code == 0)
+        let audit = try await sluice("audit", "--object", "both@acme.test", "--limit", "1")
+        let members = "members: anna@acme.test, bert@acme.test > anna@acme.test, bert@acme.test, carl@acme.test"
+        #expect(audit.output.contains("alias.set  both@acme.test  \(members)"), "\(audit)")
     }
 
     @Test func `each mistake of a configuration is told at its place with the nearest right word`() async throws {
@@ -109,6 +125,41 @@ import Testing
         #expect(told("16-size.toml:3:1:", "maks", "max"))
         let serve = try await Programs.run(Programs.sluice, ["serve", "--config", config])
         #expect(serve.code == 1)
+    }
+
+    @Test func `a word that is no command is told with the nearest that is`() async throws {
+        for (words, hint) in [
+            (["queu", "list"], "`sluice queu`. Did you mean queue?"), (["mailbox", "ad"], "Did you mean add?"),
+            (["queue", "zzz"], "There are list, show, retry"), (["help", "trase"], "Did you mean trace?"),
+        ] {
+            let ran = try await Programs.run(Programs.sluice, words)
+            #expect(ran.code == 2 && ran.errors.contains(hint), "\(ran)")
+        }
+    }
+
+    @Test func `mistakes are told beside an unknown stage`() async throws {
+        let place = try await Place()
+        try place.folder.write("stage = \"siz\"\nonly = [\"authentcated\"]\n", to: "filters.d/16-size.toml")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", place.folder.path + "/sluice.toml"])
+        #expect(ran.code == 1)
+        #expect(ran.errors.contains("16-size.toml:1:9: error: \"siz\" is not a stage; did you mean \"size\"?"))
+        #expect(ran.errors.contains("16-size.toml:2:9: error: \"authentcated\" is not a condition"))
+    }
+
+    @Test func `chain shows of a domain what differs, and check misses the guard against loops`() async throws {
+        let place = try await Place()
+        let config = ["--config", place.folder.path + "/sluice.toml"]
+        let own = "stage = \"greylist\"\n[domain.\"acme.test\".greylist]\ndelay = \"1m\"\n"
+        try place.folder.write(own, to: "filters.d/40-greylist.toml")
+        let chain = try await Programs.run(Programs.sluice, ["chain"] + config)
+        let lines = chain.output.split(separator: "\n").filter { $0.contains("acme.test: ") }
+        #expect(lines.count == 1)
+        #expect(lines.first?.contains("acme.test: delay = \"1m\"") == true)
+        #expect(lines.first?.hasSuffix("40-greylist.toml:3:9") == true)
+        try FileManager.default.removeItem(atPath: place.folder.path + "/filters.d/32-received.toml")
+        let check = try await Programs.run(Programs.sluice, ["check"] + config)
+        #expect(check.code == 0, "a lint forbids nothing")
+        #expect(check.errors.contains(": lint: ") && check.errors.contains("the stage \"received\" is missing"))
     }
 
     @Test func `a command sees a server's changes, and the server a command's, at once`() async throws {

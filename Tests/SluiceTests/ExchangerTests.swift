@@ -41,6 +41,22 @@ import Testing
         await names.stop()
     }
 
+    @Test func `a stop does not wait for a name server that is silent`() async throws {
+        let names = try await NameServer.start(["silent.test": [.silence]])
+        var setup = LiveServer.Setup()
+        setup.more = .outbound(names, port: 25)
+        try await LiveServer.run(setup) { server in
+            try await PeerServerTests.send(through: server, to: ["u@silent.test"])
+            #expect(await eventually { (try? await server.queue().first?.recipients.first?.status) == "claimed" })
+            #expect(await server.stop() == 0)
+            // Without that it would have been the silence that ended the attempt, or the stop's own limit.
+            #expect(server.log.contains("the resolver has stopped"))
+            let left = try await server.queue()
+            #expect(left.first?.recipients.first?.status == "waiting", "it is tried again by the next server")
+        }
+        await names.stop()
+    }
+
     @Test func `what is put off is listed with its reason and its time, and tried at once when asked`() async throws {
         let sink = try await Sink.start(host: "127.0.0.2") { $0.hasPrefix("RCPT") ? "450 4.2.1 mailbox busy" : nil }
         let names = try await NameServer.start(Self.zone)
@@ -75,12 +91,20 @@ import Testing
                     return entries.count == 2 && entries.allSatisfy { $0.recipients[0].attempts > 0 }
                 })
             let both = try await server.queue()
-            #expect(try await server.sluice("queue", "hold", both[1].id).code == 0)
+            let held = try await server.sluice("queue", "hold", both[1].id, "--json")
+            let done = try held.json() as? [String: Any]
+            #expect(done?["change"] as? String == "hold")
+            #expect(done?["messages"] as? [String] == [both[1].id])
             #expect(try await server.queue()[1].held == "held by an operator")
             #expect(try await server.sluice("queue", "release", both[1].id).code == 0)
             #expect(try await server.queue()[1].held == nil)
             #expect(try await server.sluice("queue", "bounce", both[0].id).code == 0)
             #expect(try await server.sluice("queue", "remove", both[1].id).code == 0)
+            #expect(
+                await eventually {
+                    let trace = try? await server.sluice("trace", both[1].id)
+                    return trace?.output.contains("u@busy.test  removed: by an operator") == true
+                })
             let report = try await server.mail(of: "anna@acme.test", count: 1)[0]
             #expect(report.contains("Action: failed"))
             #expect(try await server.queueIsEmpty())

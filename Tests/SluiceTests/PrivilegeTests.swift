@@ -36,6 +36,32 @@ import Testing
         #expect(await child.stop() == 0)
     }
 
+    @Test(.enabled(if: isRoot)) func `what root does to the data folder belongs to its owner`() async throws {
+        let place = try await Place()
+        let data = place.folder.path + "/data"
+        let nobody = try #require(getpwnam("nobody")).pointee
+        chmod(place.folder.path, 0o755)
+        for file in try FileManager.default.subpathsOfDirectory(atPath: data) {
+            #expect(chown("\(data)/\(file)", nobody.pw_uid, nobody.pw_gid) == 0)
+        }
+        #expect(chown(data, nobody.pw_uid, nobody.pw_gid) == 0)
+        try place.folder.write("From: a@out.test\n\nbody\n", to: "message.eml")
+        // What only root may read is read all the same.
+        chmod(place.folder.path + "/message.eml", 0o600)
+        for words in [
+            ["mailbox", "add", "new@acme.test"], ["try", "message.eml", "--to", "new@acme.test"], ["queue", "list"],
+            ["audit"],
+        ] {
+            let ran = try await Programs.run(
+                Programs.sluice, words + ["--config", "sluice.toml"], folder: place.folder.path)
+            #expect(ran.code == 0, "\(ran)")
+        }
+        for file in try FileManager.default.subpathsOfDirectory(atPath: data) {
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(data)/\(file)")
+            #expect(attributes[.ownerAccountID] as? Int == Int(nobody.pw_uid), "\(file)")
+        }
+    }
+
     /// Real, effective, saved and file system's user of each thread.
     static func users(of process: Int32) throws -> [[uid_t]] {
         let tasks = "/proc/\(process)/task"

@@ -59,6 +59,8 @@ import Testing
         setup.smtp = "max_connections_per_address = 1000"
         setup.more = "[limits]\nmax_connections_per_address = 1000"
         try await LiveServer.run(setup) { server in
+            #expect(server.log.contains("msg=\"fewer connections than configured\""))
+            #expect(server.log.contains("configured=20000 connections=128"))
             let first = try await server.smtp()
             try await first.greet()
             var crowd: [Wire] = []
@@ -77,6 +79,18 @@ import Testing
                     return (try? await wire.deliver(Self.message).hasPrefix("250")) == true
                 })
             _ = try await server.mail(of: "anna@acme.test", count: 2)
+        }
+    }
+
+    @Test func `R126: a low soft limit is raised to the hard one`() async throws {
+        var setup = LiveServer.Setup()
+        setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=256:8192"]
+        setup.more = "[limits]\nmax_connections = 5000"
+        try await LiveServer.run(setup) { server in
+            let limits = try String(contentsOfFile: "/proc/\(server.child.pid)/limits", encoding: .utf8)
+            #expect(limits.contains(/Max open files +8192 +8192/))
+            #expect(!server.log.contains("fewer connections than configured"))
+            #expect(try await server.sluice("status").output.contains("of at most 5000"))
         }
     }
 

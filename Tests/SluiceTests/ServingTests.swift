@@ -42,7 +42,7 @@ import Testing
                     #expect(try await server.sluice("reload").code == 0)
                 }
             }
-            // Of what is not the chain; the command itself would not find the server by a broken file.
+            // Of what is not the chain; in some of these files the command itself could not find the server's folder.
             let text = try server.folder.text("sluice.toml")
             while broken < 100 {
                 try server.folder.write(text.mutated(using: &random), to: "sluice.toml")
@@ -55,7 +55,7 @@ import Testing
             try server.folder.write(text, to: "sluice.toml")
             let last = try await server.sluice("reload")
             #expect(last.code == 0)
-            #expect(last.output == "Reloaded; the chain is as it was.\n")
+            #expect(last.output == "Reloaded \(server.configuration); chain and listeners are as they were.\n")
             let wire = try await server.smtp()
             try await wire.greet()
             #expect(try await wire.deliver(Self.message).hasPrefix("250"))
@@ -78,6 +78,89 @@ import Testing
             let wire = try await server.smtp()
             try await wire.greet()
             #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+        }
+    }
+
+    @Test func `a broken sluice.toml is told as check tells it, and the server is as it was`() async throws {
+        try await LiveServer.run { server in
+            let good = try server.folder.text("sluice.toml")
+            try server.folder.write("hostnam = \"x\"\n" + good + "[queue]\nretry_first = 3\n", to: "sluice.toml")
+            let check = try await server.sluice("check")
+            let reload = try await server.sluice("reload")
+            #expect(check.code == 1 && reload.code == 1)
+            #expect(check.errors.contains("sluice.toml:1:1: error: unknown key `hostnam`; did you mean `hostname`?"))
+            #expect(reload.errors.hasPrefix(check.errors), "\(reload)")
+            #expect(reload.errors.contains("the server goes on with the old configuration"))
+            #expect(server.refusals == 1, "it was the server that answered")
+            #expect(try await server.sluice("status").code == 0, "it is found all the same")
+            #expect(try await server.sluice("queue", "list").code == 0)
+            // What cannot be read at all says nothing of where the server is.
+            try server.folder.write("data = \n", to: "sluice.toml")
+            let unreadable = try await server.sluice("reload")
+            #expect(unreadable.code == 1 && unreadable.errors.contains("sluice.toml:1:"), "\(unreadable)")
+            #expect(server.refusals == 1)
+            try server.folder.write(good, to: "sluice.toml")
+        }
+    }
+
+    @Test func `the server's own file counts, whichever the command was given`() async throws {
+        try await LiveServer.run { server in
+            let good = try server.folder.text("sluice.toml")
+            try server.folder.write(good + "[memory]\ncapacity = 5000\n", to: "other.toml")
+            let reload = try await Programs.run(
+                Programs.sluice, ["reload", "--config", server.folder.path + "/other.toml"])
+            #expect(reload.code == 0)
+            #expect(reload.output.hasPrefix("Reloaded \(server.configuration);"), "\(reload)")
+            #expect(reload.errors.contains("not on \(server.folder.path)/other.toml."))
+            let status = try await server.sluice("status")
+            #expect(status.output.contains("configuration  \(server.configuration)"))
+        }
+    }
+
+    @Test func `a reload says which sockets have come and gone`() async throws {
+        try await LiveServer.run { server in
+            let good = try server.folder.text("sluice.toml")
+            let port = try Ports.free(1)[0]
+            let more = "[[listener]]\nprotocol = \"lmtp\"\nname = \"inner\"\nbind = [\"127.0.0.1:\(port)\"]\n"
+            try server.folder.write(good + more, to: "sluice.toml")
+            let opened = try await server.sluice("reload")
+            #expect(opened.output.contains("\n+ listener inner: 127.0.0.1:\(port)\n"), "\(opened)")
+            try server.folder.write(good + more + "max_errors = 3\n", to: "sluice.toml")
+            let changed = try await server.sluice("reload")
+            #expect(changed.output.contains("\n~ listener inner: 127.0.0.1:\(port), for new connections\n"))
+            try server.folder.write(good + "[memory]\ncapacity = 5000\n", to: "sluice.toml")
+            let closed = try await server.sluice("reload")
+            #expect(closed.output.contains("\n- listener inner: 127.0.0.1:\(port)\n"))
+            #expect(closed.errors.contains("sluice.toml: warning: [memory] changed: that needs a restart"))
+        }
+    }
+
+    @Test func `a reload brings the first certificate, and one for a single listener`() async throws {
+        try await LiveServer.run { server in
+            let usual = try server.folder.text("sluice.toml")
+            // As before anybody had thought of certificates.
+            let parts = usual.components(separatedBy: "[tls]\n").flatMap { $0.components(separatedBy: "\n\n") }
+            let listeners = parts.filter { $0.contains("protocol = \"lmtp\"") }.joined(separator: "\n\n")
+            let plain = "hostname = \"mx.acme.test\"\ndata = \"data\"\n\n\(listeners)\n"
+            let folder = server.folder.path
+            try FileManager.default.createDirectory(atPath: folder + "/own", withIntermediateDirectories: true)
+            try await Place.certificate("own.acme.test", at: folder + "/own")
+            await server.stop()
+            try server.folder.write(plain, to: "sluice.toml")
+            let second = try Child(Programs.sluice, ["serve", "--config", server.configuration], place: folder)
+            #expect(await eventually { (try? await server.sluice("status").code) == 0 })
+            let own = "certificate = \"own/cert.pem\"\nkey = \"own/key.pem\"\n"
+            let encrypted = usual.replacing("name     = \"submissions\"\n", with: "name     = \"submissions\"\n\(own)")
+            try server.folder.write(encrypted, to: "sluice.toml")
+            let reload = try await server.sluice("reload")
+            #expect(reload.code == 0, "\(reload)")
+            for (port, name) in [(server.ports.submissions, "own.acme.test"), (server.ports.smtp, "mx.acme.test")] {
+                let start = port == server.ports.smtp ? ["-starttls", "smtp"] : []
+                let shown = try await Programs.run(
+                    "openssl", ["s_client", "-connect", "127.0.0.1:\(port)"] + start, input: Array("QUIT\r\n".utf8))
+                #expect(shown.output.contains("CN = \(name)") || shown.output.contains("CN=\(name)"), "\(shown)")
+            }
+            #expect(await second.stop() == 0)
         }
     }
 

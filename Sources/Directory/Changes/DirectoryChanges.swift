@@ -43,24 +43,11 @@ public struct DirectoryChanges: ~Copyable {
     // MARK: Rows that must be there
 
     func requirePostOffice(_ name: String) throws -> (id: Int64, entry: PostOfficeEntry) {
-        let row = try Row.fetchOne(
-            db, sql: "SELECT * FROM postOffice WHERE key = ?", arguments: [Names.key(name)])
-        guard let row else {
-            let others = try String.fetchCursor(db, sql: "SELECT name FROM postOffice LIMIT 10000")
-            throw DirectoryError.notFound(
-                .postOffice, name: name.shown, nearest: NearestName.among(try Array(others), to: name))
-        }
-        return (row["id"], PostOfficeEntry(row))
+        try DirectoryLists(db: db).requirePostOffice(name)
     }
 
     func requireDomain(_ name: String) throws -> (id: Int64, entry: DomainEntry) {
-        let name = try names.domain(name)
-        let row = try Row.fetchOne(db, sql: DomainEntry.select + " WHERE domain.name = ?", arguments: [name])
-        guard let row else {
-            let others = try String.fetchAll(db, sql: "SELECT name FROM domain LIMIT 10000")
-            throw DirectoryError.domainNotHosted(name, nearest: NearestName.among(others, to: name))
-        }
-        return (row["id"], DomainEntry(row))
+        try DirectoryLists(db: db).requireDomain(try names.domain(name))
     }
 
     /// The row of an address that must be there and be of that kind.

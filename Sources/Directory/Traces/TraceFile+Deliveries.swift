@@ -4,6 +4,9 @@ import MailTypes
 
 // The attempts to deliver, which come after the trace of their transaction.
 extension TraceFile {
+    /// Octets that a row takes, about.
+    static let deliverySize = 300
+
     static func addDeliveries(_ migrator: inout DatabaseMigrator) {
         migrator.registerMigration("2: deliveries") { db in
             try db.execute(
@@ -52,7 +55,16 @@ extension TraceFile {
         }
     }
 
-    func removeDeliveries(before limit: Double) throws {
-        try pool.write { db in try db.execute(sql: "DELETE FROM delivery WHERE time < ?", arguments: [limit]) }
+    /// Both return how many octets that gave back.
+    func removeDeliveries(before limit: Double) throws -> Int {
+        try pool.write { db in
+            try db.execute(sql: "DELETE FROM delivery WHERE time < ?", arguments: [limit])
+            return db.changesCount * Self.deliverySize
+        }
+    }
+
+    static func removeDeliveries(of id: String, _ db: Database) throws -> Int {
+        try db.cachedStatement(sql: "DELETE FROM delivery WHERE id = ?").execute(arguments: [id])
+        return db.changesCount * deliverySize
     }
 }

@@ -67,8 +67,9 @@ struct TraceFile {
 
     // MARK: Writing
 
-    /// One transaction. A trace of an id that is there already takes its place. Returns how many could not be encoded.
-    func write(_ entries: [Entry], _ deliveries: [DeliveryRecord] = []) throws -> Int {
+    /// One transaction. A trace of an id that is there already takes its place. Returns how many could not be encoded,
+    /// and by how many octets the whole has grown.
+    func write(_ entries: [Entry], _ deliveries: [DeliveryRecord] = []) throws -> (lost: Int, growth: Int) {
         let encoder = JSONEncoder()
         let rows = entries.compactMap { entry -> (TraceRecord, Data, Bytes?)? in
             guard let record = try? entry.record() else { return nil }
@@ -76,16 +77,20 @@ struct TraceFile {
             summary.json = []
             return (try? encoder.encode(summary)).map { (record, $0, entry.message) }
         }
-        try pool.write { db in
-            for (record, summary, message) in rows { try insert(record, summary, message, db) }
+        let growth = try pool.write { db in
+            var growth = deliveries.count * Self.deliverySize
+            for (record, summary, message) in rows { growth += try insert(record, summary, message, db) }
             for delivery in deliveries { try Self.insert(delivery, db) }
+            return growth
         }
-        return entries.count - rows.count
+        return (entries.count - rows.count, growth)
     }
 
-    private func insert(_ record: TraceRecord, _ summary: Data, _ message: Bytes?, _ db: Database) throws {
+    private func insert(_ record: TraceRecord, _ summary: Data, _ message: Bytes?, _ db: Database) throws -> Int {
         let message = message.map { Data($0.array) }
-        try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ?").execute(arguments: [record.id.text])
+        let size = record.json.count + summary.count + (message?.count ?? 0) + Self.rowSize
+        let former = try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ? RETURNING size")
+        let freed = try Int.fetchAll(former, arguments: [record.id.text]).reduce(0, +)
         let statement = try db.cachedStatement(
             sql: """
                 INSERT INTO trace
@@ -93,8 +98,7 @@ struct TraceFile {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         try statement.execute(arguments: [
-            record.id.text, record.started.timeIntervalSinceReferenceDate,
-            record.json.count + summary.count + (message?.count ?? 0) + Self.rowSize, record.client,
+            record.id.text, record.started.timeIntervalSinceReferenceDate, size, record.client,
             record.sender?.key ?? "", record.sender?.domain ?? "", record.outcome,
             String(decoding: summary, as: UTF8.self), Data(record.json), message,
         ])
@@ -104,57 +108,67 @@ struct TraceFile {
         for address in record.recipients.prefix(Self.mostRecipients) {
             try recipient.execute(arguments: [address.key, number, address.domain])
         }
+        return size - freed
     }
 
     // MARK: Clearing away
 
-    func removeOlder(than date: Date) throws {
+    /// Returns how many octets that gave back.
+    func removeOlder(than date: Date) throws -> Int {
         let limit = date.timeIntervalSinceReferenceDate
-        var removed = 0
+        var (freed, removed) = (0, 0)
         repeat {
-            removed = try pool.write { db in
-                try db.execute(
+            let sizes = try pool.write { db in
+                try Int.fetchAll(
+                    db,
                     sql: """
                         DELETE FROM trace WHERE number IN
                             (SELECT number FROM trace WHERE started < ? ORDER BY started LIMIT ?)
+                        RETURNING size
                         """,
                     arguments: [limit, Self.sweepBatch])
-                return db.changesCount
             }
+            removed = sizes.count
+            freed += sizes.reduce(0, +)
         } while removed >= Self.sweepBatch
-        try removeDeliveries(before: limit)
+        return freed + (try removeDeliveries(before: limit))
     }
 
-    /// Removes the oldest until at most `octets` are left.
-    func shrink(to octets: Int) throws {
-        var excess = try size() - octets
-        guard excess > 0 else { return }
-        while excess > 0 {
-            let freed = try pool.write { db in try Self.removeOldest(freeing: excess, db) }
-            guard freed > 0 else { break }
-            excess -= freed
+    /// Removes the oldest traces, with what became of their recipients, until `excess` octets are free. Returns how
+    /// many are.
+    func remove(excess: Int) throws -> Int {
+        var freed = 0
+        while freed < excess {
+            let more = try pool.write { [freed] db in try Self.removeOldest(freeing: excess - freed, db) }
+            guard more > 0 else { break }
+            freed += more
         }
         try pool.writeWithoutTransaction { db in
             // Each row that it gives back is one step of the statement.
             _ = try Row.fetchAll(db, sql: "PRAGMA incremental_vacuum")
         }
+        return freed
     }
 
     private static func removeOldest(freeing excess: Int, _ db: Database) throws -> Int {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT number, size FROM trace ORDER BY started LIMIT ?", arguments: [sweepBatch])
+            db, sql: "SELECT number, id, size FROM trace ORDER BY started LIMIT ?", arguments: [sweepBatch])
         let delete = try db.cachedStatement(sql: "DELETE FROM trace WHERE number = ?")
         var freed = 0
         for row in rows where freed < excess {
             try delete.execute(arguments: [row["number"] as Int64])
-            freed += row["size"] as Int
+            freed += row["size"] as Int + (try removeDeliveries(of: row["id"], db))
         }
         return freed
     }
 
-    /// Octets of all traces; the index holds the sizes.
+    /// Octets of all traces and deliveries. It looks at each, so it is asked for once, and what comes and goes after
+    /// that is reckoned; the indices hold what it needs.
     func size() throws -> Int {
-        try pool.read { db in try Int.fetchOne(db, sql: "SELECT coalesce(sum(size), 0) FROM trace") ?? 0 }
+        try pool.read { db in
+            let traces = try Int.fetchOne(db, sql: "SELECT coalesce(sum(size), 0) FROM trace") ?? 0
+            return traces + (try Int.fetchOne(db, sql: "SELECT count(*) FROM delivery") ?? 0) * Self.deliverySize
+        }
     }
 
     // MARK: Reading

@@ -42,6 +42,8 @@ public final class TraceStore: Sendable {
 
     private struct Upkeep {
         var lastSweep: Date
+        /// Octets in the file, once they have been counted; only this process changes them.
+        var size: Int?
         var reported = 0
         var failure: String?
     }
@@ -163,9 +165,12 @@ public final class TraceStore: Sendable {
         }
         guard !batch.isEmpty || !deliveries.isEmpty else { return }
         do {
-            let lost = try file.write(batch, deliveries)
+            // Counted before the batch, which would otherwise be counted twice.
+            let size = try upkeep.size ?? file.size()
+            let (lost, growth) = try file.write(batch, deliveries)
+            upkeep.size = size + growth
             backlog.withLock { $0.dropped += lost }
-            try file.shrink(to: options.maximumSize.octets)
+            try shrink(&upkeep)
             upkeep.failure = nil
         } catch {
             upkeep.failure = DirectoryError(error).description
@@ -174,10 +179,24 @@ public final class TraceStore: Sendable {
         }
     }
 
+    /// Removes the oldest until ``Options/maximumSize`` holds.
+    private func shrink(_ upkeep: inout Upkeep) throws {
+        let size = try upkeep.size ?? file.size()
+        upkeep.size = size
+        let excess = size - options.maximumSize.octets
+        guard excess > 0 else { return }
+        // Where only a part could be removed, the next time counts anew.
+        upkeep.size = nil
+        upkeep.size = size - (try file.remove(excess: excess))
+    }
+
     private func sweep(_ upkeep: inout Upkeep, at now: Date) {
         do {
-            try file.removeOlder(than: now.addingTimeInterval(-options.maximumAge.seconds))
-            try file.shrink(to: options.maximumSize.octets)
+            // As below: where only a part could be removed, the next time counts anew.
+            let size = upkeep.size.take()
+            let freed = try file.removeOlder(than: now.addingTimeInterval(-options.maximumAge.seconds))
+            upkeep.size = size.map { $0 - freed }
+            try shrink(&upkeep)
         } catch {
             upkeep.failure = DirectoryError(error).description
         }

@@ -8,7 +8,7 @@ public import Pipeline
 /// Delivered-To field, so that a loop over other servers is seen when it comes back the first time.
 public struct TraceFields: MessageStage {
     public static let name: StageName = "received"
-    public static let effects: Effects = [.rejects, .editsHeader]
+    public static let effects: Effects = [.rejects, .editsHeader, .endsLoops]
 
     public struct Configuration: Decodable, Sendable {
         /// How many servers a message may have passed.

@@ -59,7 +59,8 @@ public struct ListenerOptions: Sendable, Hashable {
 
 /// Limits that all listeners share.
 public struct ServerLimits: Sendable, Hashable {
-    /// Connections of all listeners at once. Never more than the process may open files, less ``reservedDescriptors``.
+    /// Connections of all listeners at once. Never more than the process may open files, less ``reservedDescriptors``:
+    /// ``mostConnections(of:)``.
     public var maxConnections = 20_000
     public var maxConnectionsPerAddress = 200
     /// File descriptors kept for queue, logs, delivery and DNS.
@@ -82,4 +83,10 @@ public struct ServerLimits: Sendable, Hashable {
     /// How long a stop waits for transactions under way.
     public var stopTimeout: Interval = "30s"
     public init() {}
+
+    /// What ``maxConnections`` comes to where the process may open that many files. Half of few are for clients.
+    public func mostConnections(of descriptors: Int) -> Int {
+        let reserved = min(reservedDescriptors, descriptors / 2)
+        return max(1, min(maxConnections, descriptors - reserved))
+    }
 }

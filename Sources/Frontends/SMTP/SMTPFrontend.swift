@@ -62,6 +62,10 @@ public final class SMTPFrontend: Sendable {
         }
     }
 
+    /// Connections that are let in at once: ``ServerLimits/maxConnections``, or fewer where the process may open
+    /// fewer files.
+    public var mostConnections: Int { shared.mostConnections }
+
     /// Open connections of all listeners.
     public var openConnections: Int { shared.budget.count }
 

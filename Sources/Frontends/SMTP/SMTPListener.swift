@@ -23,7 +23,7 @@ final class SharedState: Sendable {
         self.throttle = throttle
         self.pool = pool
         content = ContentBudget(limit: limits.maxUnfinishedPerAddress)
-        mostConnections = max(1, min(limits.maxConnections, Descriptors.limit - limits.reservedDescriptors))
+        mostConnections = limits.mostConnections(of: Descriptors.limit)
     }
 }
 
@@ -37,8 +37,9 @@ final class SMTPListener: Sendable {
 
     init(_ options: ListenerOptions, shared: SharedState) {
         self.shared = shared
-        let language = options.machine.language
-        tls = options.tls == .none ? nil : shared.environment.certificates.map { ListenerTLS($0, language) }
+        tls =
+            options.tls == .none
+            ? nil : shared.environment.certificates.map { ListenerTLS($0, of: options) }
         metrics = ListenerMetrics(options.name, factory: shared.environment.metrics)
         current = Mutex(options)
     }

@@ -7,13 +7,16 @@ import Synchronization
 public struct CertificateFiles: Sendable, Hashable {
     /// The server name it is for, `mx.example.org` or `*.example.org`; `nil` for everything else.
     public var name: String?
+    /// The listener that shows this one to everybody, whatever the others show.
+    public var listener: String?
     /// The chain in PEM, the server's own certificate first.
     public var certificate: String
     /// The private key in PEM.
     public var key: String
 
-    public init(name: String? = nil, certificate: String, key: String) {
+    public init(name: String? = nil, listener: String? = nil, certificate: String, key: String) {
         self.name = name
+        self.listener = listener
         self.certificate = certificate
         self.key = key
     }
@@ -37,7 +40,15 @@ public final class CertificateStore: Sendable {
     struct Loaded: Sendable {
         var standard: Identity?
         var named: [String: Identity] = [:]
+        /// By the listeners that have one of their own.
+        var own: [String: Identity] = [:]
         var generation = 0
+
+        /// What one listener has to show.
+        func shown(by listener: String) -> Loaded {
+            guard let identity = own[listener] else { return self }
+            return Loaded(standard: identity, generation: generation)
+        }
 
         /// The name under which a certificate for `serverName` is kept; `nil` is the standard one.
         func key(for serverName: String?) -> String? {
@@ -62,7 +73,13 @@ public final class CertificateStore: Sendable {
         var fresh = Loaded()
         for one in files {
             let identity = try Self.read(one)
-            if let name = one.name { fresh.named[name.asciiLowercased] = identity } else { fresh.standard = identity }
+            if let listener = one.listener {
+                fresh.own[listener] = identity
+            } else if let name = one.name {
+                fresh.named[name.asciiLowercased] = identity
+            } else {
+                fresh.standard = identity
+            }
         }
         if fresh.standard == nil { fresh.standard = fresh.named.min { $0.key < $1.key }?.value }
         loaded.withLock { loaded in

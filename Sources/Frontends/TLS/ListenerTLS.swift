@@ -17,16 +17,18 @@ final class ListenerTLS: Sendable {
     private let store: CertificateStore
     /// What is spoken here, by the names of RFC 7301 §3.1.
     private let protocols: [String]
+    private let listener: String
     private let made = Mutex(Made())
 
-    init(_ store: CertificateStore, _ language: SMTPServerMachine.Language) {
+    init(_ store: CertificateStore, of listener: ListenerOptions) {
         self.store = store
-        protocols = language == .lmtp ? ["lmtp"] : ["smtp", "esmtp"]
+        self.listener = listener.name
+        protocols = listener.machine.language == .lmtp ? ["lmtp"] : ["smtp", "esmtp"]
     }
 
     /// The context for a client that asked for `serverName`.
     func context(for serverName: String?) throws -> NIOSSLContext {
-        let loaded = store.current
+        let loaded = store.current.shown(by: listener)
         let key = loaded.key(for: serverName)
         return try made.withLock { made in
             if made.generation != loaded.generation { made = Made(generation: loaded.generation) }

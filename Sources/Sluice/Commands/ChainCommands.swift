@@ -41,18 +41,32 @@ struct ChainCommand: ParsableCommand {
         let links = chain.links.filter { $0.phases.contains(phase) }
         guard !links.isEmpty else { return nil }
         let lines = links.flatMap { link -> [String] in
-            let isFirst = link.phases.min() == phase
             let title = "  \(link.number)  \(Terminal.styled(link.name.text, .bold))"
-            guard isFirst else { return ["\(title)  \(Terminal.styled("(as above)", .faint))"] }
-            let words = link.words.summary
-            return ["\(title)\(words.isEmpty ? "" : "  \(words)")  \(Terminal.styled(link.file, .faint))"]
-                + LinkReport(link).options.map { option in
-                    let scope = option.domain.map { "\($0): " } ?? ""
-                    return "        \(scope)\(option.key) = \(option.value)  \(Terminal.styled(option.origin, .faint))"
-                }
+            guard link.phases.min() == phase else { return ["\(title)  \(Terminal.styled("(as above)", .faint))"] }
+            return ["\(title)  \(Terminal.styled(link.file, .faint))", "        \(link.words.summary)"]
+                + values(of: link)
         }
         return ([Terminal.styled(phase.title, .bold)] + lines).joined(separator: "\n")
     }
+
+    /// Each value with its place, in columns; a domain has only what differs from everybody's.
+    private func values(of link: Link) -> [String] {
+        let domains = link.domains.values.sorted { ($0.scope ?? "") < ($1.scope ?? "") }
+        let all = ([link.base] + domains).flatMap { variant in
+            link.ownValues(of: variant).map { option in
+                let scope = variant.scope.map { "\($0): " } ?? ""
+                return (text: "\(scope)\(option.key) = \(option.value.value)", origin: option.value.origin)
+            }
+        }
+        // What is longer than most does not push all the others away.
+        let width = all.map(\.text.count).filter { $0 <= Self.valueWidth }.max() ?? 0
+        return all.map { text, origin in
+            let padded = text.padding(toLength: max(width, text.count), withPad: " ", startingAt: 0)
+            return "        \(padded)  \(Terminal.styled(origin, .faint))"
+        }
+    }
+
+    private static let valueWidth = 48
 }
 
 /// One stage of the chain, for JSON and for people.
@@ -107,12 +121,13 @@ extension Phase {
 }
 
 extension Link.Words {
-    /// What differs from the usual, for people.
+    /// The chain's own words, for people.
     fileprivate var summary: String {
         var parts: [String] = []
         if !only.isEmpty { parts.append("only \(only.map(\.description).joined(separator: ", "))") }
         if !unless.isEmpty { parts.append("unless \(unless.map(\.description).joined(separator: ", "))") }
         parts.append("on failure \(onFailure.rawValue)")
+        parts.append("timeout \(timeout)")
         if isObserved { parts.append(Terminal.styled("observed only", .yellow)) }
         return parts.joined(separator: "; ")
     }

@@ -8,7 +8,8 @@ struct ConfigurationOptions: ParsableArguments {
         name: .customLong("config"),
         help: ArgumentHelp(
             "The configuration.", discussion: "Otherwise ./sluice.toml, then /etc/sluice/sluice.toml.",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file(extensions: ["toml"]))
     var file: String?
 
     /// Where the configuration is, if anywhere.
@@ -35,6 +36,16 @@ struct ConfigurationOptions: ParsableArguments {
             for diagnostic in loaded.diagnostics { Terminal.note(diagnostic) }
             throw CommandFailure.silent
         }
+        return loaded.value
+    }
+
+    /// The settings by which a running server is found, also where something else in the file is wrong: an operator
+    /// in the middle of a change can still look at it. `nil` where even the data folder cannot be known.
+    func settingsForServer() throws -> ServerConfiguration? {
+        let loaded = ServerConfiguration.load(try path())
+        if loaded.isUsable { return loaded.value }
+        // A default in place of what is wrong would lead to somebody else's server.
+        guard loaded.value.file != nil, loaded.value.data != ServerConfiguration.default.data else { return nil }
         return loaded.value
     }
 

@@ -11,7 +11,9 @@ struct DemoCommand: AsyncParsableCommand {
             mailboxes with random passwords and a self-signed certificate, and serves it. What lies there already is \
             kept. Delete the folder to begin anew.
             """)
-    @Option(help: ArgumentHelp("The folder.", discussion: "Otherwise ~/.local/state/sluice-demo.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp("The folder.", discussion: "Otherwise ~/.local/state/sluice-demo.", valueName: "folder"),
+        completion: .directory)
     var data: String?
 
     func run() async throws {

@@ -10,52 +10,60 @@ struct PostOfficeCommand: ParsableCommand {
         commandName: "postoffice", abstract: "Keep post offices: whom domains belong to.",
         subcommands: [Add.self, Change.self, List.self, Remove.self])
 
-    struct Add: ParsableCommand {
+    struct Add: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Add a post office.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its name, such as acme.") var name: String
 
-        func run() throws {
-            try place.change { try $0.addPostOffice(name) }
-            print("Added post office \(name).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.addPostOffice(name)
         }
+
+        var report: String { "Added post office \(name)." }
     }
 
-    struct Change: ParsableCommand {
+    struct Change: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Switch a post office on or off.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its name.") var name: String
         @Flag(inversion: .prefixedEnableDisable, help: "Whether mail for its domains is taken.") var mail: Bool
 
-        func run() throws {
-            try place.change { try $0.setPostOffice(name, enabled: mail) }
-            print("Changed post office \(name).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.setPostOffice(name, enabled: mail)
         }
+
+        var report: String { "Changed post office \(name)." }
     }
 
-    struct List: ParsableCommand {
+    struct List: DirectoryListing {
         static let configuration = CommandConfiguration(abstract: "List the post offices.")
         @OptionGroup var place: DirectoryOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
-            let entries = try place.read { try $0.postOffices() }
-            try output.show(entries, header: ["POST OFFICE", "MAIL", "SINCE"]) {
-                [$0.name, $0.isEnabled ? "on" : "off", $0.created.day]
-            }
+        func entries(in directory: MailDirectory) throws -> [PostOfficeEntry] {
+            try directory.postOffices()
+        }
+
+        var columns: [Column] {
+            [
+                ("POST OFFICE", { $0.name }),
+                ("MAIL", { $0.isEnabled.mailWord }),
+                ("SINCE", { $0.created.day }),
+            ]
         }
     }
 
-    struct Remove: ParsableCommand {
+    struct Remove: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Remove a post office.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its name.") var name: String
         @Flag(help: "Remove its domains and all that they hold as well.") var force = false
 
-        func run() throws {
-            try place.change { try $0.removePostOffice(name, force: force) }
-            print("Removed post office \(name).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.removePostOffice(name, force: force)
         }
+
+        var report: String { "Removed post office \(name)." }
     }
 }
 
@@ -64,19 +72,20 @@ struct DomainCommand: ParsableCommand {
         commandName: "domain", abstract: "Keep the domains whose mail is taken here.",
         subcommands: [Add.self, Change.self, List.self, Remove.self])
 
-    struct Add: ParsableCommand {
+    struct Add: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Add a domain to a post office.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain, such as acme.test.") var name: String
         @Option(name: .customLong("postoffice"), help: "Whom it belongs to.") var postOffice: String
 
-        func run() throws {
-            try place.change { try $0.addDomain(name, postOffice: postOffice) }
-            print("Added domain \(name) to post office \(postOffice).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.addDomain(name, postOffice: postOffice)
         }
+
+        var report: String { "Added domain \(name) to post office \(postOffice)." }
     }
 
-    struct Change: ParsableCommand {
+    struct Change: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Change a domain.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain.") var name: String
@@ -89,29 +98,32 @@ struct DomainCommand: ParsableCommand {
             }
         }
 
-        func run() throws {
-            try place.change { changes in
-                if let mail { try changes.setDomain(name, enabled: mail) }
-                if let postmaster { try changes.setPostmaster(postmaster, domain: name) }
-            }
-            print("Changed domain \(name).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            if let mail { try changes.setDomain(name, enabled: mail) }
+            if let postmaster { try changes.setPostmaster(postmaster, domain: name) }
         }
+
+        var report: String { "Changed domain \(name)." }
     }
 
-    struct List: ParsableCommand {
+    struct List: DirectoryListing {
         static let configuration = CommandConfiguration(abstract: "List the domains.")
         @OptionGroup var place: DirectoryOptions
         @OptionGroup var output: OutputOptions
         @Option(name: .customLong("postoffice"), help: "Only those of this post office.") var postOffice: String?
 
-        func run() throws {
-            let entries = try place.read { try $0.domains(postOffice: postOffice) }
-            try output.show(entries, header: ["DOMAIN", "POST OFFICE", "MAIL", "POSTMASTER", "SINCE"]) {
-                [
-                    $0.name, $0.postOffice, $0.isEnabled ? "on" : "off", $0.postmaster?.description ?? "-",
-                    $0.created.day,
-                ]
-            }
+        func entries(in directory: MailDirectory) throws -> [DomainEntry] {
+            try directory.domains(postOffice: postOffice)
+        }
+
+        var columns: [Column] {
+            [
+                ("DOMAIN", { $0.name }),
+                ("POST OFFICE", { $0.postOffice }),
+                ("MAIL", { $0.isEnabled.mailWord }),
+                ("POSTMASTER", { $0.postmaster?.description ?? "-" }),
+                ("SINCE", { $0.created.day }),
+            ]
         }
     }
 
@@ -121,10 +133,11 @@ struct DomainCommand: ParsableCommand {
         @Argument(help: "The domain.") var name: String
         @Flag(help: "Remove its mailboxes, aliases and groups as well.") var force = false
 
-        func run() throws {
-            try place.change { try $0.removeDomain(name, force: force) }
-            print("Removed domain \(name). Mail that was delivered stays in the data folder.")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.removeDomain(name, force: force)
         }
+
+        var report: String { "Removed domain \(name). Mail that was delivered stays in the data folder." }
     }
 }
 
@@ -133,19 +146,20 @@ struct AliasCommand: ParsableCommand {
         commandName: "alias", abstract: "Keep addresses that stand for others, here or elsewhere.",
         subcommands: [Add.self, Change.self, List.self, Remove.self])
 
-    struct Add: ParsableCommand {
+    struct Add: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Add an alias.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The alias, such as info@acme.test.") var address: String
         @Argument(help: "Whom its mail goes to; may be elsewhere.") var members: [String]
 
-        func run() throws {
-            try place.change { try $0.addAlias(address, members: members) }
-            print("Added alias \(address) for \(members.joined(separator: ", ")).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.addAlias(address, members: members)
         }
+
+        var report: String { "Added alias \(address) for \(members.joined(separator: ", "))." }
     }
 
-    struct Change: ParsableCommand {
+    struct Change: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Change whom an alias stands for.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The alias.") var address: String
@@ -158,30 +172,31 @@ struct AliasCommand: ParsableCommand {
             }
         }
 
-        func run() throws {
-            try place.change { changes in
-                if let mail { try changes.setAlias(address, enabled: mail) }
-                for member in members.add { try changes.addAliasMember(member, to: address) }
-                for member in members.remove { try changes.removeAliasMember(member, from: address) }
-            }
-            print("Changed alias \(address).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            if let mail { try changes.setAlias(address, enabled: mail) }
+            for member in members.add { try changes.addAliasMember(member, to: address) }
+            for member in members.remove { try changes.removeAliasMember(member, from: address) }
         }
+
+        var report: String { "Changed alias \(address)." }
     }
 
-    struct List: ParsableCommand {
+    struct List: DirectoryListing {
         static let configuration = CommandConfiguration(abstract: "List the aliases.")
         @OptionGroup var place: DirectoryOptions
         @OptionGroup var output: OutputOptions
         @Option(help: "Only those of this domain.") var domain: String?
 
-        func run() throws {
-            let entries = try place.read { try $0.aliases(domain: domain) }
-            try output.show(entries, header: ["ALIAS", "MAIL", "STANDS FOR"]) {
-                [
-                    $0.address.description, $0.isEnabled ? "on" : "off",
-                    $0.members.map(\.description).joined(separator: ", "),
-                ]
-            }
+        func entries(in directory: MailDirectory) throws -> [AliasEntry] {
+            try directory.aliases(domain: domain)
+        }
+
+        var columns: [Column] {
+            [
+                ("ALIAS", { $0.address.description }),
+                ("MAIL", { $0.isEnabled.mailWord }),
+                ("STANDS FOR", { $0.members.map(\.description).joined(separator: ", ") }),
+            ]
         }
     }
 
@@ -191,10 +206,11 @@ struct AliasCommand: ParsableCommand {
         @Argument(help: "The alias.") var address: String
         @Flag(help: "Take it out of the aliases and groups that it is in.") var force = false
 
-        func run() throws {
-            try place.change { try $0.removeAlias(address, force: force) }
-            print("Removed alias \(address).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.removeAlias(address, force: force)
         }
+
+        var report: String { "Removed alias \(address)." }
     }
 }
 
@@ -203,20 +219,23 @@ struct GroupCommand: ParsableCommand {
         commandName: "group", abstract: "Keep groups of people with one address.",
         subcommands: [Add.self, Change.self, List.self, Remove.self])
 
-    struct Add: ParsableCommand {
+    struct Add: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Add a group.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address, such as staff@acme.test.") var address: String
         @Argument(help: "Its members; may be groups.") var members: [String] = []
         @Option(name: .customLong("name"), help: "Its name for people.") var fullName: String?
 
-        func run() throws {
-            try place.change { try $0.addGroup(address, fullName: fullName, members: members) }
-            print("Added group \(address) with \(members.count) \(members.count == 1 ? "member" : "members").")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.addGroup(address, fullName: fullName, members: members)
+        }
+
+        var report: String {
+            "Added group \(address) with \(Terminal.counted(members.count, "member"))."
         }
     }
 
-    struct Change: ParsableCommand {
+    struct Change: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Change a group.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String
@@ -230,32 +249,34 @@ struct GroupCommand: ParsableCommand {
             }
         }
 
-        func run() throws {
-            try place.change { changes in
-                if mail != nil || fullName != nil {
-                    try changes.setGroup(address, enabled: mail, fullName: fullName.map { .some($0) } ?? nil)
-                }
-                for member in members.add { try changes.addGroupMember(member, to: address) }
-                for member in members.remove { try changes.removeGroupMember(member, from: address) }
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            if mail != nil || fullName != nil {
+                try changes.setGroup(address, enabled: mail, fullName: fullName.map { .some($0) } ?? nil)
             }
-            print("Changed group \(address).")
+            for member in members.add { try changes.addGroupMember(member, to: address) }
+            for member in members.remove { try changes.removeGroupMember(member, from: address) }
         }
+
+        var report: String { "Changed group \(address)." }
     }
 
-    struct List: ParsableCommand {
+    struct List: DirectoryListing {
         static let configuration = CommandConfiguration(abstract: "List the groups.")
         @OptionGroup var place: DirectoryOptions
         @OptionGroup var output: OutputOptions
         @Option(help: "Only those of this domain.") var domain: String?
 
-        func run() throws {
-            let entries = try place.read { try $0.groups(domain: domain) }
-            try output.show(entries, header: ["GROUP", "MAIL", "NAME", "MEMBERS"]) {
-                [
-                    $0.address.description, $0.isEnabled ? "on" : "off", $0.fullName ?? "-",
-                    $0.members.map(\.description).joined(separator: ", "),
-                ]
-            }
+        func entries(in directory: MailDirectory) throws -> [GroupEntry] {
+            try directory.groups(domain: domain)
+        }
+
+        var columns: [Column] {
+            [
+                ("GROUP", { $0.address.description }),
+                ("MAIL", { $0.isEnabled.mailWord }),
+                ("NAME", { $0.fullName ?? "-" }),
+                ("MEMBERS", { $0.members.map(\.description).joined(separator: ", ") }),
+            ]
         }
     }
 
@@ -265,26 +286,11 @@ struct GroupCommand: ParsableCommand {
         @Argument(help: "Its address.") var address: String
         @Flag(help: "Take it out of the aliases and groups that it is in.") var force = false
 
-        func run() throws {
-            try place.change { try $0.removeGroup(address, force: force) }
-            print("Removed group \(address).")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.removeGroup(address, force: force)
         }
-    }
-}
 
-struct AuditCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Show who changed what in the directory, the newest first.")
-    @OptionGroup var place: DirectoryOptions
-    @OptionGroup var output: OutputOptions
-    @Option(help: "Only changes of this name or address.") var object: String?
-    @Option(help: "How many.") var limit = 50
-
-    func run() throws {
-        let entries = try place.read { try $0.audit(object: object, limit: limit) }
-        try output.show(entries, header: ["TIME", "WHO", "DID", "TO WHAT"]) {
-            [$0.time.stamp, $0.actor, $0.verb, $0.object]
-        }
+        var report: String { "Removed group \(address)." }
     }
 }
 

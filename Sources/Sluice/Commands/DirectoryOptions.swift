@@ -14,7 +14,7 @@ struct DirectoryOptions: ParsableArguments {
 
     func open() throws -> MailDirectory {
         let settings = try configuration.load()
-        let data = try DataFolder(settings).prepared()
+        let data = try DataFolder(settings).entered()
         return try told { try Stores.directory(in: data, settings) }
     }
 

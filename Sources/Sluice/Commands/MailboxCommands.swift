@@ -8,7 +8,7 @@ struct MailboxCommand: ParsableCommand {
         commandName: "mailbox", abstract: "Keep mailboxes: where mail is kept and who logs in.",
         subcommands: [Add.self, Change.self, Password.self, List.self, Remove.self])
 
-    struct Add: ParsableCommand {
+    struct Add: PasswordChange {
         static let configuration = CommandConfiguration(
             abstract: "Add a mailbox.",
             discussion: "Without --password-stdin a random password is made and printed once.")
@@ -18,20 +18,15 @@ struct MailboxCommand: ParsableCommand {
         @Option(name: .customLong("name"), help: "The person's name.") var fullName: String?
         @Option(help: "How much it may hold, such as 2GB; unlimited without.") var quota: ByteCountArgument?
 
-        func run() throws {
-            let directory = try place.open()
-            defer { directory.close() }
-            let (password, isRandom) = try secret.read(from: directory)
-            let hash = try told { try directory.passwordHash(Array(password.utf8)) }
-            try place.change(in: directory) {
-                try $0.addMailbox(address, passwordHash: hash, fullName: fullName, quota: quota?.count.octets)
-            }
-            print("Added mailbox \(address).")
-            if isRandom { print("Its password: \(password)") }
+        func apply(_ changes: borrowing DirectoryChanges, passwordHash: String) throws {
+            try changes.addMailbox(
+                address, passwordHash: passwordHash, fullName: fullName, quota: quota?.count.octets)
         }
+
+        var report: String { "Added mailbox \(address)." }
     }
 
-    struct Change: ParsableCommand {
+    struct Change: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Change a mailbox.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String
@@ -49,17 +44,17 @@ struct MailboxCommand: ParsableCommand {
             }
         }
 
-        func run() throws {
+        func apply(_ changes: borrowing DirectoryChanges) throws {
             var limit: Int??
             if let quota { limit = .some(try? ByteCount(parsing: quota).octets) }
-            try place.change {
-                try $0.setMailbox(address, enabled: mail, fullName: fullName.map { .some($0) } ?? nil, quota: limit)
-            }
-            print("Changed mailbox \(address).")
+            try changes.setMailbox(
+                address, enabled: mail, fullName: fullName.map { .some($0) } ?? nil, quota: limit)
         }
+
+        var report: String { "Changed mailbox \(address)." }
     }
 
-    struct Password: ParsableCommand {
+    struct Password: PasswordChange {
         static let configuration = CommandConfiguration(
             abstract: "Set a mailbox's password.",
             discussion: "Without --password-stdin a random password is made and printed once.")
@@ -67,45 +62,46 @@ struct MailboxCommand: ParsableCommand {
         @Argument(help: "Its address.") var address: String
         @OptionGroup var secret: PasswordOptions
 
-        func run() throws {
-            let directory = try place.open()
-            defer { directory.close() }
-            let (password, isRandom) = try secret.read(from: directory)
-            let hash = try told { try directory.passwordHash(Array(password.utf8)) }
-            try place.change(in: directory) { try $0.setPassword(address, hash: hash) }
-            print("Changed the password of \(address).")
-            if isRandom { print("The new one: \(password)") }
+        func apply(_ changes: borrowing DirectoryChanges, passwordHash: String) throws {
+            try changes.setPassword(address, hash: passwordHash)
         }
+
+        var report: String { "Changed the password of \(address)." }
     }
 
-    struct List: ParsableCommand {
+    struct List: DirectoryListing {
         static let configuration = CommandConfiguration(abstract: "List the mailboxes.")
         @OptionGroup var place: DirectoryOptions
         @OptionGroup var output: OutputOptions
         @Option(help: "Only those of this domain.") var domain: String?
 
-        func run() throws {
-            let entries = try place.read { try $0.mailboxes(domain: domain) }
-            try output.show(entries, header: ["MAILBOX", "MAIL", "NAME", "QUOTA", "SINCE"]) {
-                [
-                    $0.address.description, $0.isEnabled ? "on" : "off", $0.fullName ?? "-",
-                    $0.quota.map { ByteCount($0).description } ?? "-", $0.created.day,
-                ]
-            }
+        func entries(in directory: MailDirectory) throws -> [MailboxEntry] {
+            try directory.mailboxes(domain: domain)
+        }
+
+        var columns: [Column] {
+            [
+                ("MAILBOX", { $0.address.description }),
+                ("MAIL", { $0.isEnabled.mailWord }),
+                ("NAME", { $0.fullName ?? "-" }),
+                ("QUOTA", { $0.quota.map { ByteCount($0).description } ?? "-" }),
+                ("SINCE", { $0.created.day }),
+            ]
         }
     }
 
-    struct Remove: ParsableCommand {
+    struct Remove: DirectoryChange {
         static let configuration = CommandConfiguration(
             abstract: "Remove a mailbox; its mail stays in the data folder.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String
         @Flag(help: "Take it out of the aliases and groups that it is in.") var force = false
 
-        func run() throws {
-            try place.change { try $0.removeMailbox(address, force: force) }
-            print("Removed mailbox \(address). Mail that was delivered stays in the data folder.")
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            try changes.removeMailbox(address, force: force)
         }
+
+        var report: String { "Removed mailbox \(address). Mail that was delivered stays in the data folder." }
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Foundation
 import MailTypes
 import Queue
@@ -41,34 +42,34 @@ struct QueueCommand: ParsableCommand {
         }
     }
 
-    struct Retry: AsyncParsableCommand {
+    struct Retry: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Try messages now instead of later.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.retry) }
+        static let change = QueueChange.retry
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Hold: AsyncParsableCommand {
+    struct Hold: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Hold messages until they are released.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.hold) }
+        static let change = QueueChange.hold
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Release: AsyncParsableCommand {
+    struct Release: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Let held messages go on.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.release) }
+        static let change = QueueChange.release
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Remove: AsyncParsableCommand {
+    struct Remove: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Take messages out of the queue; nobody is told.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.remove) }
+        static let change = QueueChange.remove
+        @OptionGroup var messages: QueueChoice
     }
 
-    struct Bounce: AsyncParsableCommand {
+    struct Bounce: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Give messages up now and tell their senders.")
-        @OptionGroup var change: QueueChangeOptions
-        func run() async throws { try await change.apply(.bounce) }
+        static let change = QueueChange.bounce
+        @OptionGroup var messages: QueueChoice
     }
 }
 
@@ -84,24 +85,52 @@ struct QueueIDArgument: ExpressibleByArgument {
 struct QueueOptionsGroup: ParsableArguments {
     @OptionGroup var configuration: ConfigurationOptions
 
-    func access() throws -> QueueAccess { QueueAccess(settings: try configuration.load()) }
+    /// A running server is asked whatever is wrong with the file; the queue is not opened by a wrong one.
+    private func settings() throws -> ServerConfiguration {
+        guard let settings = try configuration.settingsForServer(), DataFolder(settings).hasServer else {
+            return try configuration.load()
+        }
+        return settings
+    }
+
+    func access() throws -> QueueAccess { QueueAccess(settings: try settings()) }
 }
 
-struct QueueChangeOptions: ParsableArguments {
+/// Which messages a change is of.
+struct QueueChoice: ParsableArguments {
     @OptionGroup var place: QueueOptionsGroup
+    @OptionGroup var output: OutputOptions
     @Argument(help: "The messages' ids.") var ids: [QueueIDArgument] = []
     @Flag(help: "All messages of the queue.") var all = false
 
     func validate() throws {
         guard all != !ids.isEmpty else { throw ValidationError("Name messages by their ids, or say --all.") }
     }
+}
 
-    func apply(_ change: QueueChange) async throws {
-        let access = try place.access()
-        let chosen = all ? try await access.all().map(\.id) : ids.map(\.id)
-        for id in chosen { try await access.change(change, id) }
-        print("\(change.past) \(chosen.count) \(chosen.count == 1 ? "message" : "messages").")
+/// A command that changes what happens to messages of the queue.
+protocol QueueChangeCommand: AsyncParsableCommand {
+    static var change: QueueChange { get }
+    var messages: QueueChoice { get }
+}
+
+extension QueueChangeCommand {
+    func run() async throws {
+        let access = try messages.place.access()
+        let chosen = messages.all ? try await access.all().map(\.id) : messages.ids.map(\.id)
+        for id in chosen { try await access.change(Self.change, id) }
+        if messages.output.json {
+            print(try Terminal.json(QueueChangeReport(change: Self.change, messages: chosen.map(\.description))))
+        } else {
+            print("\(Self.change.past) \(Terminal.counted(chosen.count, "message")).")
+        }
     }
+}
+
+/// What was done, for programs.
+private struct QueueChangeReport: Encodable {
+    var change: QueueChange
+    var messages: [String]
 }
 
 extension QueueChange {
@@ -156,14 +185,29 @@ struct QueueReport: Encodable {
         let sender = from.isEmpty ? "<>" : from
         var lines = ["\(Terminal.styled(id, .bold))  \(received.stamp)  \(size) octets  from \(sender)"]
         if let held { lines.append("  \(Terminal.styled("held", .yellow)): \(Terminal.harmless(held))") }
+        let width = recipients.map(\.address.count).max() ?? 0
         for one in recipients {
-            lines.append(
-                "  \(one.address)  \(one.status) by \(one.route)"
-                    + (one.nextRetry.map { ", next try \($0.stamp)" } ?? ""))
+            let address = one.address.padding(toLength: width, withPad: " ", startingAt: 0)
+            let next = one.nextRetry.map { "  next try \($0.stamp)" } ?? ""
+            lines.append("  \(address)  \(one.shownStatus)  \(one.route)\(next)")
             if let reply = one.lastReply {
-                lines.append("    after \(one.attempts) tries: \(Terminal.harmless(reply))")
+                let attempts = Terminal.counted(one.attempts, "attempt")
+                let indent = String(repeating: " ", count: width + 4)
+                lines.append("\(indent)after \(attempts): \(Terminal.harmless(reply))")
             }
         }
         return lines.joined(separator: "\n")
+    }
+}
+
+extension QueueReport.Recipient {
+    /// As wide as the longest.
+    fileprivate var shownStatus: String {
+        let padded = status.padding(toLength: max(9, status.count), withPad: " ", startingAt: 0)
+        switch status {
+        case "delivered": return Terminal.styled(padded, .green)
+        case "failed": return Terminal.styled(padded, .red)
+        default: return attempts > 0 ? Terminal.styled(padded, .yellow) : padded
+        }
     }
 }

@@ -18,10 +18,12 @@ struct ReplayCommand: AsyncParsableCommand {
             """)
     @OptionGroup var configuration: ConfigurationOptions
     @Argument(help: "A transaction's id.") var id: String?
-    @Option(help: "Those not older than this: 30m, 12h, 7d, or 2026-11-21T03:00:00Z.") var since: Moment?
-    @Option(help: "Those to this address, or @domain.") var to: String?
-    @Option(help: "Those from this address, or @domain.") var from: String?
-    @Option(help: "How many at most, the newest first.") var limit = 10_000
+    @Option(
+        help: ArgumentHelp("Those not older than this: 30m, 12h, 7d, or 2026-11-21T03:00:00Z.", valueName: "moment"))
+    var since: Moment?
+    @Option(help: ArgumentHelp("Those to this address, or @domain.", valueName: "address")) var to: String?
+    @Option(help: ArgumentHelp("Those from this address, or @domain.", valueName: "address")) var from: String?
+    @Option(help: ArgumentHelp("How many at most, the newest first.", valueName: "number")) var limit = 10_000
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
@@ -32,38 +34,24 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try configuration.loadAll().usable()
-        let path = DataFolder(loaded.settings).traces
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw CommandFailure.wrong("There are no traces yet: \(path) does not exist.")
-        }
-        let store = try told { try TraceStore.openReadOnly(path) }
-        defer { store.close() }
+        let traces = try TraceAccess(loaded.settings)
         var reports: [ReplayReport] = []
-        for record in try records(in: store) {
-            let kept = try told { try store.message(record.id) }
+        for record in try records(in: traces) {
+            let kept = try traces.message(record.id)
             reports.append(await ReplayReport(try record.readable(), kept: kept, on: loaded))
         }
         try show(reports)
         if reports.contains(where: { !$0.isUnchanged }) { throw CommandFailure.silent }
     }
 
-    private func records(in store: TraceStore) throws -> [TraceRecord] {
-        if let id {
-            // The queue's id has the number of the copy behind it.
-            guard let wanted = TransactionID(id.prefix { $0 != "-" }) else {
-                throw CommandFailure.wrong("\"\(id)\" is not an id; ids have 16 characters, as in \"Taken as …\".")
-            }
-            guard let record = try told({ try store.trace(wanted) }) else {
-                throw CommandFailure.wrong("There is no trace of \(wanted); it may be older than what is kept.")
-            }
-            return [record]
-        }
+    private func records(in traces: borrowing TraceAccess) throws -> [TraceRecord] {
+        if let id { return [try traces.record(id)] }
         var query = TraceQuery()
         query.to = to
         query.from = from
         query.since = since?.date
         query.limit = limit
-        return try told { try store.traces(query) }
+        return try traces.records(query)
     }
 
     private func show(_ reports: [ReplayReport]) throws {
@@ -154,7 +142,9 @@ extension TraceStep {
         let report = TraceReport.StageReport(self)
         let reply = report.reply.map { "\($0.code) \($0.enhanced ?? "") \($0.text)" }
         let shadow = isApplied ? nil : "observed only"
-        return ([file, title, report.verdict, reply, scope, report.note, shadow].compactMap(\.self) + report.edits)
+        return
+            ([(file as NSString).lastPathComponent, title, report.verdict, reply, scope, report.note, shadow]
+            .compactMap(\.self) + report.edits)
             .joined(separator: "; ")
     }
 }

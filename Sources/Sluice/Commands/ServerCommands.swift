@@ -13,7 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var configuration: ConfigurationOptions
 
     func run() async throws {
-        let file = try configuration.path()
+        // Whole, so that it means the same to whoever asks the server later, from wherever.
+        let file = URL(fileURLWithPath: try configuration.path()).path
         let loaded = try LoadedConfiguration(file: file).usable()
         for diagnostic in loaded.diagnostics { Terminal.note(diagnostic) }
         try await Server.run(loaded, file: file)
@@ -30,17 +31,26 @@ struct ReloadCommand: ParsableCommand {
     @OptionGroup var configuration: ConfigurationOptions
 
     func run() throws {
-        let data = DataFolder(try configuration.load())
-        switch try ControlClient(data: data).ask(.reload) {
-        case .reloaded(let changes, let complaints):
-            for line in complaints { Terminal.complain(line) }
-            print(changes.isEmpty ? "Reloaded; the chain is as it was." : "Reloaded.")
-            for change in changes { print(change) }
+        let path = try configuration.path()
+        guard let settings = try configuration.settingsForServer(),
+            let answer = try ControlClient(data: DataFolder(settings)).ask(.reload)
+        else {
+            // Nobody to ask: what `check` would tell is all there is.
+            let data = DataFolder(try LoadedConfiguration(file: path).usable().settings)
+            throw CommandFailure.again("No server is running on \(data.path).")
+        }
+        switch answer {
+        case .reloaded(let file, let changes, let complaints):
+            for line in complaints { Terminal.remark(line) }
+            if file != URL(fileURLWithPath: path).path {
+                Terminal.complain("The server runs on \(file), not on \(path).")
+            }
+            print(changes.isEmpty ? "Reloaded \(file); chain and listeners are as they were." : "Reloaded \(file).")
+            for change in changes { print(Terminal.change(change)) }
         case .refused(let complaints):
-            for line in complaints { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+            for line in complaints { Terminal.remark(line) }
             throw CommandFailure.wrong("Not reloaded; the server goes on with the old configuration.")
         case .failed(let reason, _): throw CommandFailure.again(reason)
-        case nil: throw CommandFailure.again("No server is running on \(data.path).")
         default: throw CommandFailure.again("The server has answered something else; is it of another version?")
         }
     }
@@ -55,7 +65,7 @@ struct StatusCommand: ParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
-        let data = DataFolder(try configuration.load())
+        let data = DataFolder(try configuration.settingsForServer() ?? configuration.load())
         guard let answer = try ControlClient(data: data).ask(.status) else {
             throw CommandFailure.again("No server is running on \(data.path).")
         }
@@ -69,15 +79,18 @@ struct StatusCommand: ParsableCommand {
 
 extension ServerStatus {
     fileprivate var text: String {
+        let heading = "sluice \(version), process \(processID), since \(started.stamp)"
         var lines = [
-            "\(Terminal.styled(hostname, .bold))  sluice \(version), process \(processID), since \(started.stamp)",
-            "  listening    \(listeners.joined(separator: ", "))",
-            "  connections  \(connections)",
-            "  chain        \(stages) stages",
-            "  queue        \(queue.messages) messages, \(queue.deferred) recipients deferred, \(queue.held) held",
+            "\(Terminal.styled(hostname, .bold))  \(heading)",
+            "  configuration  \(configuration)",
+            "  listening      \(listeners.joined(separator: ", "))",
+            "  connections    \(connections) of at most \(mostConnections)",
+            "  chain          \(stages) stages",
+            "  queue          \(Terminal.counted(queue.messages, "message")), "
+                + "\(Terminal.counted(queue.deferred, "recipient")) deferred, \(queue.held) held",
         ]
-        if droppedTraces > 0 { lines.append("  traces       \(droppedTraces) could not be kept") }
-        lines += warnings.map { "  \(Terminal.styled("look at", .yellow))      \($0)" }
+        if droppedTraces > 0 { lines.append("  traces         \(droppedTraces) could not be kept") }
+        lines += warnings.map { "  \(Terminal.styled("look at", .yellow))        \($0)" }
         return lines.joined(separator: "\n")
     }
 }

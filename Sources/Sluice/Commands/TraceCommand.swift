@@ -10,67 +10,60 @@ struct TraceCommand: ParsableCommand {
         commandName: "trace", abstract: "Show what became of a message, and why.",
         discussion: """
             With an id, the whole trace: each stage's finding, its time, and which value at which file and line \
-            decided. Otherwise the traces that fit, the newest first.
+            decided; stages that found nothing share a line. Otherwise the traces that fit, the newest first.
 
             The id stands in every reply, in every log line and in the Received field.
             """)
     @OptionGroup var configuration: ConfigurationOptions
     @Argument(help: "A transaction's id.") var id: String?
-    @Option(help: "To this address, or @domain.") var to: String?
-    @Option(help: "From this address, or @domain.") var from: String?
-    @Option(help: "Not older than this: 30m, 12h, 7d, or 2026-11-21T03:00:00Z.") var since: Moment?
-    @Option(help: "Only accepted, rejected, deferred, discarded or unfinished.") var outcome: String?
-    @Option(help: "How many.") var limit = 50
-    @Flag(help: "Also print what was asked of the world.") var facts = false
+    @Option(help: ArgumentHelp("To this address, or @domain.", valueName: "address")) var to: String?
+    @Option(help: ArgumentHelp("From this address, or @domain.", valueName: "address")) var from: String?
+    @Option(
+        help: ArgumentHelp("Not older than this: 30m, 12h, 7d, or 2026-11-21T03:00:00Z.", valueName: "moment"))
+    var since: Moment?
+    @Option(help: "Only those that ended so.") var outcome: OutcomeArgument?
+    @Option(help: ArgumentHelp("How many.", valueName: "number")) var limit = 50
+    @OptionGroup var options: TraceOptions
     @Flag(help: "Print JSON.") var json = false
 
     func run() throws {
         let settings = try configuration.load()
-        let path = DataFolder(settings).traces
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw CommandFailure.wrong("There are no traces yet: \(path) does not exist.")
-        }
-        let store = try told { try TraceStore.openReadOnly(path) }
-        defer { store.close() }
+        let traces = try TraceAccess(settings)
         if let id {
-            try show(id, in: store, hostname: settings.hostname)
+            try show(try traces.record(id), in: traces, hostname: settings.hostname)
         } else {
-            try list(store, hostname: settings.hostname)
+            try list(traces, hostname: settings.hostname)
         }
     }
 
-    private func show(_ text: String, in store: TraceStore, hostname: String) throws {
-        // The queue's id has the number of the copy behind it.
-        guard let id = TransactionID(text.prefix { $0 != "-" }) else {
-            throw CommandFailure.wrong("\"\(text)\" is not an id; ids have 16 characters, as in \"Taken as …\".")
-        }
-        guard let trace = try told({ try store.trace(id) })?.readable() else {
-            throw CommandFailure.wrong("There is no trace of \(id); it may be older than what is kept.")
-        }
-        let deliveries = try told { try store.deliveries(of: id) }
+    private func show(_ record: TraceRecord, in traces: borrowing TraceAccess, hostname: String) throws {
+        let trace = try record.readable()
+        let deliveries = try traces.deliveries(of: record.id)
         if json {
             print(try Terminal.json(TraceReport(trace, hostname: hostname, deliveries: deliveries)))
         } else {
-            var printer = TracePrinter(trace, hostname: hostname)
+            var printer = TracePrinter(trace, hostname: hostname, options: options)
             printer.deliveries = deliveries
-            printer.showsFacts = facts
             print(printer.text)
         }
     }
 
-    private func list(_ store: TraceStore, hostname: String) throws {
+    private func list(_ traces: borrowing TraceAccess, hostname: String) throws {
         var query = TraceQuery()
         query.to = to
         query.from = from
         query.since = since?.date
-        query.outcome = outcome
+        query.outcome = outcome?.outcome.rawValue
         query.limit = limit
-        let records = try told { try store.traces(query) }
+        let records = try traces.records(query)
         if json {
             print(try Terminal.json(records.map { TraceReport(try $0.readable(), hostname: hostname) }))
             return
         }
-        guard !records.isEmpty else { return }
+        guard !records.isEmpty else {
+            print("No trace fits.")
+            return
+        }
         let rows = records.map { record in
             [
                 record.id.text, record.started.stamp, record.outcome, record.sender?.description ?? "<>",
@@ -80,6 +73,18 @@ struct TraceCommand: ParsableCommand {
         }
         print(Terminal.table(["ID", "TIME", "OUTCOME", "FROM", "TO", "REPLY"], rows))
     }
+}
+
+/// How a transaction ended, on the command line.
+struct OutcomeArgument: ExpressibleByArgument {
+    let outcome: Trace.Outcome
+
+    init?(argument: String) {
+        guard let outcome = Trace.Outcome(rawValue: argument) else { return nil }
+        self.outcome = outcome
+    }
+
+    static var allValueStrings: [String] { Trace.Outcome.allCases.map(\.rawValue) }
 }
 
 /// A moment on the command line: how long ago, or a date.
@@ -93,15 +98,6 @@ struct Moment: ExpressibleByArgument {
             self.date = date
         } else {
             return nil
-        }
-    }
-}
-
-extension TraceRecord {
-    /// The trace, if this version can read it.
-    func readable() throws -> Trace {
-        do { return try trace() } catch {
-            throw CommandFailure.wrong("The trace \(id) was written by another version and cannot be shown.")
         }
     }
 }

@@ -14,15 +14,18 @@ struct TryCommand: AsyncParsableCommand {
             memory and DNS are asked, but nothing is remembered, queued or delivered.
             """)
     @OptionGroup var configuration: ConfigurationOptions
-    @Argument(help: "The message's file, or - for standard input.") var message: String
-    @Option(help: "The client's IP address.") var client = "127.0.0.1"
-    @Option(help: "What the client says in EHLO.") var hello = "localhost"
-    @Option(help: "The envelope's sender; \"<>\" for none. Otherwise that of the From field.") var from: String?
-    @Option(help: "A recipient; may be repeated.") var to: [String]
-    @Option(help: "As if this mailbox had logged in.") var user: String?
+    @Argument(help: "The message's file, or - for standard input.", completion: .file()) var message: String
+    @Option(help: ArgumentHelp("The client's IP address.", valueName: "address")) var client = "127.0.0.1"
+    @Option(help: ArgumentHelp("What the client says in EHLO.", valueName: "name")) var hello = "localhost"
+    @Option(
+        help: ArgumentHelp(
+            "The envelope's sender; \"<>\" for none. Otherwise that of the From field.", valueName: "address"))
+    var from: String?
+    @Option(help: ArgumentHelp("A recipient; may be repeated.", valueName: "address")) var to: [String]
+    @Option(help: ArgumentHelp("As if this mailbox had logged in.", valueName: "address")) var user: String?
     @Option(help: "As if it came in by smtp, submission or lmtp.") var `protocol`: SessionLanguage = .smtp
     @Flag(help: "As if the connection were encrypted.") var tls = false
-    @Flag(help: "Also print what was asked of the world.") var facts = false
+    @OptionGroup var options: TraceOptions
     @Flag(help: "Print JSON.") var json = false
 
     func run() async throws {
@@ -39,9 +42,7 @@ struct TryCommand: AsyncParsableCommand {
         if json {
             print(try Terminal.json(TraceReport(trace, hostname: loaded.settings.hostname)))
         } else {
-            var printer = TracePrinter(trace, hostname: loaded.settings.hostname)
-            printer.showsFacts = facts
-            print(printer.text)
+            print(TracePrinter(trace, hostname: loaded.settings.hostname, options: options).text)
         }
     }
 
@@ -159,7 +160,7 @@ struct TrialWorld {
     private let world: LiveWorld
 
     init(_ loaded: LoadedConfiguration) throws {
-        let data = try DataFolder(loaded.settings).prepared()
+        let data = try DataFolder(loaded.settings).entered()
         world = LiveWorld(
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },

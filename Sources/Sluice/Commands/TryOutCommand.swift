@@ -12,11 +12,14 @@ struct TryOutCommand: ParsableCommand {
             Plain text, an attachment, an unknown user, two recipients, something spammy and a virus scanner's test \
             string, from 127.0.0.1 over SMTP. The server is the demonstration server unless --config names another.
             """)
-    @Option(name: .customLong("config"), help: ArgumentHelp("The server's configuration.", valueName: "file"))
+    @Option(
+        name: .customLong("config"), help: ArgumentHelp("The server's configuration.", valueName: "file"),
+        completion: .file(extensions: ["toml"]))
     var file: String?
-    @Option(help: "The mailbox that the samples are for.") var to = "anna@\(DemoFolder.domain)"
+    @Option(help: ArgumentHelp("The mailbox that the samples are for.", valueName: "address")) var to =
+        "anna@\(DemoFolder.domain)"
     @Option(help: "The server's SMTP port on 127.0.0.1.") var port = 2525
-    @Flag(help: "Also print what was asked of the world.") var facts = false
+    @OptionGroup var options: TraceOptions
 
     func run() throws {
         let path = file ?? DemoFolder(DemoFolder.usual).configuration
@@ -44,8 +47,7 @@ struct TryOutCommand: ParsableCommand {
         defer { store.close() }
         for _ in 0..<100 {
             if let trace = try told({ try store.trace(id) })?.readable() {
-                var printer = TracePrinter(trace, hostname: loaded.settings.hostname)
-                printer.showsFacts = facts
+                var printer = TracePrinter(trace, hostname: loaded.settings.hostname, options: options)
                 let expected = trace.outcome == .accepted ? trace.recipients.flatMap(\.destinations).count : 0
                 for _ in 0..<40 where printer.deliveries.count < expected {
                     usleep(50_000)

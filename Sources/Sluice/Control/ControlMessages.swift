@@ -18,8 +18,9 @@ enum QueueChange: String, Codable, Sendable, CaseIterable {
 
 enum ControlAnswer: Codable, Sendable {
     case status(ServerStatus)
-    /// What a reload has changed, or why it was refused.
-    case reloaded(changes: [String], complaints: [String])
+    /// What a reload of the server's own configuration file has changed.
+    case reloaded(file: String, changes: [String], complaints: [String])
+    /// Why it was not: the old configuration holds.
     case refused(complaints: [String])
     case listings([QueueListing])
     case done
@@ -34,8 +35,12 @@ struct ServerStatus: Codable, Sendable {
     var started: Date
     var hostname: String
     var listeners: [String]
+    /// The file that it was started with, and that a reload reads.
+    var configuration: String
     var stages: Int
     var connections: Int
+    /// As many are let in at once.
+    var mostConnections: Int
     var queue: QueueCounts
     /// Traces that could not be kept, because they came faster than they could be written.
     var droppedTraces: Int

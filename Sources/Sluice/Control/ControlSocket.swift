@@ -109,6 +109,8 @@ struct ControlClient {
             throw CommandFailure.wrong("Only the server's own user may give it commands (\(data.control)).")
         } catch let error as SystemError {
             throw CommandFailure.again("The server cannot be asked: \(error).")
+        } catch is DecodingError {
+            throw CommandFailure.again("The server has answered something else; is it of another version?")
         }
     }
 }

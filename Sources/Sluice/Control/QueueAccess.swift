@@ -70,7 +70,7 @@ struct QueueAccess {
     private func open(isReadOnly: Bool) throws -> MailQueue {
         var options = QueueOptions(settings)
         options.isReadOnly = isReadOnly
-        let folder = try data.prepared()
+        let folder = try data.entered()
         do {
             return try MailQueue.open(folder.queue, files: LinuxFileSystem(), options: options, now: Date()).0
         } catch {

@@ -27,6 +27,23 @@ enum Terminal {
         FileHandle.standardError.write(Data((text + "\n").utf8))
     }
 
+    /// To stderr as it is: lines that begin with their place.
+    static func remark(_ line: String) {
+        FileHandle.standardError.write(Data((line + "\n").utf8))
+    }
+
+    /// A line of a difference: green what has come, red what has gone.
+    static func change(_ line: String) -> String {
+        switch line.first {
+        case "+": styled(line, .green)
+        case "-": styled(line, .red)
+        default: line
+        }
+    }
+
+    /// `1 message`, `2 messages`.
+    static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     /// Columns as wide as their widest cell; the last one is not padded.
     static func table(_ header: [String], _ rows: [[String]]) -> String {
         let widths = header.indices.map { column in

@@ -5,7 +5,7 @@ import Pipeline
 
 /// A trace as programs read it: what `sluice try --json` and `sluice trace --json` print.
 struct TraceReport: Encodable {
-    struct ReplyReport: Encodable {
+    struct ReplyReport: Encodable, Hashable {
         var code: Int
         var enhanced: String?
         var text: String
@@ -82,15 +82,8 @@ struct TraceReport: Encodable {
         replies = trace.replies.map(ReplyReport.init)
         reply = (trace.replies.first ?? trace.refused.first?.reply).map(ReplyReport.init)
         recipients =
-            trace.recipients.map {
-                RecipientReport(
-                    address: $0.address.description, disposition: $0.disposition.rawValue,
-                    route: $0.destinations.map(\.route.words))
-            }
-            + trace.refused.map {
-                RecipientReport(
-                    address: $0.address.description, disposition: "refused", route: [], reply: ReplyReport($0.reply))
-            }
+            trace.recipients.indices.map { RecipientReport(trace, at: $0) }
+            + trace.refused.map { RecipientReport($0.address, refusedWith: $0.reply) }
         score = trace.score
         symbols = trace.symbols
         authentication = trace.authentication.value(hostname: hostname)
@@ -98,6 +91,26 @@ struct TraceReport: Encodable {
         facts = trace.facts.map { FactReport(question: $0.question.words, answer: $0.answer.words) }
         queued = trace.queued
         size = trace.size
+    }
+}
+
+extension TraceReport.RecipientReport {
+    /// One that was accepted at RCPT; the message may have been refused after that, to all or to this one.
+    fileprivate init(_ trace: Trace, at place: Int) {
+        let recipient = trace.recipients[place]
+        let isEach = trace.replies.count == trace.recipients.count
+        if let reply = isEach ? trace.replies[place] : trace.replies.first, !reply.isPositive {
+            self.init(recipient.address, refusedWith: reply)
+        } else {
+            self.init(
+                address: recipient.address.description, disposition: recipient.disposition.rawValue,
+                route: recipient.destinations.map(\.route.words))
+        }
+    }
+
+    fileprivate init(_ address: EmailAddress, refusedWith reply: Reply) {
+        self.init(
+            address: address.description, disposition: "refused", route: [], reply: TraceReport.ReplyReport(reply))
     }
 }
 
@@ -153,7 +166,7 @@ extension Edit {
         case .score(let symbol): "score \(symbol.name) \(symbol.points)"
         case .authentication(let entry): "\(entry.method)=\(entry.result.rawValue)"
         case .prependField(let name, let value), .appendField(let name, let value): "add \(name): \(value)"
-        case .removeFields(let places): "remove \(places.count) \(places.count == 1 ? "field" : "fields")"
+        case .removeFields(let places): "remove \(Terminal.counted(places.count, "field"))"
         case .replaceBody(let body): "replace the body (\(body.count) octets)"
         case .resolve(let address, let destinations):
             "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"

@@ -27,14 +27,14 @@ struct ChainBuilder {
     }
 
     private mutating func add(_ file: FilterFile) {
+        var words = Link.Words()
+        words.only = conditions(file.only)
+        words.unless = conditions(file.unless)
         guard let kind = Registry.kind(named: file.stage.value) else {
             let names = Registry.all.map(\.name.text)
             diagnostics += FilterFile.unknownWords([file.stage], vocabulary: names, kind: "stage")
             return
         }
-        var words = Link.Words()
-        words.only = conditions(file.only)
-        words.unless = conditions(file.unless)
         words.onFailure = FailurePolicy(rawValue: file.onFailure.rawValue) ?? .tempfail
         words.timeout = file.timeout
         words.isObserved = file.isObserved

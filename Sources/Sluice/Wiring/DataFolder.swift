@@ -2,6 +2,10 @@ import Configuration
 import Foundation
 import MailTypes
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Where everything lies that the server keeps: the folder `data` of `sluice.toml`.
 struct DataFolder: Sendable {
     let path: String
@@ -18,6 +22,28 @@ struct DataFolder: Sendable {
     var temporary: String { path + "/tmp" }
     /// Where a running server takes commands.
     var control: String { path + "/control" }
+
+    /// Whether a server seems to run here: its socket goes when it stops, but not when it is killed.
+    var hasServer: Bool { FileManager.default.fileExists(atPath: control) }
+
+    /// The folder for a command that may make files in it. Root becomes whom the folder belongs to: what root made
+    /// there, the server could not open.
+    func entered() throws -> DataFolder {
+        var status = stat()
+        if geteuid() == 0, stat(path, &status) == 0, status.st_uid != 0 {
+            guard initgroups(status), setegid(status.st_gid) == 0, seteuid(status.st_uid) == 0 else {
+                throw CommandFailure.wrong(
+                    "Root cannot act as the owner of \(path): \(String(cString: strerror(errno))).")
+            }
+        }
+        return try prepared()
+    }
+
+    /// The owner's groups, if it has a name; otherwise none but the folder's.
+    private func initgroups(_ status: stat) -> Bool {
+        if let name = getpwuid(status.st_uid)?.pointee.pw_name { return Glibc.initgroups(name, status.st_gid) == 0 }
+        return setgroups(0, nil) == 0
+    }
 
     /// Makes the folders that are missing, readable by the owner alone.
     func prepared() throws -> DataFolder {

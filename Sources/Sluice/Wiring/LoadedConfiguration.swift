@@ -34,7 +34,5 @@ struct LoadedConfiguration: Sendable {
 
 extension Terminal {
     /// One diagnostic on stderr, as compilers print theirs.
-    static func note(_ diagnostic: Diagnostic) {
-        FileHandle.standardError.write(Data((diagnostic.description + "\n").utf8))
-    }
+    static func note(_ diagnostic: Diagnostic) { remark(diagnostic.description) }
 }

@@ -135,6 +135,7 @@ extension DeliveryOptions {
         maxReceived = delivery.maxReceived
         schedule = QueueOptions(settings).schedule
         ownAddresses = settings.ownAddresses
+        stopTimeout = settings.run.stopLimit
         take(delivery.timeouts)
     }
 
@@ -153,9 +154,17 @@ extension DeliveryOptions {
 }
 
 extension ServerConfiguration {
-    /// Every certificate that is shown: the usual one, and those of further names.
+    /// Whether a listener has anything to show.
+    func hasCertificate(for listener: Listener) -> Bool {
+        certificateFiles.contains { $0.listener == nil || $0.listener == listener.name }
+    }
+
+    /// Every certificate that is shown: the usual one, those of further names, and those of single listeners.
     var certificateFiles: [CertificateFiles] {
-        var files: [CertificateFiles] = []
+        var files = listeners.compactMap { listener -> CertificateFiles? in
+            guard let certificate = listener.certificate, let key = listener.key else { return nil }
+            return CertificateFiles(listener: listener.name, certificate: certificate, key: key)
+        }
         if let certificate = tls.certificate, let key = tls.key {
             files.append(CertificateFiles(certificate: certificate, key: key))
         }
@@ -168,6 +177,25 @@ extension ServerConfiguration {
             listeners.filter { $0.language == .smtp }.flatMap(\.bind).compactMap { bind in
                 if case .address(let address, delivery.port) = bind, !address.isUnspecified { address } else { nil }
             })
+    }
+
+    /// What a reload has opened, closed or changed, in lines for people.
+    func listenerChanges(from old: ServerConfiguration) -> [String] {
+        func line(_ sign: String, _ listener: Listener) -> String {
+            "\(sign) listener \(listener.name): \(listener.bind.map(\.description).joined(separator: ", "))"
+        }
+        var lines: [String] = []
+        for was in old.listeners where !listeners.contains(where: { $0.name == was.name && $0.bind == was.bind }) {
+            lines.append(line("-", was))
+        }
+        for listener in listeners {
+            guard let was = old.listeners.first(where: { $0.name == listener.name && $0.bind == listener.bind }) else {
+                lines.append(line("+", listener))
+                continue
+            }
+            if was != listener { lines.append(line("~", listener) + ", for new connections") }
+        }
+        return lines
     }
 
     /// What of a new configuration only a restart brings, if anything.

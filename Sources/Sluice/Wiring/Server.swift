@@ -29,7 +29,7 @@ final class Server: Sendable {
     private let resolver: UnboundResolver
     private let traces: TraceKeeper
     private let queue: MailQueue
-    private let certificates: CertificateStore?
+    private let certificates: CertificateStore
     private let frontend: SMTPFrontend
     private let delivery: DeliveryAgent
     private let group: MultiThreadedEventLoopGroup
@@ -44,6 +44,7 @@ final class Server: Sendable {
     /// Serves until SIGTERM or SIGINT; returns when everything is written and closed.
     static func run(_ loaded: LoadedConfiguration, file: String) async throws {
         signal(SIGPIPE, SIG_IGN)
+        Descriptors.raiseLimit()
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(registry)
         let server = try await Server(loaded, file: file, registry: registry)
@@ -88,6 +89,14 @@ final class Server: Sendable {
             options: DeliveryOptions(settings),
             surroundings: (hooks: DeliveryHooks(world, logger: logger, traces: traces), group: group, logger: logger))
         try await frontend.listen(Self.listeners(settings))
+        if frontend.mostConnections < settings.limits.maxConnections {
+            logger.warning(
+                "fewer connections than configured",
+                metadata: [
+                    "connections": "\(frontend.mostConnections)", "configured": "\(settings.limits.maxConnections)",
+                    "reason": "the process may not open more files",
+                ])
+        }
         try identity?.becomeForGood()
     }
 
@@ -131,17 +140,16 @@ final class Server: Sendable {
         }
     }
 
-    private static func certificates(_ settings: ServerConfiguration) throws -> CertificateStore? {
-        let files = settings.certificateFiles
-        guard !files.isEmpty else { return nil }
-        do { return try CertificateStore(files) } catch {
+    /// Without certificates it is empty: a reload may bring some.
+    private static func certificates(_ settings: ServerConfiguration) throws -> CertificateStore {
+        do { return try CertificateStore(settings.certificateFiles) } catch {
             throw CommandFailure.wrong("A certificate cannot be used: \(error)")
         }
     }
 
     private static func listeners(_ settings: ServerConfiguration) -> [ListenerOptions] {
         settings.listeners.map {
-            ListenerOptions($0, hostname: settings.hostname, hasCertificate: !settings.certificateFiles.isEmpty)
+            ListenerOptions($0, hostname: settings.hostname, hasCertificate: settings.hasCertificate(for: $0))
         }
     }
 
@@ -170,12 +178,25 @@ final class Server: Sendable {
         control.stop()
         await frontend.stop()
         delivering.cancel()
-        await delivering.value
+        await withoutSilentServers { await delivering.value }
         await status.stop()
         close()
         try? await group.shutdownGracefully()
         logger.info("stopped")
         DescriptorLogSink.standardError.flush()
+    }
+
+    /// How long name servers may take to answer while the server stops.
+    private static let lastAnswers = Duration.seconds(1)
+
+    /// What is under way ends, but does not wait for name servers until these have used up all their time.
+    private func withoutSilentServers(_ body: () async -> Void) async {
+        let impatience = Task { [resolver] in
+            try await Task.sleep(for: Self.lastAnswers)
+            resolver.stop()
+        }
+        await body()
+        impatience.cancel()
     }
 
     private func close() {
@@ -215,11 +236,13 @@ final class Server: Sendable {
             do throws(QueueFailure) { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
         case .queueChange(let change, let id):
             do throws(QueueFailure) {
+                let removed = change == .remove ? try queue.show(id) : nil
                 if change == .bounce {
                     try await delivery.giveUp(id)
                 } else {
                     try await queue.apply(change, to: id, now: Date())
                 }
+                if let removed { traces.keep(removed: removed) }
                 logger.notice("queue changed", metadata: ["id": "\(id)", "change": "\(change.rawValue)"])
                 return .done
             } catch { return ControlAnswer(error) }
@@ -229,8 +252,9 @@ final class Server: Sendable {
     private var status: ServerStatus {
         ServerStatus(
             version: Version.text, processID: getpid(), started: started,
-            hostname: state.withLock { $0.settings.hostname }, listeners: addresses,
-            stages: chain.current.links.count, connections: frontend.openConnections, queue: queue.counts(),
+            hostname: state.withLock { $0.settings.hostname }, listeners: addresses, configuration: file,
+            stages: chain.current.links.count, connections: frontend.openConnections,
+            mostConnections: frontend.mostConnections, queue: queue.counts(),
             droppedTraces: traces.dropped, warnings: warnings)
     }
 
@@ -246,11 +270,11 @@ final class Server: Sendable {
         }
         var remarks = complaints
         do {
-            try certificates?.reload(loaded.settings.certificateFiles)
+            try certificates.reload(loaded.settings.certificateFiles)
             try await frontend.listen(Self.listeners(loaded.settings))
         } catch {
             logger.error("not reloaded", metadata: ["reason": "\(error)"])
-            return .refused(complaints: ["\(error)"])
+            return .refused(complaints: ["\(file): error: \(error)"])
         }
         let changes = loaded.chain.difference(from: chain.current).map(\.description)
         chain.current = loaded.chain
@@ -258,10 +282,12 @@ final class Server: Sendable {
             defer { state = State(settings: loaded.settings, warnings: complaints) }
             return state.settings
         }
-        if let late = before.needsRestart(for: loaded.settings) { remarks.append(late) }
-        logger.notice("reloaded", metadata: ["changes": "\(changes.count)"])
+        if let late = before.needsRestart(for: loaded.settings) { remarks.append("\(file): warning: \(late)") }
+        let listeners = loaded.settings.listenerChanges(from: before)
+        logger.notice("reloaded", metadata: ["changes": "\(changes.count + listeners.count)"])
+        for change in listeners { logger.notice("listener changed", metadata: ["line": "\(change)"]) }
         for change in changes { logger.notice("chain changed", metadata: ["line": "\(change)"]) }
-        return .reloaded(changes: changes, complaints: remarks)
+        return .reloaded(file: file, changes: listeners + changes, complaints: remarks)
     }
 }
 

@@ -38,6 +38,18 @@ final class TraceKeeper: Sendable {
         store.append(record)
     }
 
+    /// That an operator has taken a message out of the queue, for those who had not got it yet.
+    func keep(removed message: QueueListing) {
+        let waiting: Set<RecipientProgress.Status> = [.waiting, .claimed]
+        for one in message.recipients where waiting.contains(one.progress.status) {
+            var record = DeliveryRecord(
+                id: message.id.transaction, message: message.id.description, time: Date(),
+                recipient: one.recipient.address, outcome: "removed", seconds: 0)
+            record.reply = "by an operator"
+            store.append(record)
+        }
+    }
+
     var dropped: Int { store.dropped }
 
     func close() { store.close() }

@@ -8,11 +8,14 @@ final class NameServer: Sendable {
     enum Record: Sendable {
         case a(String)
         case mx(Int, String)
+        /// Questions about this name are never answered.
+        case silence
 
         fileprivate var type: UInt16 {
             switch self {
             case .a: 1
             case .mx: 15
+            case .silence: 0
             }
         }
     }
@@ -59,6 +62,7 @@ final class NameServer: Sendable {
         guard place + 4 < query.count else { return nil }
         let type = UInt16(query[place + 1]) << 8 | UInt16(query[place + 2])
         let records = zone.withLock { $0[labels.joined(separator: ".")] }
+        guard records?.contains(where: { $0.type == 0 }) != true else { return nil }
         let fitting = (records ?? []).filter { $0.type == type }
         let code: UInt8 = records == nil ? 3 : 0
         let head: [UInt8] = [query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, UInt8(fitting.count), 0, 0, 0, 0]
@@ -68,6 +72,7 @@ final class NameServer: Sendable {
     private static func octets(_ record: Record) -> [UInt8] {
         let data: [UInt8]
         switch record {
+        case .silence: data = []
         case .a(let address): data = address.split(separator: ".").compactMap { UInt8($0) }
         case .mx(let preference, let host):
             let labels: [UInt8] = host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
