@@ -9,7 +9,13 @@ final class SharedReply: Sendable {
 /// A message as it was just committed, in a box: most messages in memory have none.
 final class RecentContent: Sendable {
     let message: QueuedMessage
-    init(_ message: QueuedMessage) { self.message = message }
+    /// What it takes of the limit. The record's length will not do: a record that is copied forward is another.
+    let octets: Int
+
+    init(_ message: QueuedMessage, octets: Int) {
+        self.message = message
+        self.octets = octets
+    }
 }
 
 /// One recipient in memory.
@@ -55,6 +61,8 @@ final class IndexedMessage: @unchecked Sendable {
     var slot: Int16 = -1
     /// How many works of it are claimed.
     var claims: UInt16 = 0
+    /// Changes that memory knows and the journal does not yet.
+    var unwritten: UInt32 = 0
     /// The lane that takes its records.
     var lane: UInt8 = 0
     var crashes: UInt8 = 0

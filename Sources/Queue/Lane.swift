@@ -30,8 +30,9 @@ protocol LaneOwner: AnyObject, Sendable {
     func written(_ items: [(item: LaneItem, offset: Int)], in segment: SegmentFile, end: Int)
     /// These were not written, or, with `isDoubtful`, nobody knows.
     func failed(_ items: [LaneItem], _ failure: QueueFailure, isDoubtful: Bool)
-    /// It is durable that these messages, which were in doubt, are none.
-    func cancelled(_ messages: [IndexedMessage])
+    /// It is durable, by a record in `segment`, that these messages are none, which were in doubt and may lie in
+    /// the segments `doubtful`.
+    func cancelled(_ messages: [IndexedMessage], of doubtful: [SegmentFile], in segment: SegmentFile)
     /// Nothing more will be written there.
     func closed(_ segment: SegmentFile, isTainted: Bool)
 }

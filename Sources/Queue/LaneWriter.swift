@@ -9,6 +9,8 @@ final class LaneWriter {
     private var segment: (file: SegmentFile, end: Int, size: Int)?
     /// Messages of failed batches that may lie in closed segments, to be removed first of all.
     private var cancelled: [IndexedMessage] = []
+    /// The tainted segments of those batches.
+    private var doubtful: [SegmentFile] = []
     /// How many waited for the last sync, and how long it took in nanoseconds; see ``gather(_:)``.
     private var company = 0
     private var lastSync: UInt64 = 0
@@ -100,15 +102,16 @@ final class LaneWriter {
                 try file.synchronize()
                 lastSync = MonotonicTime.now &- began
                 segment?.end = start + count
-                if !cancelled.isEmpty { owner.cancelled(cancelled) }
+                if !doubtful.isEmpty { owner.cancelled(cancelled, of: doubtful, in: file) }
                 cancelled = []
+                doubtful = []
                 owner.written(
                     zip(ready, offsets).map { ($0, start + $1) }, in: file, end: start + count)
             } catch {
                 // What the disk has of this batch nobody knows: nothing is written there any more.
                 segment = nil
                 owner.closed(file, isTainted: true)
-                for case .acceptance(let acceptance) in ready.map(\.role) { cancelled += acceptance.messages }
+                doubt(ready, in: file)
                 fail(ready, error, isDoubtful: true)
             }
         } catch {
@@ -140,6 +143,14 @@ final class LaneWriter {
             fail(written, error)
             return ready
         }
+    }
+
+    /// A batch is perhaps on the disk. Its messages are cancelled, and its changes written again; a copy can be
+    /// neither, since its original lives: that segment stays tainted.
+    private func doubt(_ items: [LaneItem], in file: SegmentFile) {
+        for case .acceptance(let acceptance) in items.map(\.role) { cancelled += acceptance.messages }
+        let hasCopies = items.contains { if case .copy = $0.role { true } else { false } }
+        if !hasCopies { doubtful.append(file) }
     }
 
     private func cancelRecord() -> [UInt8] {

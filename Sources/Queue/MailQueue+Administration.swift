@@ -46,11 +46,17 @@ extension MailQueue {
 
     /// Messages in the order of their ids, those after `after`.
     public func list(after: QueueID? = nil, limit: Int = 1000) -> [QueueListing] {
-        let ids = state.withLock { state in
-            let all = state.messages.lazy.filter { $0.value.segment != 0 }.map(\.key)
-            return Array((after.map { after in Array(all.filter { $0 > after }) } ?? Array(all)).sorted().prefix(limit))
+        // The lock is held for a copy of the ids only: nobody waits while somebody looks at a million messages.
+        let ids = state.withLock { Array($0.messages.keys) }
+        var (listed, last) = ([QueueListing](), after)
+        while listed.count < limit {
+            let next = ids.smallest(limit - listed.count, after: last)
+            guard let end = next.last else { break }
+            last = end
+            // Those that are not durable yet are not shown.
+            listed += next.compactMap { try? show($0) }
         }
-        return ids.compactMap { try? show($0) }
+        return listed
     }
 
     /// One message with its recipients.
@@ -101,7 +107,9 @@ extension MailQueue {
             (state) throws(QueueFailure) -> (IndexedMessage, Bool, (@Sendable () -> Void)?) in
             guard !state.isClosed, !options.isReadOnly else { throw .closed }
             guard let message = state.messages[id], message.segment != 0 else { throw .unknown(id) }
-            return (message, apply(&state, message), state.handler)
+            let isNews = apply(&state, message)
+            if isNews { message.unwritten += 1 }
+            return (message, isNews, state.handler)
         }
         guard isNews else { return }
         let result: Result<Void, QueueFailure> = await withCheckedContinuation { continuation in
@@ -127,16 +135,26 @@ extension QueueState {
         message.isHeld = false
         message.crashes = 0
         holdReasons[message.id] = nil
-        makeDue(message, now: now)
+        bringForward(message, now: now)
+        // All of them: who came up while the message was held has lost his place in line.
+        enqueue(message)
         return true
     }
 
     mutating func makeDue(_ message: IndexedMessage, now: Int64) {
+        let moved = bringForward(message, now: now)
+        if !message.isHeld { enqueue(message, moved) }
+    }
+
+    /// Answers whose time has changed.
+    @discardableResult
+    private mutating func bringForward(_ message: IndexedMessage, now: Int64) -> [Int] {
         let now = time.at(now)
-        for number in 0..<message.recipientCount where message[number].status == .waiting {
-            message[number].due = min(message[number].due, now)
+        let later = (0..<message.recipientCount).filter {
+            message[$0].status == .waiting && message[$0].due > now
         }
-        if !message.isHeld { enqueue(message) }
+        for number in later { message[number].due = now }
+        return later
     }
 
     func progress(_ state: RecipientState) -> RecipientProgress {

@@ -110,8 +110,9 @@ extension MailQueue {
             if message.isDone {
                 frees = state.leave(message)
             } else if !message.isHeld {
-                state.enqueue(message)
+                state.enqueue(message, outcomes.map(\.number).filter { 0..<message.recipientCount ~= $0 })
             }
+            if !changes.isEmpty { message.unwritten += 1 }
             return ((message, changes, frees), state.takeFreedFloor() ? state.handler : nil)
         }
         wake?()
@@ -140,8 +141,12 @@ extension MailQueue {
 
     /// Holds a damaged message. Not awaited.
     func holdQuietly(_ message: IndexedMessage, reason: String) {
-        let isHeld = state.withLock { $0.hold(message, reason: reason) }
-        guard isHeld, !options.isReadOnly else { return }
+        let isHeld = state.withLock { state in
+            guard state.hold(message, reason: reason), !options.isReadOnly else { return false }
+            message.unwritten += 1
+            return true
+        }
+        guard isHeld else { return }
         journal(message, isLazy: false) { $0.appendHeld(message.id, reason: reason) }
     }
 

@@ -17,20 +17,20 @@ extension MailQueue: LaneOwner {
             var segment = SegmentTable.Segment(
                 path: file.path, header: file.header, file: file, size: size, end: SegmentHeader.count)
             segment.isOpen = true
-            state.segments.add(segment, number: UInt32(truncatingIfNeeded: file.header.number))
+            state.segments.add(segment, number: file.number)
         }
         if options.preparesSegments { keeper.wantSpare() }
     }
 
     func closed(_ segment: SegmentFile, isTainted: Bool) {
         state.withLock {
-            $0.segments.close(UInt32(truncatingIfNeeded: segment.header.number), isTainted: isTainted)
+            $0.segments.close(segment.number, isTainted: isTainted)
         }
         keeper.sweep()
     }
 
     func written(_ items: [(item: LaneItem, offset: Int)], in segment: SegmentFile, end: Int) {
-        let number = UInt32(truncatingIfNeeded: segment.header.number)
+        let number = segment.number
         let arrivals = items.map { self.arrivals(of: $0.item) }
         var finished: [IndexedMessage] = []
         let handler: (@Sendable () -> Void)? = state.withLock { state in
@@ -45,8 +45,11 @@ extension MailQueue: LaneOwner {
                         if state.enter(arrival, message) { isEarlier = true }
                     }
                 case .change(let change):
-                    state.segments.refer(number, to: change.message.segment)
-                    if change.message.isGone, change.message.hasBodyFile { finished.append(change.message) }
+                    let message = change.message
+                    state.segments.refer(number, to: message.segment)
+                    message.unwritten -= min(message.unwritten, 1)
+                    // Not before the last: after a crash the message would be there again, without its body.
+                    if message.isGone, message.hasBodyFile, message.unwritten == 0 { finished.append(message) }
                 case .copy(let copied):
                     for (message, frame) in zip(copied.messages, RecordRun.frames(item.octets)) {
                         state.move(message, frame, at: offset, to: number)
@@ -63,7 +66,11 @@ extension MailQueue: LaneOwner {
         handler?()
     }
 
-    func cancelled(_ messages: [IndexedMessage]) {
+    func cancelled(_ messages: [IndexedMessage], of doubtful: [SegmentFile], in segment: SegmentFile) {
+        state.withLock { state in
+            for file in doubtful { state.segments.lift(file.number, by: segment.number) }
+        }
+        if !doubtful.isEmpty { keeper.sweep() }
         let bodies = messages.filter(\.hasBodyFile).map { QueueLayout.body($0.id, in: directory) }
         if !bodies.isEmpty { keeper.remove(bodies) }
     }
@@ -102,13 +109,15 @@ extension MailQueue: LaneOwner {
             if submission.holdReason == nil, submission.size <= options.inlineLimit {
                 let end = frame.offset + frame.count
                 arrival.recent = RecentContent(
-                    AcceptedRecord(submission).message(content: content[end - submission.size..<end]))
+                    AcceptedRecord(submission).message(content: content[end - submission.size..<end]),
+                    octets: frame.count)
             }
             return arrival
         }
     }
 
-    /// Sends a record about a message to its lane.
+    /// Sends a record about a message to its lane. Whoever changed the message has counted it as
+    /// ``IndexedMessage/unwritten``, under the same lock.
     func journal(
         _ message: IndexedMessage, isLazy: Bool, _ write: (inout RecordRun) -> Void,
         completion: (@Sendable (Result<Void, QueueFailure>) -> Void)? = nil
@@ -143,7 +152,7 @@ extension IndexedMessage {
 extension QueueState {
     mutating func enter(_ arrival: Arrival, _ message: IndexedMessage) -> Bool {
         holdReasons[message.id] = arrival.holdReason
-        if let content = arrival.recent { recent.add(message, content, octets: arrival.frame.count) }
+        if let content = arrival.recent { recent.add(message, content) }
         // Due at once, whatever the clock said when the message began to arrive.
         let now = time.latest
         for number in 0..<message.recipientCount {

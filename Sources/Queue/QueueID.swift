@@ -58,6 +58,28 @@ extension QueueID: Comparable {
     }
 }
 
+extension [QueueID] {
+    /// The first `count` after `start` in order, without sorting all.
+    func smallest(_ count: Int, after start: QueueID?) -> [QueueID] {
+        let count = Swift.min(count, self.count)
+        guard count > 0 else { return [] }
+        var chosen: [QueueID] = []
+        var bound: QueueID?
+        func cut() {
+            chosen.sort()
+            guard chosen.count >= count else { return }
+            chosen.removeLast(chosen.count - count)
+            bound = chosen.last
+        }
+        for id in self where start.map({ $0 < id }) ?? true && bound.map({ id < $0 }) ?? true {
+            chosen.append(id)
+            if chosen.count >= 2 * count + 64 { cut() }
+        }
+        cut()
+        return chosen
+    }
+}
+
 extension QueueID: CustomStringConvertible {
     public var description: String { "\(transaction)-\(copy)" }
 }

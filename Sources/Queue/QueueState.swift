@@ -19,6 +19,12 @@ struct QueueState {
     private var hasFreedFloor = false
     private var replies: [SharedReply] = []
 
+    /// Where a message stands: one entry for all its recipients there.
+    private struct Place: Hashable {
+        var line: Int32
+        var due: Int64
+    }
+
     private static let sharedReplies = 16
 
     init(inFlight: InFlightTable, recentLimit: Int) {
@@ -44,16 +50,19 @@ struct QueueState {
 
     /// Puts the waiting recipients of a message into their lines, once for each line and time.
     @discardableResult
-    mutating func enqueue(_ message: IndexedMessage) -> Bool {
+    mutating func enqueue(_ message: IndexedMessage) -> Bool { enqueue(message, 0..<message.recipientCount) }
+
+    /// Puts those of these recipients that wait into their lines, once for each line and time. They must be all
+    /// whose time has changed and no others: those who stand in line already would stand there twice.
+    @discardableResult
+    mutating func enqueue(_ message: IndexedMessage, _ numbers: some Collection<Int>) -> Bool {
         var isEarlier = false
-        for number in 0..<message.recipientCount where message[number].status == .waiting {
+        var known: Set<Place> = []
+        let isOne = numbers.count == 1
+        for number in numbers where message[number].status == .waiting {
             let state = message[number]
-            let isKnown =
-                number > 0
-                && (0..<number).contains {
-                    message[$0].line == state.line && message[$0].due == state.due && message[$0].status == .waiting
-                }
-            if !isKnown, schedule.add(message, line: state.line, due: state.due) { isEarlier = true }
+            guard isOne || known.insert(Place(line: state.line, due: state.due)).inserted else { continue }
+            if schedule.add(message, line: state.line, due: state.due) { isEarlier = true }
         }
         return isEarlier
     }
@@ -190,11 +199,11 @@ struct RecentMessages {
 
     init(limit: Int) { self.limit = limit }
 
-    mutating func add(_ message: IndexedMessage, _ content: RecentContent, octets count: Int) {
-        guard count <= limit else { return }
+    mutating func add(_ message: IndexedMessage, _ content: RecentContent) {
+        guard content.octets <= limit else { return }
         message.recent = content
         line.append(message)
-        octets += count
+        octets += content.octets
         while octets > limit || line.count - head > Self.most { dropOldest() }
         if head > 1024, head * 2 > line.count {
             line.removeFirst(head)
@@ -203,17 +212,18 @@ struct RecentMessages {
     }
 
     mutating func remove(_ message: IndexedMessage) {
-        guard message.recent != nil else { return }
-        message.recent = nil
-        octets -= Int(message.count)
+        forget(message)
         while head < line.count, line[head].recent == nil { head += 1 }
     }
 
     private mutating func dropOldest() {
-        let message = line[head]
+        forget(line[head])
         head += 1
-        guard message.recent != nil else { return }
+    }
+
+    private mutating func forget(_ message: IndexedMessage) {
+        guard let content = message.recent else { return }
         message.recent = nil
-        octets -= Int(message.count)
+        octets -= content.octets
     }
 }

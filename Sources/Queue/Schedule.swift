@@ -92,6 +92,9 @@ struct Schedule {
         number >= 0 && number < lines.count ? lines[Int(number)] : nil
     }
 
+    /// How many entries stand in all lines, stale ones included.
+    var entries: Int { lines.reduce(0) { $0 + ($1?.heap.count ?? 0) } }
+
     /// Puts a message into a line. Answers whether nothing of the line was due as early.
     @discardableResult
     mutating func add(_ message: IndexedMessage, line number: Int32, due: Int64) -> Bool {

@@ -4,6 +4,8 @@ import MailTypes
 final class SegmentFile: Sendable {
     let path: String
     let header: SegmentHeader
+    /// What the index knows it by.
+    var number: UInt32 { UInt32(truncatingIfNeeded: header.number) }
     private let files: any FileSystem
     private let descriptor: CInt
 

@@ -75,6 +75,12 @@ struct SegmentTable {
 
     mutating func stick(_ number: UInt32) { segments[number]?.isStuck = true }
 
+    /// What lies in a tainted segment in doubt is cancelled by a record in `number`, which therefore goes after it.
+    mutating func lift(_ tainted: UInt32, by number: UInt32) {
+        segments[tainted]?.isTainted = false
+        refer(number, to: tainted)
+    }
+
     mutating func opened(_ number: UInt32, _ file: SegmentFile) { segments[number]?.file = file }
 
     mutating func close(_ number: UInt32, isTainted: Bool) {

@@ -29,7 +29,11 @@ import Testing
 
     @Test func `messages to one place share a connection`() async throws {
         let server = try await server()
-        await fixture.run({ $0.maxConnectionsPerDestination = 1 }) {
+        let oneForLong: (inout DeliveryOptions) -> Void = {
+            $0.maxConnectionsPerDestination = 1
+            $0.idleTime = "10m"
+        }
+        await fixture.run(oneForLong) {
             for _ in 0..<5 {
                 let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))])
                 #expect(await fixture.settled(id)[0]?.word == "relayed")

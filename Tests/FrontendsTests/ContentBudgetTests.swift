@@ -39,10 +39,10 @@ import Testing
         #expect(Self.send(6, budget))
         #expect(!Self.send(6, budget))
         #expect(!Self.send(1, budget), "there are eleven, and ten are allowed")
-        let half = Self.start + .nanoseconds(ContentBudget.forgiveness.nanoseconds / 2)
+        let half = Self.start + .nanoseconds(budget.forgiveness.nanoseconds / 2)
         #expect(Self.send(3, budget, isComplete: true, at: half))
         #expect(!Self.send(5, budget, isComplete: true, at: half))
-        #expect(Self.send(10, budget, at: half + ContentBudget.forgiveness))
+        #expect(Self.send(10, budget, at: half + budget.forgiveness))
     }
 
     @Test func `small messages are counted when they are broken off`() {
@@ -86,7 +86,10 @@ import Testing
     }
 
     @Test func `R133: who breaks off large messages again and again is put off`() async throws {
-        let server = try await LiveServer { $0.limits.maxUnfinishedPerAddress = 1 << 20 }
+        let server = try await LiveServer {
+            $0.limits.maxUnfinishedPerAddress = 1 << 20
+            $0.limits.unfinishedForgiven = "1d"
+        }
         let piece = Array(String(repeating: "0123456789abcdef0123456789abcd\r\n", count: 20_000).utf8)
         let (first, go) = try await begin(server)
         #expect(go.hasPrefix("354"))

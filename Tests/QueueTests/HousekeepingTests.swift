@@ -1,5 +1,6 @@
 import Foundation
 import MailTypes
+import Synchronization
 import Testing
 
 @testable import Queue
@@ -79,6 +80,106 @@ import Testing
         #expect(listing.recipients[0].progress.warned)
         queue.close()
         again.close()
+    }
+
+    @Test func `a failed batch beside mail that cannot be read does not keep the whole journal`() async throws {
+        let disk = MemoryDisk()
+        let (queue, _) = try Sample.open(disk, Self.options)
+        let kept = try await queue.commit([Sample.submission(1000)])
+        let path = try #require(disk.paths.first { $0.hasSuffix(".journal") })
+        var octets = try #require(disk.contents(path))
+        for place in SegmentHeader.count..<SegmentHeader.count + 200 { octets[place] ^= 0xff }
+        disk.setContents(path, octets)
+        // The sync fails, not the write before it: the batch is in doubt.
+        disk.fail(.init(call: disk.calls + 2, kind: .inputOutput))
+        await #expect(throws: QueueFailure.self) { _ = try await queue.commit([Sample.submission(1001)]) }
+        for number in 0..<200 {
+            _ = try await queue.commit([Sample.submission(number)])
+            try await finish(queue, except: Set(kept))
+        }
+        queue.close()
+        #expect(disk.paths.contains(path), "it holds mail that a person has to look at")
+        #expect(disk.paths.count { $0.hasSuffix(".journal") } <= 4)
+        let (again, _) = try Sample.open(disk.afterPowerLoss(), Self.options)
+        #expect(!again.ids.contains(Sample.id(1001)), "what was refused stays refused")
+        again.close()
+    }
+
+    @Test func `a body is removed with the last change, not with the first that finds the message done`() async throws {
+        let disk = MemoryDisk()
+        let (queue, _) = try Sample.open(disk, Self.options)
+        let recipients = [Sample.remote("a@x.example"), Sample.remote("b@y.example")]
+        let size = Self.options.inlineLimit + 1
+        let id = try await queue.commit([Sample.submission(7, to: recipients, size: size)])[0]
+        let works = queue.claimDue(now: Sample.start, limit: 2)
+        let body = QueueLayout.body(id, in: Sample.directory)
+        let image = Mutex<MemoryDisk?>(nil)
+        let rounds = Mutex(0)
+        // While the first outcome is synced the second comes, and the power fails while that one is.
+        disk.onSync {
+            let round = rounds.withLock { rounds in
+                rounds += 1
+                return rounds
+            }
+            if round == 1 { queue.settle(id, [RecipientOutcome(1, .delivered)], now: Sample.start) }
+            guard round == 2 else { return }
+            // If the keeper has been told to remove the body, it does it about now.
+            for _ in 0..<100 where disk.paths.contains(body) { usleep(1000) }
+            image.withLock { $0 = disk.afterPowerLoss() }
+        }
+        #expect(works.count == 2)
+        try await queue.settle(id, [RecipientOutcome(0, .delivered)])
+        queue.close()
+        #expect(!disk.paths.contains(body))
+        let lost = try #require(image.withLock { $0 })
+        let (again, report) = try Sample.open(lost, Self.options)
+        #expect(report.damages.isEmpty)
+        #expect(try again.read(id).content.array == Sample.octets(7, size))
+        #expect(try again.show(id).recipients.map(\.progress.status) == [.delivered, .waiting])
+        again.close()
+    }
+
+    @Test func `recipients who are put off stand in line once`() async throws {
+        let (queue, _) = try Sample.open(MemoryDisk(), Self.options)
+        let recipients = (0..<60).map { Sample.remote(EmailAddress(localPart: "a", domain: "x\($0).example")) }
+        let id = try await queue.commit([Sample.submission(7, to: recipients)])[0]
+        #expect(queue.state.withLock { $0.schedule.entries } == 60)
+        for work in queue.claimDue(now: Sample.start, limit: 100) {
+            let until = Sample.start.addingTimeInterval(300)
+            let deferred = RecipientOutcome.Result.deferred(until: until, reply: Reply(451, "later"), warned: false)
+            try await queue.settle(id, work.recipients.map { RecipientOutcome($0.number, deferred) })
+        }
+        #expect(queue.state.withLock { $0.schedule.entries } == 60)
+        try queue.retry(id, now: Sample.start)
+        #expect(queue.claimDue(now: Sample.start, limit: 100).count == 60)
+        queue.close()
+    }
+
+    @Test func `the limit of contents in memory counts what was added`() throws {
+        func message(_ number: Int) throws -> IndexedMessage {
+            try #require(
+                IndexedMessage(
+                    id: Sample.id(number), received: 0, contentCount: 50, hasBodyFile: false,
+                    states: [RecipientState(due: 0, since: 0)]))
+        }
+        let record = AcceptedRecord(Sample.submission(1)).message(content: Bytes([]))
+        var recent = RecentMessages(limit: 100)
+        let copied = try message(1)
+        recent.add(copied, RecentContent(record, octets: 100))
+        copied.count = 10
+        recent.remove(copied)
+        let two = try [message(2), message(3)]
+        for one in two { recent.add(one, RecentContent(record, octets: 50)) }
+        #expect(two.allSatisfy { $0.recent != nil })
+        recent.add(try message(4), RecentContent(record, octets: 50))
+        #expect(two.map { $0.recent != nil } == [false, true])
+    }
+
+    @Test(arguments: [(3, nil), (3, 7), (1, 299), (1, 300), (500, nil), (0, nil)] as [(Int, Int?)])
+    func `a page of ids is the first so many in order`(_ count: Int, _ after: Int?) {
+        let all = (0..<301).map { Sample.id($0) }
+        let expected = all.filter { id in after.map { Sample.id($0) < id } ?? true }.prefix(count)
+        #expect(all.shuffled().smallest(count, after: after.map { Sample.id($0) }) == Array(expected))
     }
 }
 

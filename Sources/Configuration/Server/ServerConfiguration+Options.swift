@@ -131,6 +131,7 @@ extension ServerConfiguration.Limits: OptionGroup {
         options.read("max_handshakes", &maxHandshakes, in: 1...100_000)
         options.read("content_memory", &contentMemory, from: "4KB", to: "64MB")
         options.read("max_unfinished_per_address", &maxUnfinishedPerAddress, from: "0", to: "1024GB")
+        options.read("unfinished_forgiven", &unfinishedForgiven, from: "1s", to: "7d")
         options.read("spool_threads", &spoolThreads, in: 1...256)
     }
 }

@@ -13,6 +13,7 @@ extension ServerConfiguration {
         public var contentMemory: ByteCount = "256KB"
         /// Octets of messages from one address that have not come to their end; zero: no limit.
         public var maxUnfinishedPerAddress: ByteCount = "1GB"
+        public var unfinishedForgiven: Interval = "1m"
         /// Threads that write large messages to disk.
         public var spoolThreads = 4
         public init() {}

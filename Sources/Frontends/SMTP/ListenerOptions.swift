@@ -72,6 +72,8 @@ public struct ServerLimits: Sendable, Hashable {
     /// Octets of messages from one address (IPv6: one /64) that have not come to their end; what is broken
     /// off counts on for a while. 0 = no limit.
     public var maxUnfinishedPerAddress = 1 << 30
+    /// In how long as much of that is forgiven as the limit allows.
+    public var unfinishedForgiven: Interval = "1m"
     /// Octets read ahead of the machine; a client that pipelines more waits.
     public var maxInput = 64 << 10
     /// Octets of replies that may wait for a slow reader before no more of its commands are read.

@@ -22,7 +22,8 @@ final class SharedState: Sendable {
         self.limits = limits
         self.throttle = throttle
         self.pool = pool
-        content = ContentBudget(limit: limits.maxUnfinishedPerAddress)
+        content = ContentBudget(
+            limit: limits.maxUnfinishedPerAddress, forgiveness: limits.unfinishedForgiven.timeAmount)
         mostConnections = limits.mostConnections(of: Descriptors.limit)
     }
 }

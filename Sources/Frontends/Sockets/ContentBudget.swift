@@ -6,10 +6,8 @@ import Synchronization
 ///
 /// Whoever sends large messages almost to their end and breaks off, again and again, fills memory, disk and
 /// line and gets no reply that a stage could count. What is on its way counts until its message is complete;
-/// what was broken off counts on, and is forgiven evenly: all that the limit allows in ``forgiveness``.
+/// what was broken off counts on, and is forgiven evenly: all that the limit allows in the time named.
 final class ContentBudget: Sendable {
-    /// In how long as many octets are forgiven as the limit allows.
-    static let forgiveness = TimeAmount.minutes(1)
     /// Addresses that are remembered.
     private static let capacity = 65_536
 
@@ -23,7 +21,13 @@ final class ContentBudget: Sendable {
     let limit: Int
     private let accounts = Mutex(BoundedTable<IPAddress, Account>(capacity: capacity))
 
-    init(limit: Int) { self.limit = limit }
+    /// In how long as many octets are forgiven as the limit allows.
+    let forgiveness: TimeAmount
+
+    init(limit: Int, forgiveness: TimeAmount = .minutes(1)) {
+        self.limit = limit
+        self.forgiveness = forgiveness
+    }
 
     /// Takes `octets` that have come, and says whether they were still within the limit.
     func take(_ octets: Int, from address: IPAddress, at now: NIODeadline) -> Bool {
@@ -52,7 +56,7 @@ final class ContentBudget: Sendable {
         let network = address.accountingNetwork
         return accounts.withLock { accounts in
             var account = accounts[network] ?? Account(seen: now)
-            let share = Double((now - account.seen).nanoseconds) / Double(Self.forgiveness.nanoseconds)
+            let share = Double((now - account.seen).nanoseconds) / Double(forgiveness.nanoseconds)
             account.brokenOff = max(0, account.brokenOff - share * Double(limit))
             account.seen = now
             let result = body(&account)

@@ -98,6 +98,7 @@ extension ServerLimits {
         maxHandshakes = settings.limits.maxHandshakes
         contentMemory = settings.limits.contentMemory.octets
         maxUnfinishedPerAddress = settings.limits.maxUnfinishedPerAddress.octets
+        unfinishedForgiven = settings.limits.unfinishedForgiven
         spoolThreads = settings.limits.spoolThreads
         stopTimeout = settings.run.stopLimit
     }
