@@ -107,7 +107,9 @@ import Testing
 
     @Test func `a body is removed with the last change, not with the first that finds the message done`() async throws {
         let disk = MemoryDisk()
-        let (queue, _) = try Sample.open(disk, Self.options)
+        var options = Self.options
+        options.preparesSegments = false
+        let (queue, _) = try Sample.open(disk, options)
         let recipients = [Sample.remote("a@x.example"), Sample.remote("b@y.example")]
         let size = Self.options.inlineLimit + 1
         let id = try await queue.commit([Sample.submission(7, to: recipients, size: size)])[0]
@@ -125,6 +127,7 @@ import Testing
             guard round == 2 else { return }
             // If the keeper has been told to remove the body, it does it about now.
             for _ in 0..<100 where disk.paths.contains(body) { usleep(1000) }
+            #expect(disk.paths.contains(body), "a power failure may find the removal durable, and the outcome not")
             image.withLock { $0 = disk.afterPowerLoss() }
         }
         #expect(works.count == 2)
