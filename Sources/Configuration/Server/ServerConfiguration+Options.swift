@@ -67,6 +67,7 @@ extension ServerConfiguration.Queue: OptionGroup {
         options.read("pending_limit", &pendingLimit, from: "1MB", to: "1024GB")
         options.read("recent_limit", &recentLimit, from: "0", to: "1024GB")
         options.read("crash_limit", &crashLimit, in: 1...100)
+        options.read("lanes", &lanes, in: 1...64)
     }
 }
 

@@ -102,6 +102,8 @@ extension ServerConfiguration {
         public var recentLimit: ByteCount = "32MB"
         /// Crashes in the middle of a message's delivery after which it is held.
         public var crashLimit = 3
+        /// Threads that write and sync at the same time.
+        public var lanes = 4
         public init() {}
     }
 

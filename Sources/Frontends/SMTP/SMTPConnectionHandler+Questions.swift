@@ -46,7 +46,8 @@ extension SMTPConnectionHandler {
     /// In TLS, what lies in the socket need not be the session's; there only what is read counts.
     private func hear() {
         guard machine.mustClientWait, !machine.pipelinedWrongly, !machine.spokeEarly else { return }
-        heard(unread > 0 ? unread : waitingOctets)
+        // In the turn in which they were read, nothing can have come since: that look at the socket is saved.
+        heard(unread > 0 || isReading ? unread : waitingOctets)
     }
 
     /// Octets came while a question was open.

@@ -42,7 +42,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     private var output: ByteBuffer?
     /// Counts the questions, so that a late answer is not taken for another's.
     private var question = 0
-    private var isReading = false
+    private(set) var isReading = false
     private var isProceeding = false
     private var isReadHeld = false
     /// The machine wants more octets than there are.
@@ -283,26 +283,28 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
 
     // MARK: - Questions
 
-    /// Asks something that takes time; `then` is called on the loop, unless the connection has gone.
+    /// Asks something that may take time; `then` is called on the loop, unless the connection has gone. What can be
+    /// known at once is known when this returns, which most questions are.
     func wait<Answer: Sendable>(
         for work: @escaping @Sendable () async -> Answer, then: @escaping (Answer) -> Void
     ) {
-        let number = openQuestion()
+        let number = openQuestion(takesTime: false)
         let bound = NIOLoopBound((handler: self, then: then), eventLoop: loopContext.loop)
-        Task(executorPreference: loopContext.executor) {
+        Task.immediate(executorPreference: loopContext.executor) {
             let answer = await work()
             let (handler, then) = bound.value
             if handler.isOpen(number) { then(answer) }
         }
+        if isOpen(number), input == nil { flush() }
     }
 
     /// From now on nothing is read until ``resume(_:)``. What was to be sent goes out, unless the
     /// client has sent on and so does not wait for it. RFC 2920 §3.2.
     @discardableResult
-    func openQuestion() -> Int {
+    func openQuestion(takesTime: Bool = true) -> Int {
         state = .asking
         question += 1
-        if input == nil { flush() }
+        if takesTime, input == nil { flush() }
         return question
     }
 

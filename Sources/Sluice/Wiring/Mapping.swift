@@ -19,6 +19,7 @@ extension QueueOptions {
         pendingLimit = queue.pendingLimit.octets
         recentLimit = queue.recentLimit.octets
         crashLimit = queue.crashLimit
+        lanes = queue.lanes
         schedule.first = queue.retryFirst
         schedule.cap = queue.retryLongest
         schedule.factor = queue.retryFactor
