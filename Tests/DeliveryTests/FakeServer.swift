@@ -20,6 +20,8 @@ final class FakeServer: Sendable {
         var isLMTP = false
         /// Says yes to STARTTLS and then knows nothing of TLS.
         var breaksTLS = false
+        /// After its reply to this verb it reads nothing more, and so does not see that the client goes.
+        var deafAfter: String?
         /// TLS begins with the first octet.
         var isImplicitTLS = false
 
@@ -32,6 +34,8 @@ final class FakeServer: Sendable {
     /// Closes without a word; `hang` says nothing.
     static let close = "(close)"
     static let hang = "(hang)"
+    /// A reply whose end never comes, octet by octet.
+    static let trickle = "(trickle)"
 
     struct Received: Sendable, Equatable {
         var sender: String
@@ -97,6 +101,7 @@ final class FakeServer: Sendable {
         }
     }
 
+    fileprivate var deafAfter: String? { script.withLock { $0.deafAfter } }
     fileprivate var breaksTLS: Bool { script.withLock { $0.breaksTLS } }
     fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
     fileprivate var isLMTP: Bool { script.withLock { $0.isLMTP } }
@@ -110,6 +115,8 @@ private final class Session: ChannelInboundHandler {
     private var input = ByteBuffer()
     private var content: ByteBuffer?
     private var message: FakeServer.Received
+    private var isDeaf = false
+    private var trickle: RepeatedTask?
 
     init(_ server: FakeServer, _ number: Int) {
         self.server = server
@@ -122,11 +129,13 @@ private final class Session: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var octets = unwrapInboundIn(data)
         input.writeBuffer(&octets)
-        while let line = nextLine() {
+        while !isDeaf, let line = nextLine() {
             if content != nil { read(line, context) } else { obey(line, context) }
         }
         context.flush()
     }
+
+    func channelInactive(context: ChannelHandlerContext) { trickle?.cancel() }
 
     private func nextLine() -> ByteBuffer? {
         guard let end = input.readableBytesView.firstIndex(of: 10) else { return nil }
@@ -177,9 +186,18 @@ private final class Session: ChannelInboundHandler {
         let reply = server.reply(to: verb)
         if reply == FakeServer.close {
             context.close(promise: nil)
+        } else if reply == FakeServer.trickle {
+            let channel = context.channel
+            trickle = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(50)) { _ in
+                channel.writeAndFlush(ByteBuffer(string: "2"), promise: nil)
+            }
         } else if reply != FakeServer.hang {
             let line = reply + (reply.hasSuffix("\n") ? "" : "\r\n")
             context.writeAndFlush(NIOAny(ByteBuffer(string: line)), promise: nil)
+        }
+        if verb == server.deafAfter {
+            isDeaf = true
+            context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
         }
         return reply
     }

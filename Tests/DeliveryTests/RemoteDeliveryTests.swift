@@ -128,9 +128,10 @@ import Testing
         ("DATA", "250 2.0.0 Fine?"), (".", FakeServer.close), (".", "451 4.3.0 Later"), (".", "250-half\r\nx"),
         ("", FakeServer.hang),
         ("EHLO", FakeServer.hang), ("MAIL", FakeServer.hang), (".", FakeServer.hang),
+        ("", FakeServer.trickle), ("EHLO", FakeServer.trickle), ("MAIL", FakeServer.trickle), (".", FakeServer.trickle),
     ]
 
-    @Test(arguments: misbehaviours)
+    @Test(.timeLimit(.minutes(1)), arguments: misbehaviours)
     func `a server that misbehaves defers the message`(verb: String, reply: String) async throws {
         let server = try await server { $0[verb] = [reply] }
         let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))])

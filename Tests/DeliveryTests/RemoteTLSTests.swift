@@ -82,4 +82,20 @@ import Testing
         await fixture.run { #expect(await fixture.settled(id)[0]?.word == "deferred") }
         #expect(server.messages.isEmpty)
     }
+
+    /// TLS waits for the other side's goodbye, so a connection that we have left may look open for long.
+    @Test(.timeLimit(.minutes(1)))
+    func `a server that never says goodbye in TLS holds nothing up`() async throws {
+        let server = try await FakeServer.start(group: fixture.group) {
+            $0["EHLO"] = ["250-fake.test\r\n250 STARTTLS", "250 fake.test"]
+            $0["MAIL"] = ["421 4.7.0 Slow down"]
+            $0.deafAfter = "MAIL"
+        }
+        let route = Route.host(.local(server, .smtp, .required))
+        let ids = (0..<3).map { _ in fixture.submit(to: [("bob@there.test", route)]) }
+        await fixture.run({ $0.maxConnectionsPerDestination = 1 }) {
+            for id in ids { #expect(await fixture.settled(id)[0]?.word == "deferred") }
+        }
+        #expect(server.log.withLock { $0.connections } == 3)
+    }
 }

@@ -3,11 +3,21 @@ import NIOCore
 import NIOSSL
 import NIOTLS
 import Protocols
+import Synchronization
 
 /// What a connection is told to do.
 enum SMTPOrder: Sendable {
     case deliver(SMTPTransaction, Bytes, @Sendable (SMTPTransactionResult) -> Void)
     case quit
+}
+
+/// Whether a connection takes orders. Said by its handler: the channel itself may live on for a while, as TLS waits for
+/// the other side's goodbye.
+final class SMTPConnectionState: Sendable {
+    private let closed = Atomic(false)
+
+    var isOpen: Bool { !closed.load(ordering: .acquiring) }
+    func close() { closed.store(true, ordering: .releasing) }
 }
 
 /// Drives an ``SMTPClientMachine`` on its event loop: octets in, replies parsed, commands and content out.
@@ -19,15 +29,35 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     /// What is told of a connection once it can be used, or cannot.
     typealias Opened = @Sendable (Result<Bool, SMTPClientFailure>) -> Void
 
+    /// What a time limit is for: one reply, or one piece of content.
+    private struct Awaited: Equatable {
+        var phase: SMTPPhase
+        var replies: Int
+
+        init(_ machine: SMTPClientMachine) {
+            phase = machine.phase
+            replies = machine.replies
+        }
+    }
+
+    private struct Delivery {
+        var transaction: SMTPTransaction
+        var content: Bytes
+        var completion: @Sendable (SMTPTransactionResult) -> Void
+    }
+
     private var machine: SMTPClientMachine
     private let tls: @Sendable () throws -> NIOSSLClientHandler
     private let limits: SMTPTimeLimits
+    private let state: SMTPConnectionState
     private var opened: Opened?
     private var input = ByteBuffer()
-    private var delivery: (content: Bytes, completion: @Sendable (SMTPTransactionResult) -> Void)?
+    private var delivery: Delivery?
     private var encoder = SMTPContentEncoder()
     private var sent = 0
     private var deadline = NIODeadline.now()
+    /// What ``deadline`` is for.
+    private var awaited: Awaited?
     private var timer: Scheduled<Void>?
     private var isClosed = false
     private var isHandshaking: Bool
@@ -39,12 +69,13 @@ final class SMTPClientHandler: ChannelDuplexHandler {
 
     init(
         _ configuration: SMTPClientMachine.Configuration, tls: @escaping @Sendable () throws -> NIOSSLClientHandler,
-        limits: SMTPTimeLimits, opened: @escaping Opened
+        limits: SMTPTimeLimits, state: SMTPConnectionState, opened: @escaping Opened
     ) {
         machine = SMTPClientMachine(configuration)
         isHandshaking = configuration.encryption == .implicit
         self.tls = tls
         self.limits = limits
+        self.state = state
         self.opened = opened
     }
 
@@ -86,11 +117,19 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         context.fireChannelInactive()
     }
 
+    func handlerRemoved(context: ChannelHandlerContext) {
+        lost(context, .closed)
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .deliver(let transaction, let content, let completion):
-            delivery = (content, completion)
-            run(machine.begin(transaction), context)
+            if isClosed {
+                completion(.unbegun(transaction))
+            } else {
+                delivery = Delivery(transaction: transaction, content: content, completion: completion)
+                run(machine.begin(transaction), context)
+            }
         case .quit:
             run(machine.quit(), context)
         }
@@ -104,9 +143,12 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         while !isClosed {
             switch action {
             case .wait:
-                return watch(context)
+                // Octets that make no reply yet are no reason to wait longer: a server could trickle for ever.
+                if awaited != Awaited(machine) { watch(context) }
+                return
             case .send(let octets):
                 context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
+                watch(context)
                 action = machine.next(&input)
             case .startTLS:
                 return startTLS(context)
@@ -134,6 +176,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         let completion = delivery?.completion
         delivery = nil
         if result.isReusable { watch(context) } else { close(context) }
+        // After the close, so that the connection is known to be closed by whoever hears of the end.
         completion?(result)
     }
 
@@ -181,17 +224,24 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     private func close(_ context: ChannelHandlerContext) {
         guard !isClosed else { return }
         isClosed = true
+        state.close()
         timer?.cancel()
         timer = nil
         context.close(promise: nil)
+        // Whoever still waits hears of it now, whatever the machine thought: nobody will come by later.
+        let left = (opened, delivery)
+        (opened, delivery) = (nil, nil)
+        left.0?(.failure(SMTPClientFailure(machine.phase, .closed)))
+        if let delivery = left.1 { delivery.completion(.unbegun(delivery.transaction)) }
     }
 
     // MARK: Time
 
-    /// Sets the limit of what the machine waits for now. One timer serves a whole session: when it
+    /// Sets the limit of what the machine waits for from now on. One timer serves a whole session: when it
     /// fires early it only waits on.
     private func watch(_ context: ChannelHandlerContext) {
         guard !isClosed else { return }
+        awaited = Awaited(machine)
         let isIdle = machine.phase == .reset && delivery == nil && opened == nil
         deadline = .now() + (isIdle ? limits.idle : limits[machine.phase])
         if let timer, timerDeadline <= deadline {
@@ -257,5 +307,15 @@ struct SMTPTimeLimits: Sendable {
         case .final: final
         case .quit: quit
         }
+    }
+}
+
+extension SMTPTransactionResult {
+    /// The connection was closed before the server heard of the message.
+    static func unbegun(_ transaction: SMTPTransaction) -> SMTPTransactionResult {
+        let outcome = Outcome.broken(SMTPClientFailure(.reset, .closed))
+        return SMTPTransactionResult(
+            outcomes: Array(repeating: outcome, count: transaction.envelope.recipients.count), passedDSN: false,
+            isReusable: false)
     }
 }

@@ -9,13 +9,15 @@ import Synchronization
 final class SMTPConnection: Sendable {
     let host: RemoteHost
     private let channel: any Channel
+    private let state: SMTPConnectionState
 
-    private init(host: RemoteHost, channel: any Channel) {
+    private init(host: RemoteHost, channel: any Channel, state: SMTPConnectionState) {
         self.host = host
         self.channel = channel
+        self.state = state
     }
 
-    var isOpen: Bool { channel.isActive }
+    var isOpen: Bool { state.isOpen }
 
     /// Connects, greets, makes TLS and logs in, as far as asked.
     static func open(
@@ -23,13 +25,16 @@ final class SMTPConnection: Sendable {
         group: any EventLoopGroup
     ) async throws(SMTPClientFailure) -> SMTPConnection {
         let answer = Answer<Result<Bool, SMTPClientFailure>>()
+        let state = SMTPConnectionState()
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(limits.connect)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let makeTLS: @Sendable () throws -> NIOSSLClientHandler = { try tls.handler(for: target) }
-                    let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits) { answer.give($0) }
+                    let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits, state: state) {
+                        answer.give($0)
+                    }
                     if configuration.encryption == .implicit {
                         try channel.pipeline.syncOperations.addHandler(makeTLS())
                     }
@@ -40,7 +45,7 @@ final class SMTPConnection: Sendable {
         do { channel = try await connect(bootstrap, target) } catch { throw failure(error) }
         var host = target.host
         host.tls = try await answer.value().get()
-        return SMTPConnection(host: host, channel: channel)
+        return SMTPConnection(host: host, channel: channel, state: state)
     }
 
     private static func connect(_ bootstrap: ClientBootstrap, _ target: Target) async throws -> any Channel {
@@ -71,14 +76,8 @@ final class SMTPConnection: Sendable {
     func deliver(_ transaction: SMTPTransaction, _ content: Bytes) async -> SMTPTransactionResult {
         let answer = Answer<SMTPTransactionResult>()
         let order = SMTPOrder.deliver(transaction, content) { answer.give($0) }
-        let count = transaction.envelope.recipients.count
-        channel.writeAndFlush(order).whenFailure { _ in
-            // The channel was closed before the order reached it.
-            let failure = SMTPClientFailure(.reset, .closed)
-            answer.give(
-                SMTPTransactionResult(
-                    outcomes: Array(repeating: .broken(failure), count: count), passedDSN: false, isReusable: false))
-        }
+        // A failure: the channel was closed before the order reached it.
+        channel.writeAndFlush(order).whenFailure { _ in answer.give(.unbegun(transaction)) }
         return await answer.value()
     }
 

@@ -85,6 +85,8 @@ public struct SMTPClientMachine: Sendable {
     public internal(set) var extensions = SMTPServerExtensions()
     /// The server knows EHLO.
     var isExtended = false
+    /// Whole replies that have been read: while it stays, the server has not got on, however much it sends.
+    public private(set) var replies = 0
     /// An unfinished transaction is to be taken back before the next one.
     var needsReset = false
 
@@ -128,6 +130,7 @@ public struct SMTPClientMachine: Sendable {
             } catch {
                 return fail(.malformed(error.reason))
             }
+            replies &+= 1
             if let action = received(reply, unread: input.readableBytes) { return action }
         }
     }
