@@ -7,7 +7,7 @@ import Synchronization
 /// A next hop on loopback that behaves as its script says.
 final class FakeServer: Sendable {
     /// What it says to a command, by its verb, CR LF left away; the first is used up first, the last one
-    /// stays. `"."` is the end of the content, `""` the greeting.
+    /// stays. `"."` is the end of the content, `"(content)"` what it says to its first line, `""` the greeting.
     struct Script: Sendable {
         var replies: [String: [String]] = [
             "": ["220 fake.test ESMTP"],
@@ -31,7 +31,7 @@ final class FakeServer: Sendable {
         }
     }
 
-    /// Closes without a word; `hang` says nothing.
+    /// Closes, without a word unless there is one before it; `hang` says nothing.
     static let close = "(close)"
     static let hang = "(hang)"
     /// A reply whose end never comes, octet by octet.
@@ -101,6 +101,7 @@ final class FakeServer: Sendable {
         }
     }
 
+    fileprivate func speaks(at verb: String) -> Bool { script.withLock { $0.replies[verb] != nil } }
     fileprivate var deafAfter: String? { script.withLock { $0.deafAfter } }
     fileprivate var breaksTLS: Bool { script.withLock { $0.breaksTLS } }
     fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
@@ -130,7 +131,12 @@ private final class Session: ChannelInboundHandler {
         var octets = unwrapInboundIn(data)
         input.writeBuffer(&octets)
         while !isDeaf, let line = nextLine() {
-            if content != nil { read(line, context) } else { obey(line, context) }
+            if content == nil {
+                obey(line, context)
+            } else {
+                if content?.readableBytes == 0, server.speaks(at: "(content)") { say("(content)", context) }
+                read(line, context)
+            }
         }
         context.flush()
     }
@@ -184,7 +190,9 @@ private final class Session: ChannelInboundHandler {
     @discardableResult
     private func say(_ verb: String, _ context: ChannelHandlerContext) -> String {
         let reply = server.reply(to: verb)
-        if reply == FakeServer.close {
+        if reply.hasSuffix(FakeServer.close) {
+            let words = reply.dropLast(FakeServer.close.count)
+            context.writeAndFlush(NIOAny(ByteBuffer(substring: words)), promise: nil)
             context.close(promise: nil)
         } else if reply == FakeServer.trickle {
             let channel = context.channel

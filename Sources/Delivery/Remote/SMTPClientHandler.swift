@@ -198,19 +198,19 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         var octets = context.channel.allocator.buffer(capacity: part.count + part.count / 64 + 16)
         encoder.encode(part, into: &octets)
         watch(context)
-        guard sent < content.count else {
-            encoder.finish(into: &octets)
-            context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
-            let action = machine.contentSent()
-            guard case .wait = action else { return run(action, context) }
-            // The server may have answered before it had everything.
-            return run(machine.next(&input), context)
-        }
+        let isLast = sent >= content.count
+        if isLast { encoder.finish(into: &octets) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(octets)).assumeIsolated().whenSuccess {
             let (handler, context) = bound.value
-            handler.sendContent(context)
+            if isLast { handler.contentSent(context) } else { handler.sendContent(context) }
         }
+    }
+
+    /// The final dot has left: only from now on can the server have taken the message.
+    private func contentSent(_ context: ChannelHandlerContext) {
+        guard !isClosed else { return }
+        run(machine.contentSent(), context)
     }
 
     // MARK: The end

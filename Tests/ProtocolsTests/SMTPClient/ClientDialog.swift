@@ -6,7 +6,7 @@ import Protocols
 struct ClientDialog {
     var machine: SMTPClientMachine
     /// What the server says to a command, by its verb; the first element is used up first, the last one stays.
-    /// `"."` is the end of the content, `""` the greeting. `close` closes the connection.
+    /// `"."` is the end of the content, `"(content)"` its middle, `""` the greeting. `close` closes the connection.
     var replies: [String: [String]]
     private(set) var sent: [String] = []
     private var input = ByteBuffer()
@@ -75,6 +75,11 @@ struct ClientDialog {
             case .ready: return .ready
             case .sendContent:
                 sent.append("(content)")
+                serve("(content)")
+                if input.readableBytes > 0 {
+                    action = machine.next(&input)
+                    if action != .wait { continue }
+                }
                 serve(".")
                 if isClosed, input.readableBytes == 0 {
                     action = machine.lost(.closed)

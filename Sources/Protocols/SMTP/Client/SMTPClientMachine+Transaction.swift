@@ -54,6 +54,10 @@ extension SMTPClientMachine {
             let failure = SMTPClientFailure(phase, .closed)
             return .finished(under.result(otherwise: .broken(failure), isReusable: false))
         }
+        guard !hasUnread else {
+            state = .transaction(under)
+            return fail(.malformed(Self.isAhead))
+        }
         if let refusal = refusal(of: transaction) {
             return .finished(under.result(otherwise: .refused(refusal, .mail), isReusable: true))
         }
@@ -78,6 +82,7 @@ extension SMTPClientMachine {
     /// The content and its final dot have been written.
     public mutating func contentSent() -> Action {
         guard case .transaction(var under) = state, under.isSendingContent else { return .wait }
+        guard !hasUnread else { return fail(.malformed(Self.isAhead)) }
         under.isSendingContent = false
         if configuration.language == .lmtp {
             under.expected += under.accepted.map { .final([$0]) }
@@ -182,6 +187,7 @@ extension SMTPClientMachine {
     /// What follows from a reply in a transaction; `nil`: the next one is wanted.
     mutating func received(_ reply: Reply, in transaction: TransactionState) -> Action? {
         var under = transaction
+        if under.isSendingContent { return receivedInContent(reply, under) }
         guard under.answered < under.expected.count else { return fail(.malformed("a reply that nobody asked for")) }
         let expected = under.expected[under.answered]
         if reply.code == 421 {
