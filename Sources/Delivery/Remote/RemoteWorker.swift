@@ -213,9 +213,14 @@ extension RelayHost.Security {
 }
 
 extension SMTPClientFailure {
+    /// TLS did not come about. Where somebody has put words into the server's mouth plaintext is the last thing to
+    /// go on with. RFC 3207 §6.
     fileprivate var isAboutTLS: Bool {
-        if case .handshake = reason { return true }
-        return phase == .handshake || phase == .startTLS
+        switch reason {
+        case .injectedPlaintext: false
+        case .handshake: true
+        default: phase == .handshake || phase == .startTLS
+        }
     }
 }
 
