@@ -52,6 +52,7 @@ enum DeliveryFailurePolicy {
 
     private static func reply(on failure: SMTPClientFailure) -> Reply {
         let place = failure.phase.rawValue
+        let silence: EnhancedStatusCode.Condition = failure.phase == .connect ? .noAnswer : .badConnection
         switch failure.reason {
         case .refused(let reply): return reply.asTemporary(451)
         case .malformed(let text):
@@ -61,10 +62,8 @@ enum DeliveryFailurePolicy {
         case .noTLS: return Reply(451, .encryptionNeeded, "TLS is required, and the server does not offer it")
         case .noLogin: return Reply(451, .authTooWeak, "The server offers no way to log in that is safe here")
         case .handshake(let text): return Reply(451, .securityOther, "TLS failed: \(text)")
-        case .timedOut:
-            let condition: EnhancedStatusCode.Condition = failure.phase == .connect ? .noAnswer : .badConnection
-            return Reply(451, condition, "No answer in time (\(place))")
-        case .network(let text): return Reply(451, .noAnswer, text)
+        case .timedOut: return Reply(451, silence, "No answer in time (\(place))")
+        case .network(let text): return Reply(451, silence, "\(text) (\(place))")
         }
     }
 

@@ -155,7 +155,7 @@ import Testing
         await fixture.run {
             let outcome = await fixture.settled(id)[0]
             #expect(outcome?.word == "deferred")
-            #expect(outcome?.reply?.status?.description == "4.4.1")
+            #expect(outcome?.reply?.description == "451 4.4.1 Connection refused (connect)")
         }
     }
 

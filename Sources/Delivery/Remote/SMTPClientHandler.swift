@@ -105,10 +105,10 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if case .handshake = machine.phase { return lost(context, .handshake(Self.text(error))) }
-        if isHandshaking { return lost(context, .handshake(Self.text(error))) }
+        if case .handshake = machine.phase { return lost(context, .handshake(ConnectionTrouble.text(error))) }
+        if isHandshaking { return lost(context, .handshake(ConnectionTrouble.text(error))) }
         if case NIOSSLError.uncleanShutdown = error { return lost(context, .closed) }
-        lost(context, .network(Self.text(error)))
+        lost(context, .network(ConnectionTrouble.text(error)))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -185,7 +185,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             try context.pipeline.syncOperations.addHandler(tls(), position: .first)
             watch(context)
         } catch {
-            lost(context, .handshake(Self.text(error)))
+            lost(context, .handshake(ConnectionTrouble.text(error)))
         }
     }
 
@@ -268,8 +268,6 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             }
         }
     }
-
-    private static func text(_ error: any Error) -> String { String(String(describing: error).prefix(200)) }
 }
 
 /// How long each phase of a session may take.

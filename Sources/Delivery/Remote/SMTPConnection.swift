@@ -64,12 +64,8 @@ final class SMTPConnection: Sendable {
     }
 
     private static func failure(_ error: any Error) -> SMTPClientFailure {
-        switch error {
-        case is ChannelError: SMTPClientFailure(.connect, .timedOut)
-        case let error as IOError:
-            SMTPClientFailure(.connect, .network(SystemError(call: "connect", code: error.errnoCode).description))
-        default: SMTPClientFailure(.connect, .network(String(String(describing: error).prefix(200))))
-        }
+        if case ChannelError.connectTimeout? = error as? ChannelError { return SMTPClientFailure(.connect, .timedOut) }
+        return SMTPClientFailure(.connect, .network(ConnectionTrouble.text(error)))
     }
 
     /// Hands over a message. Never fails as a whole: the result says what became of each recipient.
