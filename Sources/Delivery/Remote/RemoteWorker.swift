@@ -100,16 +100,22 @@ final class RemoteWorker {
     // MARK: Transactions
 
     private func transact(over connection: SMTPConnection, _ round: inout Round, isReused: Bool) async {
-        var waiting = round.remaining[...]
+        var waiting = round.remaining
+        var most = min(surroundings.options.maxRecipients, connection.maxRecipients ?? .max)
         while !waiting.isEmpty, connection.isOpen {
-            let group = Array(waiting.prefix(surroundings.options.maxRecipients))
-            waiting = waiting.dropFirst(group.count)
+            let group = Array(waiting.prefix(most))
+            waiting.removeFirst(group.count)
             let result = await connection.deliver(round.transaction(for: group), round.message.content)
             delivered += 1
             for (number, outcome) in zip(group, result.outcomes) {
                 if isReused, outcome.isStaleConnection { continue }
                 round.note(outcome, for: number, host: connection.host, reports: result.passedDSN)
             }
+            let left = zip(group, result.outcomes).filter(\.1.isTooMany).map(\.0)
+            // RFC 5321 §4.5.3.1.10. Each transaction must bring the message to somebody, so this ends.
+            guard !left.isEmpty, result.outcomes.contains(where: \.isAccepted) else { continue }
+            waiting += left
+            most = group.count - left.count
         }
         if delivered >= surroundings.options.maxMessagesPerConnection || !connection.isOpen { close() }
     }
@@ -225,6 +231,13 @@ extension SMTPClientFailure {
 }
 
 extension SMTPTransactionResult.Outcome {
+    fileprivate var isAccepted: Bool { if case .accepted = self { true } else { false } }
+
+    fileprivate var isTooMany: Bool {
+        guard case .refused(let reply, let phase) = self else { return false }
+        return DeliveryFailurePolicy.isTooManyRecipients(reply, in: phase)
+    }
+
     /// The server had ended the session before it heard of the message.
     fileprivate var isStaleConnection: Bool {
         switch self {

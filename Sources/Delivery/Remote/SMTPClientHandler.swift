@@ -27,7 +27,14 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     typealias OutboundOut = ByteBuffer
 
     /// What is told of a connection once it can be used, or cannot.
-    typealias Opened = @Sendable (Result<Bool, SMTPClientFailure>) -> Void
+    typealias Opened = @Sendable (Result<Session, SMTPClientFailure>) -> Void
+
+    /// What a server is like.
+    struct Session: Sendable {
+        var isEncrypted: Bool
+        /// In one transaction, as far as the server says.
+        var maxRecipients: Int?
+    }
 
     /// What a time limit is for: one reply, or one piece of content.
     private struct Awaited: Equatable {
@@ -153,7 +160,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             case .startTLS:
                 return startTLS(context)
             case .ready:
-                opened?(.success(machine.isEncrypted))
+                opened?(.success(Session(isEncrypted: machine.isEncrypted, maxRecipients: machine.maxRecipients)))
                 opened = nil
                 return watch(context)
             case .sendContent:

@@ -8,11 +8,14 @@ import Synchronization
 /// A session with another server, ready for messages one after the other.
 final class SMTPConnection: Sendable {
     let host: RemoteHost
+    /// The most recipients of one transaction, as far as the server says. RFC 9422 §4.2.
+    let maxRecipients: Int?
     private let channel: any Channel
     private let state: SMTPConnectionState
 
-    private init(host: RemoteHost, channel: any Channel, state: SMTPConnectionState) {
+    private init(host: RemoteHost, maxRecipients: Int?, channel: any Channel, state: SMTPConnectionState) {
         self.host = host
+        self.maxRecipients = maxRecipients
         self.channel = channel
         self.state = state
     }
@@ -24,7 +27,7 @@ final class SMTPConnection: Sendable {
         _ target: Target, _ configuration: SMTPClientMachine.Configuration, tls: TLSContexts, limits: SMTPTimeLimits,
         group: any EventLoopGroup
     ) async throws(SMTPClientFailure) -> SMTPConnection {
-        let answer = Answer<Result<Bool, SMTPClientFailure>>()
+        let answer = Answer<Result<SMTPClientHandler.Session, SMTPClientFailure>>()
         let state = SMTPConnectionState()
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(limits.connect)
@@ -44,8 +47,9 @@ final class SMTPConnection: Sendable {
         let channel: any Channel
         do { channel = try await connect(bootstrap, target) } catch { throw failure(error) }
         var host = target.host
-        host.tls = try await answer.value().get()
-        return SMTPConnection(host: host, channel: channel, state: state)
+        let session = try await answer.value().get()
+        host.tls = session.isEncrypted
+        return SMTPConnection(host: host, maxRecipients: session.maxRecipients, channel: channel, state: state)
     }
 
     private static func connect(_ bootstrap: ClientBootstrap, _ target: Target) async throws -> any Channel {
