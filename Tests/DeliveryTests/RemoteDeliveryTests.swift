@@ -120,6 +120,26 @@ import Testing
         }
     }
 
+    @Test func `what waits for a domain that does not exist fails with the first`() async throws {
+        let looks = Mutex(0)
+        let ids = (0..<50).map { _ in fixture.submit(to: [("bob@there.test", .exchanger(domain: "there.test"))]) }
+        await fixture.run(
+            { $0.maxConnectionsPerDestination = 1 },
+            hooks: { hooks in
+                hooks.resolve = { _ throws(StageFailure) in
+                    looks.withLock { $0 += 1 }
+                    return .noName
+                }
+            }
+        ) {
+            for id in ids {
+                let reply = await fixture.settled(id)[0]?.reply
+                #expect(reply == Reply(550, .badDestinationSystem, "The domain there.test does not exist"))
+            }
+        }
+        #expect(looks.withLock { $0 } == 1)
+    }
+
     /// THREATS R26: never lost, never taken for delivered, and nobody waits for ever.
     static let misbehaviours: [(String, String)] = [
         ("", FakeServer.close), ("", "554 5.7.1 Go away"), ("", "000 zero"), ("EHLO", "421 4.3.2 Down"),

@@ -15,6 +15,11 @@ final class RemoteWorker {
     private var isVerified = false
     /// Messages over the open connection.
     private var delivered = 0
+    /// Why there is no host for the destination, while that is believed.
+    private var nowhere: (failure: RoutingFailure, until: ContinuousClock.Instant)?
+
+    /// How long a worker believes that a destination has no hosts.
+    private static let memory = Duration.seconds(60)
 
     init(_ destination: QueueDestination, _ surroundings: RemoteSurroundings) {
         self.destination = destination
@@ -29,7 +34,7 @@ final class RemoteWorker {
     }
 
     /// One attempt for each recipient of a work.
-    /// - Returns: what came of it; `unreachable`: no host could be talked to at all.
+    /// - Returns: what came of it; `unreachable`: no host can be talked to just now.
     func attempt(_ message: QueuedMessage, _ claimed: [Work.Recipient]) async -> (
         attempts: [Attempt], unreachable: Bool
     ) {
@@ -44,10 +49,12 @@ final class RemoteWorker {
         if round.remaining.isEmpty { return (round.attempts(), false) }
         let targets: [Target]
         do throws(RoutingFailure) {
-            targets = try await surroundings.finder.targets(of: destination)
+            targets = try await findTargets()
         } catch {
-            round.note(.init(reply: policy.reply(on: error), triesNextHost: false), host: nil)
-            return (round.attempts(), true)
+            let reply = policy.reply(on: error)
+            round.note(.init(reply: reply, triesNextHost: false), host: nil)
+            // What is final is so for everything that waits: it fares likewise, one message after the other.
+            return (round.attempts(), reply.isTemporary)
         }
         var hasSpoken = false
         for target in targets where !round.remaining.isEmpty {
@@ -63,6 +70,18 @@ final class RemoteWorker {
             }
         }
         return (round.attempts(), !hasSpoken)
+    }
+
+    /// The hosts of the destination. That there are none for good is not asked for again for a while, so that many
+    /// messages to a domain which is not there end with one look.
+    private func findTargets() async throws(RoutingFailure) -> [Target] {
+        if let nowhere, nowhere.until > .now { throw nowhere.failure }
+        do throws(RoutingFailure) {
+            return try await surroundings.finder.targets(of: destination)
+        } catch {
+            if policy.reply(on: error).isPermanent { nowhere = (error, .now + Self.memory) }
+            throw error
+        }
     }
 
     // MARK: Connecting
