@@ -14,7 +14,8 @@ final class FakeServer: Sendable {
             "EHLO": ["250-fake.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 DSN"],
             "LHLO": ["250-fake.test\r\n250 PIPELINING"],
             "HELO": ["250 fake.test"], "MAIL": ["250 2.1.0 Ok"], "RCPT": ["250 2.1.5 Ok"], "DATA": ["354 Go"],
-            ".": ["250 2.0.0 queued"], "RSET": ["250 Ok"], "QUIT": ["221 Bye"], "STARTTLS": ["220 Go"],
+            ".": ["250 2.0.0 queued"], "BDAT": ["250 2.0.0 queued"], "RSET": ["250 Ok"], "QUIT": ["221 Bye"],
+            "STARTTLS": ["220 Go"],
         ]
         /// Answers once for each recipient.
         var isLMTP = false
@@ -115,6 +116,8 @@ private final class Session: ChannelInboundHandler {
     private let number: Int
     private var input = ByteBuffer()
     private var content: ByteBuffer?
+    /// Octets of a chunk that are still to come.
+    private var chunk: Int?
     private var message: FakeServer.Received
     private var isDeaf = false
     private var trickle: RepeatedTask?
@@ -130,7 +133,11 @@ private final class Session: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var octets = unwrapInboundIn(data)
         input.writeBuffer(&octets)
-        while !isDeaf, let line = nextLine() {
+        while !isDeaf {
+            if chunk != nil {
+                if readChunk(context) { continue } else { break }
+            }
+            guard let line = nextLine() else { break }
             if content == nil {
                 obey(line, context)
             } else {
@@ -153,10 +160,25 @@ private final class Session: ChannelInboundHandler {
             content?.writeImmutableBuffer(line)
             return
         }
+        finish(".", context)
+    }
+
+    /// `false`: more octets are needed.
+    private func readChunk(_ context: ChannelHandlerContext) -> Bool {
+        guard let left = chunk else { return false }
+        guard var part = input.readSlice(length: min(left, input.readableBytes)) else { return false }
+        content?.writeBuffer(&part)
+        let rest = left - part.readerIndex
+        chunk = rest == 0 ? nil : rest
+        if rest == 0 { finish("BDAT", context) }
+        return rest == 0
+    }
+
+    private func finish(_ verb: String, _ context: ChannelHandlerContext) {
         message.wire = String(buffer: content ?? ByteBuffer())
         content = nil
         for _ in 0..<(server.isLMTP ? message.recipients.count : 1) {
-            let reply = say(".", context)
+            let reply = say(verb, context)
             // DATA may have been pipelined behind recipients that were all refused.
             if message.recipients.isEmpty { continue }
             if reply.hasPrefix("250") || reply == FakeServer.close {
@@ -170,6 +192,11 @@ private final class Session: ChannelInboundHandler {
         let text = String(buffer: line).filter { $0 != "\r\n" && $0 != "\n" }
         server.log.withLock { $0.commands.append(text) }
         let verb = String(text.prefix { $0 != " " && $0 != ":" })
+        if verb == "BDAT" {
+            content = ByteBuffer()
+            chunk = Int(text.split(separator: " ")[1])
+            return
+        }
         let reply = say(verb, context)
         let isYes = reply.hasPrefix("250") || reply.hasPrefix("354")
         let path = text.drop { $0 != "<" }.dropFirst().prefix { $0 != ">" }

@@ -214,6 +214,27 @@ import Testing
         #expect(server.messages.first?.wire.utf8.elementsEqual(wire.utf8) == true)
     }
 
+    @Test(.timeLimit(.minutes(1)), arguments: [0, 600_000])
+    func `binary content arrives octet by octet`(size: Int) async throws {
+        let server = try await server { $0["EHLO"] = ["250-fake.test\r\n250-CHUNKING\r\n250 BINARYMIME"] }
+        let text = "Subject: x\r\n\r\n\0.\r.\n.\n" + String(repeating: "\0\n", count: size / 2)
+        let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))], text) {
+            $0.parameters.body = .binaryMIME
+        }
+        await fixture.run { #expect(await fixture.settled(id)[0]?.word == "relayed") }
+        #expect(server.messages.first?.wire.utf8.elementsEqual(text.utf8) == true)
+        #expect(server.log.withLock { $0.commands }.contains("BDAT \(text.utf8.count) LAST"))
+    }
+
+    @Test func `binary content for a server that does not know it is returned`() async throws {
+        let server = try await server()
+        let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))], "Subject: x\r\n\r\n\0") {
+            $0.parameters.body = .binaryMIME
+        }
+        await fixture.run { #expect(await fixture.settled(id)[0]?.reply?.status?.description == "5.6.3") }
+        #expect(server.messages.isEmpty)
+    }
+
     @Test func `a message that has come round too often is refused`() async throws {
         let server = try await server()
         let text = String(repeating: "Received: from a by b\r\n", count: 101) + "\r\nx\r\n"

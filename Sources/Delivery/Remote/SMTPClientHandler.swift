@@ -60,7 +60,8 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     private var opened: Opened?
     private var input = ByteBuffer()
     private var delivery: Delivery?
-    private var encoder = SMTPContentEncoder()
+    /// `nil`: the content goes as it is.
+    private var encoder: SMTPContentEncoder?
     private var sent = 0
     private var deadline = NIODeadline.now()
     /// What ``deadline`` is for.
@@ -167,6 +168,11 @@ final class SMTPClientHandler: ChannelDuplexHandler {
                 encoder = SMTPContentEncoder()
                 sent = 0
                 return sendContent(context)
+            case .sendChunk(let command):
+                context.write(wrapOutboundOut(command), promise: nil)
+                encoder = nil
+                sent = 0
+                return sendContent(context)
             case .finished(let result):
                 return finish(result, context)
             case .failed(let failure):
@@ -203,10 +209,11 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         let part = content[sent..<sent + Self.chunk]
         sent += part.count
         var octets = context.channel.allocator.buffer(capacity: part.count + part.count / 64 + 16)
-        encoder.encode(part, into: &octets)
+        if encoder == nil { _ = part.withUnsafeBytes { octets.writeBytes($0) } }
+        encoder?.encode(part, into: &octets)
         watch(context)
         let isLast = sent >= content.count
-        if isLast { encoder.finish(into: &octets) }
+        if isLast { encoder?.finish(into: &octets) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(octets)).assumeIsolated().whenSuccess {
             let (handler, context) = bound.value
@@ -214,7 +221,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         }
     }
 
-    /// The final dot has left: only from now on can the server have taken the message.
+    /// All has left: only from now on can the server have taken the message.
     private func contentSent(_ context: ChannelHandlerContext) {
         guard !isClosed else { return }
         run(machine.contentSent(), context)

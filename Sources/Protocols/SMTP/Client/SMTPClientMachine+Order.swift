@@ -14,7 +14,7 @@ extension SMTPClientMachine {
     mutating func inOrder(_ action: Action, unread: Int) -> Action {
         guard unread > 0 else { return action }
         switch action {
-        case .send, .ready:
+        case .send, .sendChunk, .ready:
             return fail(.malformed(Self.isAhead))
         case .finished(let result) where result.isReusable:
             state = .dead

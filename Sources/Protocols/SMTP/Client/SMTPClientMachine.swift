@@ -58,6 +58,8 @@ public struct SMTPClientMachine: Sendable {
         case ready
         /// Send the content as ``SMTPContentEncoder`` makes it, then tell ``SMTPClientMachine/contentSent()``.
         case sendContent
+        /// Send these and then the content octet by octet, then tell ``SMTPClientMachine/contentSent()``.
+        case sendChunk(ByteBuffer)
         /// The transaction is over.
         case finished(SMTPTransactionResult)
         /// The session cannot be used; there was no transaction.
