@@ -10,6 +10,7 @@ import Protocols
 /// | 521 or 556 greeting: takes no mail at all, RFC 7504 | failed | yes |
 /// | 4yz to MAIL, RCPT, DATA; 421 anywhere before the content | deferred | yes |
 /// | 4yz after the final dot | deferred | no |
+/// | 452 or 552 to RCPT for too many recipients, when others were accepted | another transaction at once | no |
 /// | 552 to RCPT without a reason of its own: too many recipients, RFC 5321 §4.5.3.1.10 | deferred | no |
 /// | 5yz to MAIL, RCPT, DATA, content | failed | no |
 /// | connection lost while the content flows, or after the final dot | deferred: better twice than never | no |
@@ -26,8 +27,7 @@ enum DeliveryFailurePolicy {
         let isEarly = phase != .content && phase != .final
         if reply.isTemporary { return Verdict(reply: reply, triesNextHost: isEarly) }
         if reply.isPermanent {
-            let isTooMany = reply.condition == nil || reply.condition == .tooManyRecipients
-            if phase == .recipient, reply.code == 552, isTooMany {
+            if isTooManyRecipients(reply, in: phase) {
                 return Verdict(reply: reply.asTemporary(452), triesNextHost: false)
             }
             return Verdict(reply: reply, triesNextHost: false)
@@ -36,6 +36,13 @@ enum DeliveryFailurePolicy {
         return Verdict(
             reply: Reply(451, .protocolOther, "Unexpected reply in \(phase.rawValue): \(reply)"), triesNextHost: isEarly
         )
+    }
+
+    /// The server takes no more recipients in this transaction: 452, or 552 of an older server; another reason may be
+    /// given with it. RFC 5321 §4.5.3.1.10.
+    static func isTooManyRecipients(_ reply: Reply, in phase: SMTPPhase) -> Bool {
+        phase == .recipient && (reply.code == 452 || reply.code == 552)
+            && (reply.condition == nil || reply.condition == .tooManyRecipients)
     }
 
     /// The session broke, or never began.
@@ -52,6 +59,7 @@ enum DeliveryFailurePolicy {
 
     private static func reply(on failure: SMTPClientFailure) -> Reply {
         let place = failure.phase.rawValue
+        let silence: EnhancedStatusCode.Condition = failure.phase == .connect ? .noAnswer : .badConnection
         switch failure.reason {
         case .refused(let reply): return reply.asTemporary(451)
         case .malformed(let text):
@@ -61,10 +69,8 @@ enum DeliveryFailurePolicy {
         case .noTLS: return Reply(451, .encryptionNeeded, "TLS is required, and the server does not offer it")
         case .noLogin: return Reply(451, .authTooWeak, "The server offers no way to log in that is safe here")
         case .handshake(let text): return Reply(451, .securityOther, "TLS failed: \(text)")
-        case .timedOut:
-            let condition: EnhancedStatusCode.Condition = failure.phase == .connect ? .noAnswer : .badConnection
-            return Reply(451, condition, "No answer in time (\(place))")
-        case .network(let text): return Reply(451, .noAnswer, text)
+        case .timedOut: return Reply(451, silence, "No answer in time (\(place))")
+        case .network(let text): return Reply(451, silence, "\(text) (\(place))")
         }
     }
 

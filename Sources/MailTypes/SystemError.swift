@@ -16,9 +16,11 @@ public struct SystemError: Error, Hashable, CustomStringConvertible {
         self.code = code
     }
 
+    /// What the system calls it: `Connection reset by peer`.
+    public var reason: String { String(cString: strerror(code)) }
+
     public var description: String {
-        let reason = String(cString: strerror(code))
-        return path.map { "\(call) \($0): \(reason)" } ?? "\(call): \(reason)"
+        path.map { "\(call) \($0): \(reason)" } ?? "\(call): \(reason)"
     }
 
     /// The disk, the quota or the inodes are used up: a matter of waiting.

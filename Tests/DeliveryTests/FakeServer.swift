@@ -7,19 +7,22 @@ import Synchronization
 /// A next hop on loopback that behaves as its script says.
 final class FakeServer: Sendable {
     /// What it says to a command, by its verb, CR LF left away; the first is used up first, the last one
-    /// stays. `"."` is the end of the content, `""` the greeting.
+    /// stays. `"."` is the end of the content, `"(content)"` what it says to its first line, `""` the greeting.
     struct Script: Sendable {
         var replies: [String: [String]] = [
             "": ["220 fake.test ESMTP"],
             "EHLO": ["250-fake.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 DSN"],
             "LHLO": ["250-fake.test\r\n250 PIPELINING"],
             "HELO": ["250 fake.test"], "MAIL": ["250 2.1.0 Ok"], "RCPT": ["250 2.1.5 Ok"], "DATA": ["354 Go"],
-            ".": ["250 2.0.0 queued"], "RSET": ["250 Ok"], "QUIT": ["221 Bye"], "STARTTLS": ["220 Go"],
+            ".": ["250 2.0.0 queued"], "BDAT": ["250 2.0.0 queued"], "RSET": ["250 Ok"], "QUIT": ["221 Bye"],
+            "STARTTLS": ["220 Go"],
         ]
         /// Answers once for each recipient.
         var isLMTP = false
         /// Says yes to STARTTLS and then knows nothing of TLS.
         var breaksTLS = false
+        /// After its reply to this verb it reads nothing more, and so does not see that the client goes.
+        var deafAfter: String?
         /// TLS begins with the first octet.
         var isImplicitTLS = false
 
@@ -29,9 +32,11 @@ final class FakeServer: Sendable {
         }
     }
 
-    /// Closes without a word; `hang` says nothing.
+    /// Closes, without a word unless there is one before it; `hang` says nothing.
     static let close = "(close)"
     static let hang = "(hang)"
+    /// A reply whose end never comes, octet by octet.
+    static let trickle = "(trickle)"
 
     struct Received: Sendable, Equatable {
         var sender: String
@@ -97,6 +102,8 @@ final class FakeServer: Sendable {
         }
     }
 
+    fileprivate func speaks(at verb: String) -> Bool { script.withLock { $0.replies[verb] != nil } }
+    fileprivate var deafAfter: String? { script.withLock { $0.deafAfter } }
     fileprivate var breaksTLS: Bool { script.withLock { $0.breaksTLS } }
     fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
     fileprivate var isLMTP: Bool { script.withLock { $0.isLMTP } }
@@ -109,7 +116,11 @@ private final class Session: ChannelInboundHandler {
     private let number: Int
     private var input = ByteBuffer()
     private var content: ByteBuffer?
+    /// Octets of a chunk that are still to come.
+    private var chunk: Int?
     private var message: FakeServer.Received
+    private var isDeaf = false
+    private var trickle: RepeatedTask?
 
     init(_ server: FakeServer, _ number: Int) {
         self.server = server
@@ -122,11 +133,22 @@ private final class Session: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var octets = unwrapInboundIn(data)
         input.writeBuffer(&octets)
-        while let line = nextLine() {
-            if content != nil { read(line, context) } else { obey(line, context) }
+        while !isDeaf {
+            if chunk != nil {
+                if readChunk(context) { continue } else { break }
+            }
+            guard let line = nextLine() else { break }
+            if content == nil {
+                obey(line, context)
+            } else {
+                if content?.readableBytes == 0, server.speaks(at: "(content)") { say("(content)", context) }
+                read(line, context)
+            }
         }
         context.flush()
     }
+
+    func channelInactive(context: ChannelHandlerContext) { trickle?.cancel() }
 
     private func nextLine() -> ByteBuffer? {
         guard let end = input.readableBytesView.firstIndex(of: 10) else { return nil }
@@ -138,10 +160,25 @@ private final class Session: ChannelInboundHandler {
             content?.writeImmutableBuffer(line)
             return
         }
+        finish(".", context)
+    }
+
+    /// `false`: more octets are needed.
+    private func readChunk(_ context: ChannelHandlerContext) -> Bool {
+        guard let left = chunk else { return false }
+        guard var part = input.readSlice(length: min(left, input.readableBytes)) else { return false }
+        content?.writeBuffer(&part)
+        let rest = left - part.readerIndex
+        chunk = rest == 0 ? nil : rest
+        if rest == 0 { finish("BDAT", context) }
+        return rest == 0
+    }
+
+    private func finish(_ verb: String, _ context: ChannelHandlerContext) {
         message.wire = String(buffer: content ?? ByteBuffer())
         content = nil
         for _ in 0..<(server.isLMTP ? message.recipients.count : 1) {
-            let reply = say(".", context)
+            let reply = say(verb, context)
             // DATA may have been pipelined behind recipients that were all refused.
             if message.recipients.isEmpty { continue }
             if reply.hasPrefix("250") || reply == FakeServer.close {
@@ -155,6 +192,11 @@ private final class Session: ChannelInboundHandler {
         let text = String(buffer: line).filter { $0 != "\r\n" && $0 != "\n" }
         server.log.withLock { $0.commands.append(text) }
         let verb = String(text.prefix { $0 != " " && $0 != ":" })
+        if verb == "BDAT" {
+            content = ByteBuffer()
+            chunk = Int(text.split(separator: " ")[1])
+            return
+        }
         let reply = say(verb, context)
         let isYes = reply.hasPrefix("250") || reply.hasPrefix("354")
         let path = text.drop { $0 != "<" }.dropFirst().prefix { $0 != ">" }
@@ -175,11 +217,22 @@ private final class Session: ChannelInboundHandler {
     @discardableResult
     private func say(_ verb: String, _ context: ChannelHandlerContext) -> String {
         let reply = server.reply(to: verb)
-        if reply == FakeServer.close {
+        if reply.hasSuffix(FakeServer.close) {
+            let words = reply.dropLast(FakeServer.close.count)
+            context.writeAndFlush(NIOAny(ByteBuffer(substring: words)), promise: nil)
             context.close(promise: nil)
+        } else if reply == FakeServer.trickle {
+            let channel = context.channel
+            trickle = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(50)) { _ in
+                channel.writeAndFlush(ByteBuffer(string: "2"), promise: nil)
+            }
         } else if reply != FakeServer.hang {
             let line = reply + (reply.hasSuffix("\n") ? "" : "\r\n")
             context.writeAndFlush(NIOAny(ByteBuffer(string: line)), promise: nil)
+        }
+        if verb == server.deafAfter {
+            isDeaf = true
+            context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
         }
         return reply
     }

@@ -120,6 +120,26 @@ import Testing
         }
     }
 
+    @Test func `what waits for a domain that does not exist fails with the first`() async throws {
+        let looks = Mutex(0)
+        let ids = (0..<50).map { _ in fixture.submit(to: [("bob@there.test", .exchanger(domain: "there.test"))]) }
+        await fixture.run(
+            { $0.maxConnectionsPerDestination = 1 },
+            hooks: { hooks in
+                hooks.resolve = { _ throws(StageFailure) in
+                    looks.withLock { $0 += 1 }
+                    return .noName
+                }
+            }
+        ) {
+            for id in ids {
+                let reply = await fixture.settled(id)[0]?.reply
+                #expect(reply == Reply(550, .badDestinationSystem, "The domain there.test does not exist"))
+            }
+        }
+        #expect(looks.withLock { $0 } == 1)
+    }
+
     /// THREATS R26: never lost, never taken for delivered, and nobody waits for ever.
     static let misbehaviours: [(String, String)] = [
         ("", FakeServer.close), ("", "554 5.7.1 Go away"), ("", "000 zero"), ("EHLO", "421 4.3.2 Down"),
@@ -128,9 +148,10 @@ import Testing
         ("DATA", "250 2.0.0 Fine?"), (".", FakeServer.close), (".", "451 4.3.0 Later"), (".", "250-half\r\nx"),
         ("", FakeServer.hang),
         ("EHLO", FakeServer.hang), ("MAIL", FakeServer.hang), (".", FakeServer.hang),
+        ("", FakeServer.trickle), ("EHLO", FakeServer.trickle), ("MAIL", FakeServer.trickle), (".", FakeServer.trickle),
     ]
 
-    @Test(arguments: misbehaviours)
+    @Test(.timeLimit(.minutes(1)), arguments: misbehaviours)
     func `a server that misbehaves defers the message`(verb: String, reply: String) async throws {
         let server = try await server { $0[verb] = [reply] }
         let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))])
@@ -154,7 +175,7 @@ import Testing
         await fixture.run {
             let outcome = await fixture.settled(id)[0]
             #expect(outcome?.word == "deferred")
-            #expect(outcome?.reply?.status?.description == "4.4.1")
+            #expect(outcome?.reply?.description == "451 4.4.1 Connection refused (connect)")
         }
     }
 
@@ -191,6 +212,27 @@ import Testing
         await fixture.run { #expect(await fixture.settled(id)[0]?.word == "relayed") }
         let wire = "Subject: big\r\n\r\n" + String(repeating: line + "..\r\n", count: 12_000)
         #expect(server.messages.first?.wire.utf8.elementsEqual(wire.utf8) == true)
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: [0, 600_000])
+    func `binary content arrives octet by octet`(size: Int) async throws {
+        let server = try await server { $0["EHLO"] = ["250-fake.test\r\n250-CHUNKING\r\n250 BINARYMIME"] }
+        let text = "Subject: x\r\n\r\n\0.\r.\n.\n" + String(repeating: "\0\n", count: size / 2)
+        let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))], text) {
+            $0.parameters.body = .binaryMIME
+        }
+        await fixture.run { #expect(await fixture.settled(id)[0]?.word == "relayed") }
+        #expect(server.messages.first?.wire.utf8.elementsEqual(text.utf8) == true)
+        #expect(server.log.withLock { $0.commands }.contains("BDAT \(text.utf8.count) LAST"))
+    }
+
+    @Test func `binary content for a server that does not know it is returned`() async throws {
+        let server = try await server()
+        let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))], "Subject: x\r\n\r\n\0") {
+            $0.parameters.body = .binaryMIME
+        }
+        await fixture.run { #expect(await fixture.settled(id)[0]?.reply?.status?.description == "5.6.3") }
+        #expect(server.messages.isEmpty)
     }
 
     @Test func `a message that has come round too often is refused`() async throws {

@@ -73,13 +73,33 @@ import Testing
     }
 
     /// THREATS R8.
-    @Test func `what is typed behind the reply to STARTTLS is never believed`() async throws {
+    @Test(arguments: [RelayHost.Security.opportunistic, .required], ["220 Go\r\n250 evil", "220 Go\r\n2"])
+    func `what is typed behind the reply to STARTTLS is never believed`(
+        security: RelayHost.Security, reply: String
+    ) async throws {
         let server = try await FakeServer.start(group: fixture.group) {
             $0["EHLO"] = ["250-fake.test\r\n250 STARTTLS", "250 fake.test"]
-            $0["STARTTLS"] = ["220 Go\r\n250-evil.test\r\n250 AUTH PLAIN"]
+            $0["STARTTLS"] = [reply]
         }
-        let id = fixture.submit(to: [("bob@there.test", .host(.local(server, .smtp, .required)))])
+        let id = fixture.submit(to: [("bob@there.test", .host(.local(server, .smtp, security)))])
         await fixture.run { #expect(await fixture.settled(id)[0]?.word == "deferred") }
         #expect(server.messages.isEmpty)
+        #expect(server.log.withLock { $0.connections } == 1)
+    }
+
+    /// TLS waits for the other side's goodbye, so a connection that we have left may look open for long.
+    @Test(.timeLimit(.minutes(1)))
+    func `a server that never says goodbye in TLS holds nothing up`() async throws {
+        let server = try await FakeServer.start(group: fixture.group) {
+            $0["EHLO"] = (0..<3).flatMap { _ in ["250-fake.test\r\n250 STARTTLS", "250 fake.test"] }
+            $0["MAIL"] = ["421 4.7.0 Slow down"]
+            $0.deafAfter = "MAIL"
+        }
+        let route = Route.host(.local(server, .smtp, .required))
+        let ids = (0..<3).map { _ in fixture.submit(to: [("bob@there.test", route)]) }
+        await fixture.run({ $0.maxConnectionsPerDestination = 1 }) {
+            for id in ids { #expect(await fixture.settled(id)[0]?.word == "deferred") }
+        }
+        #expect(server.log.withLock { $0.connections } == 3)
     }
 }

@@ -15,6 +15,11 @@ final class RemoteWorker {
     private var isVerified = false
     /// Messages over the open connection.
     private var delivered = 0
+    /// Why there is no host for the destination, while that is believed.
+    private var nowhere: (failure: RoutingFailure, until: ContinuousClock.Instant)?
+
+    /// How long a worker believes that a destination has no hosts.
+    private static let memory = Duration.seconds(60)
 
     init(_ destination: QueueDestination, _ surroundings: RemoteSurroundings) {
         self.destination = destination
@@ -29,7 +34,7 @@ final class RemoteWorker {
     }
 
     /// One attempt for each recipient of a work.
-    /// - Returns: what came of it; `unreachable`: no host could be talked to at all.
+    /// - Returns: what came of it; `unreachable`: no host can be talked to just now.
     func attempt(_ message: QueuedMessage, _ claimed: [Work.Recipient]) async -> (
         attempts: [Attempt], unreachable: Bool
     ) {
@@ -44,10 +49,12 @@ final class RemoteWorker {
         if round.remaining.isEmpty { return (round.attempts(), false) }
         let targets: [Target]
         do throws(RoutingFailure) {
-            targets = try await surroundings.finder.targets(of: destination)
+            targets = try await findTargets()
         } catch {
-            round.note(.init(reply: policy.reply(on: error), triesNextHost: false), host: nil)
-            return (round.attempts(), true)
+            let reply = policy.reply(on: error)
+            round.note(.init(reply: reply, triesNextHost: false), host: nil)
+            // What is final is so for everything that waits: it fares likewise, one message after the other.
+            return (round.attempts(), reply.isTemporary)
         }
         var hasSpoken = false
         for target in targets where !round.remaining.isEmpty {
@@ -63,6 +70,18 @@ final class RemoteWorker {
             }
         }
         return (round.attempts(), !hasSpoken)
+    }
+
+    /// The hosts of the destination. That there are none for good is not asked for again for a while, so that many
+    /// messages to a domain which is not there end with one look.
+    private func findTargets() async throws(RoutingFailure) -> [Target] {
+        if let nowhere, nowhere.until > .now { throw nowhere.failure }
+        do throws(RoutingFailure) {
+            return try await surroundings.finder.targets(of: destination)
+        } catch {
+            if policy.reply(on: error).isPermanent { nowhere = (error, .now + Self.memory) }
+            throw error
+        }
     }
 
     // MARK: Connecting
@@ -100,16 +119,22 @@ final class RemoteWorker {
     // MARK: Transactions
 
     private func transact(over connection: SMTPConnection, _ round: inout Round, isReused: Bool) async {
-        var waiting = round.remaining[...]
+        var waiting = round.remaining
+        var most = min(surroundings.options.maxRecipients, connection.maxRecipients ?? .max)
         while !waiting.isEmpty, connection.isOpen {
-            let group = Array(waiting.prefix(surroundings.options.maxRecipients))
-            waiting = waiting.dropFirst(group.count)
+            let group = Array(waiting.prefix(most))
+            waiting.removeFirst(group.count)
             let result = await connection.deliver(round.transaction(for: group), round.message.content)
             delivered += 1
             for (number, outcome) in zip(group, result.outcomes) {
                 if isReused, outcome.isStaleConnection { continue }
                 round.note(outcome, for: number, host: connection.host, reports: result.passedDSN)
             }
+            let left = zip(group, result.outcomes).filter(\.1.isTooMany).map(\.0)
+            // RFC 5321 §4.5.3.1.10. Each transaction must bring the message to somebody, so this ends.
+            guard !left.isEmpty, result.outcomes.contains(where: \.isAccepted) else { continue }
+            waiting += left
+            most = group.count - left.count
         }
         if delivered >= surroundings.options.maxMessagesPerConnection || !connection.isOpen { close() }
     }
@@ -213,13 +238,25 @@ extension RelayHost.Security {
 }
 
 extension SMTPClientFailure {
+    /// TLS did not come about. Where somebody has put words into the server's mouth plaintext is the last thing to
+    /// go on with. RFC 3207 §6.
     fileprivate var isAboutTLS: Bool {
-        if case .handshake = reason { return true }
-        return phase == .handshake || phase == .startTLS
+        switch reason {
+        case .injectedPlaintext: false
+        case .handshake: true
+        default: phase == .handshake || phase == .startTLS
+        }
     }
 }
 
 extension SMTPTransactionResult.Outcome {
+    fileprivate var isAccepted: Bool { if case .accepted = self { true } else { false } }
+
+    fileprivate var isTooMany: Bool {
+        guard case .refused(let reply, let phase) = self else { return false }
+        return DeliveryFailurePolicy.isTooManyRecipients(reply, in: phase)
+    }
+
     /// The server had ended the session before it heard of the message.
     fileprivate var isStaleConnection: Bool {
         switch self {

@@ -3,11 +3,21 @@ import NIOCore
 import NIOSSL
 import NIOTLS
 import Protocols
+import Synchronization
 
 /// What a connection is told to do.
 enum SMTPOrder: Sendable {
     case deliver(SMTPTransaction, Bytes, @Sendable (SMTPTransactionResult) -> Void)
     case quit
+}
+
+/// Whether a connection takes orders. Said by its handler: the channel itself may live on for a while, as TLS waits for
+/// the other side's goodbye.
+final class SMTPConnectionState: Sendable {
+    private let closed = Atomic(false)
+
+    var isOpen: Bool { !closed.load(ordering: .acquiring) }
+    func close() { closed.store(true, ordering: .releasing) }
 }
 
 /// Drives an ``SMTPClientMachine`` on its event loop: octets in, replies parsed, commands and content out.
@@ -17,17 +27,45 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     typealias OutboundOut = ByteBuffer
 
     /// What is told of a connection once it can be used, or cannot.
-    typealias Opened = @Sendable (Result<Bool, SMTPClientFailure>) -> Void
+    typealias Opened = @Sendable (Result<Session, SMTPClientFailure>) -> Void
+
+    /// What a server is like.
+    struct Session: Sendable {
+        var isEncrypted: Bool
+        /// In one transaction, as far as the server says.
+        var maxRecipients: Int?
+    }
+
+    /// What a time limit is for: one reply, or one piece of content.
+    private struct Awaited: Equatable {
+        var phase: SMTPPhase
+        var replies: Int
+
+        init(_ machine: SMTPClientMachine) {
+            phase = machine.phase
+            replies = machine.replies
+        }
+    }
+
+    private struct Delivery {
+        var transaction: SMTPTransaction
+        var content: Bytes
+        var completion: @Sendable (SMTPTransactionResult) -> Void
+    }
 
     private var machine: SMTPClientMachine
     private let tls: @Sendable () throws -> NIOSSLClientHandler
     private let limits: SMTPTimeLimits
+    private let state: SMTPConnectionState
     private var opened: Opened?
     private var input = ByteBuffer()
-    private var delivery: (content: Bytes, completion: @Sendable (SMTPTransactionResult) -> Void)?
-    private var encoder = SMTPContentEncoder()
+    private var delivery: Delivery?
+    /// `nil`: the content goes as it is.
+    private var encoder: SMTPContentEncoder?
     private var sent = 0
     private var deadline = NIODeadline.now()
+    /// What ``deadline`` is for.
+    private var awaited: Awaited?
     private var timer: Scheduled<Void>?
     private var isClosed = false
     private var isHandshaking: Bool
@@ -39,12 +77,13 @@ final class SMTPClientHandler: ChannelDuplexHandler {
 
     init(
         _ configuration: SMTPClientMachine.Configuration, tls: @escaping @Sendable () throws -> NIOSSLClientHandler,
-        limits: SMTPTimeLimits, opened: @escaping Opened
+        limits: SMTPTimeLimits, state: SMTPConnectionState, opened: @escaping Opened
     ) {
         machine = SMTPClientMachine(configuration)
         isHandshaking = configuration.encryption == .implicit
         self.tls = tls
         self.limits = limits
+        self.state = state
         self.opened = opened
     }
 
@@ -74,10 +113,10 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if case .handshake = machine.phase { return lost(context, .handshake(Self.text(error))) }
-        if isHandshaking { return lost(context, .handshake(Self.text(error))) }
+        if case .handshake = machine.phase { return lost(context, .handshake(ConnectionTrouble.text(error))) }
+        if isHandshaking { return lost(context, .handshake(ConnectionTrouble.text(error))) }
         if case NIOSSLError.uncleanShutdown = error { return lost(context, .closed) }
-        lost(context, .network(Self.text(error)))
+        lost(context, .network(ConnectionTrouble.text(error)))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -86,11 +125,19 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         context.fireChannelInactive()
     }
 
+    func handlerRemoved(context: ChannelHandlerContext) {
+        lost(context, .closed)
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .deliver(let transaction, let content, let completion):
-            delivery = (content, completion)
-            run(machine.begin(transaction), context)
+            if isClosed {
+                completion(.unbegun(transaction))
+            } else {
+                delivery = Delivery(transaction: transaction, content: content, completion: completion)
+                run(machine.begin(transaction), context)
+            }
         case .quit:
             run(machine.quit(), context)
         }
@@ -104,18 +151,26 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         while !isClosed {
             switch action {
             case .wait:
-                return watch(context)
+                // Octets that make no reply yet are no reason to wait longer: a server could trickle for ever.
+                if awaited != Awaited(machine) { watch(context) }
+                return
             case .send(let octets):
                 context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
+                watch(context)
                 action = machine.next(&input)
             case .startTLS:
                 return startTLS(context)
             case .ready:
-                opened?(.success(machine.isEncrypted))
+                opened?(.success(Session(isEncrypted: machine.isEncrypted, maxRecipients: machine.maxRecipients)))
                 opened = nil
                 return watch(context)
             case .sendContent:
                 encoder = SMTPContentEncoder()
+                sent = 0
+                return sendContent(context)
+            case .sendChunk(let command):
+                context.write(wrapOutboundOut(command), promise: nil)
+                encoder = nil
                 sent = 0
                 return sendContent(context)
             case .finished(let result):
@@ -134,6 +189,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         let completion = delivery?.completion
         delivery = nil
         if result.isReusable { watch(context) } else { close(context) }
+        // After the close, so that the connection is known to be closed by whoever hears of the end.
         completion?(result)
     }
 
@@ -142,7 +198,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             try context.pipeline.syncOperations.addHandler(tls(), position: .first)
             watch(context)
         } catch {
-            lost(context, .handshake(Self.text(error)))
+            lost(context, .handshake(ConnectionTrouble.text(error)))
         }
     }
 
@@ -153,21 +209,22 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         let part = content[sent..<sent + Self.chunk]
         sent += part.count
         var octets = context.channel.allocator.buffer(capacity: part.count + part.count / 64 + 16)
-        encoder.encode(part, into: &octets)
+        if encoder == nil { _ = part.withUnsafeBytes { octets.writeBytes($0) } }
+        encoder?.encode(part, into: &octets)
         watch(context)
-        guard sent < content.count else {
-            encoder.finish(into: &octets)
-            context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
-            let action = machine.contentSent()
-            guard case .wait = action else { return run(action, context) }
-            // The server may have answered before it had everything.
-            return run(machine.next(&input), context)
-        }
+        let isLast = sent >= content.count
+        if isLast { encoder?.finish(into: &octets) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(octets)).assumeIsolated().whenSuccess {
             let (handler, context) = bound.value
-            handler.sendContent(context)
+            if isLast { handler.contentSent(context) } else { handler.sendContent(context) }
         }
+    }
+
+    /// All has left: only from now on can the server have taken the message.
+    private func contentSent(_ context: ChannelHandlerContext) {
+        guard !isClosed else { return }
+        run(machine.contentSent(), context)
     }
 
     // MARK: The end
@@ -181,17 +238,24 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     private func close(_ context: ChannelHandlerContext) {
         guard !isClosed else { return }
         isClosed = true
+        state.close()
         timer?.cancel()
         timer = nil
         context.close(promise: nil)
+        // Whoever still waits hears of it now, whatever the machine thought: nobody will come by later.
+        let left = (opened, delivery)
+        (opened, delivery) = (nil, nil)
+        left.0?(.failure(SMTPClientFailure(machine.phase, .closed)))
+        if let delivery = left.1 { delivery.completion(.unbegun(delivery.transaction)) }
     }
 
     // MARK: Time
 
-    /// Sets the limit of what the machine waits for now. One timer serves a whole session: when it
+    /// Sets the limit of what the machine waits for from now on. One timer serves a whole session: when it
     /// fires early it only waits on.
     private func watch(_ context: ChannelHandlerContext) {
         guard !isClosed else { return }
+        awaited = Awaited(machine)
         let isIdle = machine.phase == .reset && delivery == nil && opened == nil
         deadline = .now() + (isIdle ? limits.idle : limits[machine.phase])
         if let timer, timerDeadline <= deadline {
@@ -218,8 +282,6 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             }
         }
     }
-
-    private static func text(_ error: any Error) -> String { String(String(describing: error).prefix(200)) }
 }
 
 /// How long each phase of a session may take.
@@ -257,5 +319,15 @@ struct SMTPTimeLimits: Sendable {
         case .final: final
         case .quit: quit
         }
+    }
+}
+
+extension SMTPTransactionResult {
+    /// The connection was closed before the server heard of the message.
+    static func unbegun(_ transaction: SMTPTransaction) -> SMTPTransactionResult {
+        let outcome = Outcome.broken(SMTPClientFailure(.reset, .closed))
+        return SMTPTransactionResult(
+            outcomes: Array(repeating: outcome, count: transaction.envelope.recipients.count), passedDSN: false,
+            isReusable: false)
     }
 }

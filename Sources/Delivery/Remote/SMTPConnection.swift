@@ -8,28 +8,36 @@ import Synchronization
 /// A session with another server, ready for messages one after the other.
 final class SMTPConnection: Sendable {
     let host: RemoteHost
+    /// The most recipients of one transaction, as far as the server says. RFC 9422 §4.2.
+    let maxRecipients: Int?
     private let channel: any Channel
+    private let state: SMTPConnectionState
 
-    private init(host: RemoteHost, channel: any Channel) {
+    private init(host: RemoteHost, maxRecipients: Int?, channel: any Channel, state: SMTPConnectionState) {
         self.host = host
+        self.maxRecipients = maxRecipients
         self.channel = channel
+        self.state = state
     }
 
-    var isOpen: Bool { channel.isActive }
+    var isOpen: Bool { state.isOpen }
 
     /// Connects, greets, makes TLS and logs in, as far as asked.
     static func open(
         _ target: Target, _ configuration: SMTPClientMachine.Configuration, tls: TLSContexts, limits: SMTPTimeLimits,
         group: any EventLoopGroup
     ) async throws(SMTPClientFailure) -> SMTPConnection {
-        let answer = Answer<Result<Bool, SMTPClientFailure>>()
+        let answer = Answer<Result<SMTPClientHandler.Session, SMTPClientFailure>>()
+        let state = SMTPConnectionState()
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(limits.connect)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let makeTLS: @Sendable () throws -> NIOSSLClientHandler = { try tls.handler(for: target) }
-                    let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits) { answer.give($0) }
+                    let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits, state: state) {
+                        answer.give($0)
+                    }
                     if configuration.encryption == .implicit {
                         try channel.pipeline.syncOperations.addHandler(makeTLS())
                     }
@@ -39,8 +47,9 @@ final class SMTPConnection: Sendable {
         let channel: any Channel
         do { channel = try await connect(bootstrap, target) } catch { throw failure(error) }
         var host = target.host
-        host.tls = try await answer.value().get()
-        return SMTPConnection(host: host, channel: channel)
+        let session = try await answer.value().get()
+        host.tls = session.isEncrypted
+        return SMTPConnection(host: host, maxRecipients: session.maxRecipients, channel: channel, state: state)
     }
 
     private static func connect(_ bootstrap: ClientBootstrap, _ target: Target) async throws -> any Channel {
@@ -59,26 +68,16 @@ final class SMTPConnection: Sendable {
     }
 
     private static func failure(_ error: any Error) -> SMTPClientFailure {
-        switch error {
-        case is ChannelError: SMTPClientFailure(.connect, .timedOut)
-        case let error as IOError:
-            SMTPClientFailure(.connect, .network(SystemError(call: "connect", code: error.errnoCode).description))
-        default: SMTPClientFailure(.connect, .network(String(String(describing: error).prefix(200))))
-        }
+        if case ChannelError.connectTimeout? = error as? ChannelError { return SMTPClientFailure(.connect, .timedOut) }
+        return SMTPClientFailure(.connect, .network(ConnectionTrouble.text(error)))
     }
 
     /// Hands over a message. Never fails as a whole: the result says what became of each recipient.
     func deliver(_ transaction: SMTPTransaction, _ content: Bytes) async -> SMTPTransactionResult {
         let answer = Answer<SMTPTransactionResult>()
         let order = SMTPOrder.deliver(transaction, content) { answer.give($0) }
-        let count = transaction.envelope.recipients.count
-        channel.writeAndFlush(order).whenFailure { _ in
-            // The channel was closed before the order reached it.
-            let failure = SMTPClientFailure(.reset, .closed)
-            answer.give(
-                SMTPTransactionResult(
-                    outcomes: Array(repeating: .broken(failure), count: count), passedDSN: false, isReusable: false))
-        }
+        // A failure: the channel was closed before the order reached it.
+        channel.writeAndFlush(order).whenFailure { _ in answer.give(.unbegun(transaction)) }
         return await answer.value()
     }
 

@@ -6,7 +6,7 @@ import Protocols
 struct ClientDialog {
     var machine: SMTPClientMachine
     /// What the server says to a command, by its verb; the first element is used up first, the last one stays.
-    /// `"."` is the end of the content, `""` the greeting. `close` closes the connection.
+    /// `"."` is the end of the content, `"(content)"` its middle, `""` the greeting. `close` closes the connection.
     var replies: [String: [String]]
     private(set) var sent: [String] = []
     private var input = ByteBuffer()
@@ -23,7 +23,7 @@ struct ClientDialog {
         "HELO": ["250 mx.test\r\n"],
         "MAIL": ["250 2.1.0 Ok\r\n"], "RCPT": ["250 2.1.5 Ok\r\n"], "DATA": ["354 Go\r\n"],
         ".": ["250 2.0.0 queued\r\n"], "RSET": ["250 Ok\r\n"], "QUIT": ["221 Bye\r\n"], "STARTTLS": ["220 Go\r\n"],
-        "AUTH": ["235 2.7.0 Ok\r\n"],
+        "AUTH": ["235 2.7.0 Ok\r\n"], "BDAT": ["250 2.0.0 queued\r\n"],
     ]
 
     init(_ replies: [String: [String]] = [:], _ change: (inout SMTPClientMachine.Configuration) -> Void = { _ in }) {
@@ -75,12 +75,26 @@ struct ClientDialog {
             case .ready: return .ready
             case .sendContent:
                 sent.append("(content)")
+                serve("(content)")
+                if input.readableBytes > 0 {
+                    action = machine.next(&input)
+                    if action != .wait { continue }
+                }
                 serve(".")
                 if isClosed, input.readableBytes == 0 {
                     action = machine.lost(.closed)
                 } else {
                     action = machine.contentSent()
                 }
+            case .sendChunk(let command):
+                sent += String(buffer: command).split(separator: "\r\n").map(String.init)
+                serve("(content)")
+                if input.readableBytes > 0 {
+                    action = machine.next(&input)
+                    if action != .wait { continue }
+                }
+                serve("BDAT")
+                action = machine.contentSent()
             case .finished(let result): return .finished(result)
             case .failed(let failure): return .failed(failure)
             case .close: return .closed

@@ -26,6 +26,8 @@ extension SMTPClientMachine {
         var accepted: [Int] = []
         var passesDSN = false
         var isSendingContent = false
+        /// The content goes as one chunk, octet by octet, for it need not be lines. RFC 3030 §2, §3.
+        var isChunked: Bool { transaction.envelope.parameters.body == .binaryMIME }
 
         var phase: SMTPPhase {
             if isSendingContent { return .content }
@@ -54,6 +56,10 @@ extension SMTPClientMachine {
             let failure = SMTPClientFailure(phase, .closed)
             return .finished(under.result(otherwise: .broken(failure), isReusable: false))
         }
+        guard !hasUnread else {
+            state = .transaction(under)
+            return fail(.malformed(Self.isAhead))
+        }
         if let refusal = refusal(of: transaction) {
             return .finished(under.result(otherwise: .refused(refusal, .mail), isReusable: true))
         }
@@ -70,14 +76,15 @@ extension SMTPClientMachine {
             }
             commands.append((recipientCommand(recipient), .recipient(number)))
         }
-        commands.append(("DATA\r\n", .data))
+        if !under.isChunked { commands.append(("DATA\r\n", .data)) }
         under.unsent = commands
         return send(&under)
     }
 
-    /// The content and its final dot have been written.
+    /// The content has been written, and its final dot where it has one.
     public mutating func contentSent() -> Action {
         guard case .transaction(var under) = state, under.isSendingContent else { return .wait }
+        guard !hasUnread else { return fail(.malformed(Self.isAhead)) }
         under.isSendingContent = false
         if configuration.language == .lmtp {
             under.expected += under.accepted.map { .final([$0]) }
@@ -119,8 +126,8 @@ extension SMTPClientMachine {
         if parameters.requireTLS, !(isEncrypted && configuration.verifiesTLS && extensions.offers("REQUIRETLS")) {
             return Reply(550, .requireTLSNeeded, "REQUIRETLS support is required and the next server has none")
         }
-        if parameters.body == .binaryMIME {
-            return Reply(554, .conversionRequired, "The next server is not given BINARYMIME content")
+        if parameters.body == .binaryMIME, !(extensions.offers("CHUNKING") && extensions.offers("BINARYMIME")) {
+            return Reply(554, .conversionRequired, "The next server does not support BINARYMIME")
         }
         return nil
     }
@@ -132,6 +139,7 @@ extension SMTPClientMachine {
         // To a server without 8BITMIME the content goes as it is, which has worked for thirty years;
         // a conversion would break its signatures.
         if extensions.offers("8BITMIME"), parameters.body == .eightBitMIME { line += " BODY=8BITMIME" }
+        if parameters.body == .binaryMIME { line += " BODY=BINARYMIME" }
         if transaction.needsUTF8 { line += " SMTPUTF8" }
         if parameters.requireTLS { line += " REQUIRETLS" }
         if extensions.offers("DSN") {
@@ -182,6 +190,7 @@ extension SMTPClientMachine {
     /// What follows from a reply in a transaction; `nil`: the next one is wanted.
     mutating func received(_ reply: Reply, in transaction: TransactionState) -> Action? {
         var under = transaction
+        if under.isSendingContent { return receivedInContent(reply, under) }
         guard under.answered < under.expected.count else { return fail(.malformed("a reply that nobody asked for")) }
         let expected = under.expected[under.answered]
         if reply.code == 421 {
@@ -209,7 +218,8 @@ extension SMTPClientMachine {
             for number in recipients {
                 under.outcomes[number] = reply.code / 100 == 2 ? .accepted(reply) : .refused(reply, .final)
             }
-            if under.answered == under.expected.count { return finish(under) }
+            // After a chunk that was refused only RSET is sure to help. RFC 3030 §2.
+            if under.answered == under.expected.count { return finish(under, needsReset: under.isChunked) }
         case .nothing:
             return finish(under)
         }
@@ -221,7 +231,15 @@ extension SMTPClientMachine {
         guard under.answered == under.expected.count else { return nil }
         // One command at a time. Without anybody to send to there is no DATA.
         if under.outcomes.allSatisfy({ $0 != nil }) { return finish(under, needsReset: true) }
-        return under.unsent.isEmpty ? nil : send(&under)
+        if !under.unsent.isEmpty { return send(&under) }
+        return under.isChunked ? sendChunk(&under) : nil
+    }
+
+    /// Only once it is known that somebody gets it: there is no taking back of a chunk that has been announced.
+    private mutating func sendChunk(_ under: inout TransactionState) -> Action {
+        under.isSendingContent = true
+        state = .transaction(under)
+        return .sendChunk(ByteBuffer(string: "BDAT \(under.transaction.size) LAST\r\n"))
     }
 
     private mutating func receivedData(_ reply: Reply, _ under: inout TransactionState) -> Action {

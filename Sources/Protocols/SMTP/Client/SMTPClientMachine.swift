@@ -58,6 +58,8 @@ public struct SMTPClientMachine: Sendable {
         case ready
         /// Send the content as ``SMTPContentEncoder`` makes it, then tell ``SMTPClientMachine/contentSent()``.
         case sendContent
+        /// Send these and then the content octet by octet, then tell ``SMTPClientMachine/contentSent()``.
+        case sendChunk(ByteBuffer)
         /// The transaction is over.
         case finished(SMTPTransactionResult)
         /// The session cannot be used; there was no transaction.
@@ -85,6 +87,10 @@ public struct SMTPClientMachine: Sendable {
     public internal(set) var extensions = SMTPServerExtensions()
     /// The server knows EHLO.
     var isExtended = false
+    /// Octets that had come and were not read when the machine was last told what arrived.
+    var unread = 0
+    /// Whole replies that have been read: while it stays, the server has not got on, however much it sends.
+    public private(set) var replies = 0
     /// An unfinished transaction is to be taken back before the next one.
     var needsReset = false
 
@@ -115,20 +121,28 @@ public struct SMTPClientMachine: Sendable {
 
     /// Takes what has arrived, as far as one action needs.
     public mutating func next(_ input: inout ByteBuffer) -> Action {
+        defer { unread = input.readableBytes }
+        // What is to be done unless a reply that is there already says otherwise.
+        var held = Action.wait
         while true {
             switch state {
             case .handshake, .dead: return .wait
-            case .transaction(let transaction) where transaction.phase == .content: return .wait
             default: break
             }
             let reply: Reply
             do throws(SMTPReplyParser.Malformed) {
-                guard let next = try parser.next(&input) else { return .wait }
+                guard let next = try parser.next(&input) else { return held }
                 reply = next
             } catch {
                 return fail(.malformed(error.reason))
             }
-            if let action = received(reply, unread: input.readableBytes) { return action }
+            replies &+= 1
+            guard let action = received(reply, unread: input.readableBytes) else { continue }
+            if case .sendContent = action {
+                held = action
+            } else {
+                return inOrder(action, unread: input.readableBytes)
+            }
         }
     }
 

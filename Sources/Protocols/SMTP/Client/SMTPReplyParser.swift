@@ -19,6 +19,9 @@ public struct SMTPReplyParser: Sendable {
 
     public init() {}
 
+    /// Lines of a reply have been read, and not its last one.
+    var isWithinReply: Bool { code != nil }
+
     /// What a server said is no reply.
     public struct Malformed: Error, Hashable, Sendable {
         public let reason: String

@@ -3,7 +3,8 @@ public import MailTypes
 /// One message that a client hands to a server: the envelope, and what the server must know of the content.
 public struct SMTPTransaction: Sendable, Hashable {
     public var envelope: Envelope
-    /// Octets of the content, line ends as CR LF. RFC 1870 §3.
+    /// Octets of the content, line ends as CR LF. RFC 1870 §3. With BINARYMIME exactly those of the content, as they
+    /// are counted on the wire.
     public var size: Int
     /// An address or the header cannot do without SMTPUTF8. RFC 6531 §3.4.
     public var needsUTF8: Bool
