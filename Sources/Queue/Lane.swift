@@ -55,9 +55,9 @@ final class Lane: Sendable {
     let pending = Monitor(Pending())
     /// Items pending or being written: for choosing a lane without its lock.
     let load = Atomic<Int>(0)
-    /// Whether it is busy with a slow disk, so that what comes now had better go to another lane. A fast sync is
-    /// worth waiting for.
-    let isSyncing = Atomic<Bool>(false)
+    /// While it is busy with a slow disk, so that what comes now had better go to another lane: when that will
+    /// probably be over, by ``MonotonicTime``; else 0. A fast sync is worth waiting for.
+    let busyUntil = Atomic<UInt64>(0)
     let syncs = Atomic<Int>(0)
 
     init(number: Int, directory: String, files: any FileSystem, options: QueueOptions) {

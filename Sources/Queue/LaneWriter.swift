@@ -25,10 +25,10 @@ final class LaneWriter {
 
     func run() {
         while let items = next() {
-            lane.isSyncing.store(lastSync >= Self.slowSync, ordering: .relaxed)
+            if lastSync >= Self.slowSync { lane.busyUntil.store(MonotonicTime.now &+ lastSync, ordering: .relaxed) }
             company = items.count { !$0.isLazy }
             write(items)
-            lane.isSyncing.store(false, ordering: .relaxed)
+            lane.busyUntil.store(0, ordering: .relaxed)
             lane.load.subtract(items.count, ordering: .relaxed)
         }
         // One last try, so that nobody who was refused is surprised after the next start.

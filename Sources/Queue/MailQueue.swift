@@ -153,19 +153,25 @@ extension MailQueue {
         return LaneItem(role: .acceptance(acceptance), octets: run.octets)
     }
 
+    /// By how many nanoseconds a sync may take longer than the one before it, and still be thought to end soon.
+    private static let grace: UInt64 = 10_000_000
+
     private func lane(for acceptance: Acceptance) -> Lane {
         let bulk = lanes.count - 1
         var best = acceptance.hasBodyFiles ? bulk : 0
         if !acceptance.hasBodyFiles {
-            // The first that is not at the disk, if there is one; of the others the one with the shortest list.
-            var least = Int.max
+            // The first that is not at the disk, if there is one; of the others the one that will be back first. One
+            // that should have been back long ago counts last: nobody knows what its disk is doing.
+            let now = MonotonicTime.now
+            var soonest = UInt64.max
             for number in 0..<bulk {
-                let load = lanes[number].load.load(ordering: .relaxed)
-                if load < least { (best, least) = (number, load) }
-                if !lanes[number].isSyncing.load(ordering: .relaxed) {
+                let until = lanes[number].busyUntil.load(ordering: .relaxed)
+                if until == 0 {
                     best = number
                     break
                 }
+                let expected = until &+ Self.grace < now ? .max - 1 : until
+                if expected < soonest { (best, soonest) = (number, expected) }
             }
         }
         for message in acceptance.messages { message.lane = UInt8(clamping: best) }
