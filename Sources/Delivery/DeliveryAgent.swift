@@ -118,6 +118,13 @@ public final class DeliveryAgent: Sendable {
     private struct Timer {
         var due: Date
         var task: Scheduled<Void>
+        var alarm: Alarm
+    }
+
+    /// Whether a timer has gone off. Then nothing comes of it any more, even if its time is still ahead: it may
+    /// have gone off early, since the clocks of the loop and of the wall need not agree.
+    private final class Alarm: Sendable {
+        let hasRung = Atomic(false)
     }
 
     /// Wakes the agent when the next recipient is due.
@@ -129,14 +136,15 @@ public final class DeliveryAgent: Sendable {
             return nil
         }
         let left = due.timeIntervalSince(hooks.now())
-        if let timer, timer.due == due, left > 0 { return timer }
+        if let timer, timer.due == due, left > 0, !timer.alarm.hasRung.load(ordering: .acquiring) { return timer }
         timer?.task.cancel()
         let seconds = min(max(left, Self.shortestSleep), Self.cleaningInterval)
-        let continuation = wakeUp.continuation
+        let (continuation, alarm) = (wakeUp.continuation, Alarm())
         let task = group.next().scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) { () -> Void in
+            alarm.hasRung.store(true, ordering: .releasing)
             continuation.yield()
         }
-        return Timer(due: due, task: task)
+        return Timer(due: due, task: task, alarm: alarm)
     }
 
     /// One work for another server. `false`: nobody there could be talked to.
