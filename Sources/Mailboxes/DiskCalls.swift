@@ -58,6 +58,12 @@ struct DiskCalls: Sendable {
         }
     }
 
+    /// Removes an empty folder.
+    func removeDirectory(_ name: String, in directory: CInt) throws(SystemError) {
+        try check("rmdir", name)
+        if unlinkat(directory, name, AT_REMOVEDIR) != 0 { throw SystemError(call: "rmdir", path: name, code: errno) }
+    }
+
     func sync(_ file: CInt) throws(SystemError) {
         try check("fsync", nil)
         while fsync(file) != 0 {

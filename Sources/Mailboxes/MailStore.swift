@@ -1,4 +1,5 @@
 public import MailTypes
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -29,6 +30,8 @@ public final class MailStore: Sendable {
     public let root: String
     let options: Options
     let calls: DiskCalls
+    /// How many syncs have failed since the start.
+    let failedSyncs = Atomic(0)
 
     public convenience init(root: String, options: Options = Options()) {
         self.init(root: root, options: options, calls: DiskCalls())
@@ -92,9 +95,13 @@ public final class MailStore: Sendable {
             guard error.code == ENOENT else { throw error }
         }
         try calls.makeDirectory(name, in: parent.number, mode: Self.folderMode)
+        do { try calls.sync(parent.number) } catch {
+            // The next attempt would find it and believe it durable.
+            try? calls.removeDirectory(name, in: parent.number)
+            throw error
+        }
         let made = try calls.open(name, in: parent.number, Self.folderFlags)
         try isNew(made)
-        try calls.sync(parent.number)
         return made
     }
 
