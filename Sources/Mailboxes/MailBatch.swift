@@ -21,26 +21,20 @@ public final class MailBatch {
     private let store: MailStore
     private var folders: [FolderKey: OpenFolder] = [:]
     private var unsynced = UnsyncedMail()
-    /// What lay in a mailbox when it was first looked into, by ``MaildirName/unique``.
-    private var seen: [EmailAddress: [String: SeenFile]] = [:]
+    /// What lay in mailboxes that were looked into.
+    private var listings: [EmailAddress: MailboxListing] = [:]
+    /// The weight of ``listings``.
+    private var listed = 0
 
     private struct FolderKey: Hashable {
         var mailbox: EmailAddress
         var folder: MailFolder
     }
 
-    /// A message that lies in some folder already.
-    private struct SeenFile {
-        var name: String
-        var directory: Descriptor
-    }
-
     /// Up to which size a message is gathered in memory and written in one call.
     private static let gatheredSize = 128 * 1024
     /// How many folders are held open.
     private static let maxOpenFolders = 128
-    /// Of how many mailboxes the content is remembered.
-    private static let maxSeenMailboxes = 64
 
     init(_ store: MailStore) { self.store = store }
 
@@ -159,16 +153,20 @@ public final class MailBatch {
 
     // MARK: Looking for what is there
 
-    private func find(_ delivery: MailDelivery) throws(SystemError) -> SeenFile? {
+    /// Where an earlier attempt, or the user after it, has put a message.
+    private func find(_ delivery: MailDelivery) throws(SystemError) -> (directory: Descriptor, name: String)? {
+        let inbox = try open(.inbox, of: delivery.mailbox).itself
+        let unique = delivery.name.unique
         for isFresh in [false, true] {
-            if isFresh || seen[delivery.mailbox] == nil {
-                if seen.count >= Self.maxSeenMailboxes { seen.removeAll() }
-                seen[delivery.mailbox] = try search(delivery.mailbox)
-            }
-            guard let there = seen[delivery.mailbox]?[delivery.name.unique] else { return nil }
+            if isFresh { try list(delivery.mailbox, inbox, until: unique) }
+            guard let listing = listings[delivery.mailbox] else { continue }
             do {
-                _ = try store.calls.open(there.name, in: there.directory.number, O_RDONLY)
-                return there
+                if let there = try listing.find(unique, of: inbox, store.calls) {
+                    _ = try store.calls.open(there.name, in: there.directory.number, O_RDONLY)
+                    return there
+                }
+                let isCurrent = listing.failedSyncs == store.failedSyncs.load(ordering: .acquiring)
+                if listing.isWhole, isCurrent { return nil }
             } catch {
                 // A mail client has moved it since we looked.
                 guard error.code == ENOENT else { throw error }
@@ -177,32 +175,15 @@ public final class MailBatch {
         return nil
     }
 
-    /// Every message of this server's making in all folders of a mailbox.
-    private func search(_ mailbox: EmailAddress) throws(SystemError) -> [String: SeenFile] {
-        let inbox = try open(.inbox, of: mailbox)
-        var found: [String: SeenFile] = [:]
-        try collect(from: inbox.itself, into: &found)
-        let names = try store.calls.names(in: inbox.itself.number, limit: store.options.maxScannedFolders)
-        for name in names where name.hasPrefix(".") {
-            let flags = O_RDONLY | O_DIRECTORY
-            guard let folder = try? store.calls.open(name, in: inbox.itself.number, flags) else { continue }
-            try collect(from: folder, into: &found)
+    private func list(_ mailbox: EmailAddress, _ inbox: Descriptor, until wanted: String) throws(SystemError) {
+        listed -= listings.removeValue(forKey: mailbox)?.weight ?? 0
+        let listing = try MailboxListing(of: inbox, until: wanted, in: store)
+        if listed + listing.weight > store.options.maxListedNames {
+            listings = [:]
+            listed = 0
         }
-        return found
-    }
-
-    private func collect(from folder: Descriptor, into found: inout [String: SeenFile]) throws(SystemError) {
-        for part in ["new", "cur"] {
-            let flags = O_RDONLY | O_DIRECTORY
-            // A folder of somebody else's making may lack one of its parts.
-            guard let directory = try? store.calls.open(part, in: folder.number, flags) else { continue }
-            let names = try store.calls.names(in: directory.number, limit: store.options.maxScannedNames)
-            for name in names {
-                if let unique = MaildirName.unique(of: name) {
-                    found[unique] = SeenFile(name: name, directory: directory)
-                }
-            }
-        }
+        listings[mailbox] = listing
+        listed += listing.weight
     }
 }
 

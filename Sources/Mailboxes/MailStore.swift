@@ -23,6 +23,9 @@ public final class MailStore: Sendable {
         public var maxScannedNames = 1_000_000
         /// The most folders of one mailbox that are searched for it.
         public var maxScannedFolders = 1000
+        /// The most names that one round remembers of the mailboxes it has searched: 150 octets each, and each thread
+        /// has its own. A mailbox with more is searched again for each message that may be there.
+        public var maxListedNames = 50_000
 
         public init() {}
     }
