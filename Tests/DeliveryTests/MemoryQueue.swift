@@ -55,6 +55,16 @@ final class MemoryQueue: DeliveryQueue {
         state.withLock { $0.entries[id]?.progress[recipient.number] = recipient }
     }
 
+    /// Makes a message one that an earlier process has left.
+    func recover(_ id: QueueID, due: Date) {
+        state.withLock { state in
+            for number in state.entries[id]?.due.keys.map(\.self) ?? [] {
+                state.entries[id]?.due[number] = due
+                state.entries[id]?.progress[number]?.isRecovered = true
+            }
+        }
+    }
+
     func read(_ id: QueueID) throws(QueueFailure) -> QueuedMessage {
         guard let entry = entries[id] else { throw .unknown(id) }
         return entry.message

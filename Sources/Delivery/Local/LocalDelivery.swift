@@ -4,7 +4,6 @@ import NIOCore
 import NIOPosix
 import Queue
 import Synchronization
-import struct Foundation.Date
 
 /// Works that go into mailboxes of this server: a few threads put them there, where readers see them at once, and
 /// one sync a little later serves all that came meanwhile. Only then the queue is told.
@@ -36,8 +35,6 @@ final class LocalDelivery: Sendable {
     private let settler: Settler
     private let threads: NIOThreadPool
     private let group: any EventLoopGroup
-    /// What came in before may have been delivered by the server's last run.
-    private let started: Date
     private let onRoom: @Sendable () -> Void
     private let state = Mutex(State())
 
@@ -49,7 +46,6 @@ final class LocalDelivery: Sendable {
         self.settler = settler
         self.threads = threads
         self.group = group
-        started = settler.hooks.now()
         self.onRoom = onRoom
     }
 
@@ -199,7 +195,7 @@ final class LocalDelivery: Sendable {
         let delivery = MailDelivery(
             mailbox: mailbox, folder: recipient.disposition == .junk ? .junk : .inbox, name: name,
             pieces: [Self.fields(message, mailbox, recipient), message.content],
-            mayBeThere: claimed.attempts > 0 || message.received <= started)
+            mayBeThere: claimed.attempts > 0 || claimed.isRecovered)
         do throws(SystemError) {
             _ = try batch.deliver(delivery)
             return .delivered
