@@ -38,6 +38,15 @@ public final class MailBatch {
 
     init(_ store: MailStore) { self.store = store }
 
+    /// Whether a mailbox has its folder: delivery makes it where it is missing. A folder that cannot be looked into is
+    /// there; delivery will tell what is wrong with it.
+    public func hasMailbox(_ mailbox: EmailAddress) -> Bool {
+        let open = folders[FolderKey(mailbox: mailbox, folder: .inbox)]
+        // One that was removed is still open, and has no link.
+        if let open, let status = try? store.calls.status(of: open.itself.number), status.st_nlink > 0 { return true }
+        return store.hasMailbox(mailbox)
+    }
+
     /// Puts a message into a mailbox; durable only after ``sync()``.
     /// - Returns: whether it is new there; `false`: it took the place of what an earlier attempt had left.
     @discardableResult

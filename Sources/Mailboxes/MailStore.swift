@@ -57,7 +57,23 @@ public final class MailStore: Sendable {
         _ = try openFolder(.inbox, of: mailbox)
     }
 
+    func hasMailbox(_ mailbox: EmailAddress) -> Bool {
+        do throws(SystemError) {
+            var place = try calls.open(root, in: AT_FDCWD, Self.folderFlags)
+            for name in Self.names(of: mailbox) { place = try calls.open(name, in: place.number, Self.folderFlags) }
+            return true
+        } catch {
+            return error.code != ENOENT
+        }
+    }
+
     // MARK: Folders
+
+    /// The folders from the root down to a mailbox.
+    private static func names(of mailbox: EmailAddress) -> [String] {
+        let path = MailboxPath(mailbox)
+        return [path.domain, path.localPart, MailboxPath.maildir]
+    }
 
     static let folderMode: mode_t = 0o700
     static let fileMode: mode_t = 0o600
@@ -65,9 +81,8 @@ public final class MailStore: Sendable {
 
     /// Opens the place where messages of a folder are put, making what is missing.
     func openFolder(_ folder: MailFolder, of mailbox: EmailAddress) throws(SystemError) -> OpenFolder {
-        let path = MailboxPath(mailbox)
         var place = try openRoot()
-        for name in [path.domain, path.localPart, MailboxPath.maildir] { place = try open(name, in: place) }
+        for name in Self.names(of: mailbox) { place = try open(name, in: place) }
         if let name = folder.directory {
             place = try open(
                 name, in: place,
@@ -77,7 +92,7 @@ public final class MailStore: Sendable {
                 })
         }
         let status = try calls.status(of: place.number)
-        guard status.st_uid == geteuid() else { throw SystemError(call: "owner", path: "\(path)", code: EPERM) }
+        guard status.st_uid == geteuid() else { throw SystemError(call: "owner", path: MailboxPath(mailbox).description, code: EPERM) }
         let parts = try openParts(of: place)
         return OpenFolder(itself: place, tmp: parts.tmp, new: parts.new, device: UInt64(status.st_dev))
     }
