@@ -21,8 +21,7 @@ public final class DeliveryAgent: Sendable {
     private let group: any EventLoopGroup
     private let settler: Settler
     private let flights = Flights()
-    /// Messages that an operator has given up. Few: they are forgotten with the process.
-    private let given = Mutex<Set<QueueID>>([])
+    private let given = GivenUp()
     private let wakeUp: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
     private let local: LocalDelivery
     private let remote: RemoteDelivery
@@ -48,7 +47,8 @@ public final class DeliveryAgent: Sendable {
         self.wakeUp = wakeUp
         let onRoom: @Sendable () -> Void = { wakeUp.continuation.yield() }
         let settler = Settler(
-            queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights)
+            queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights,
+            given: given)
         self.settler = settler
         local = LocalDelivery(store: store, settler: settler, threads: threads, group: group, onRoom: onRoom)
         let hooks = hooks
@@ -175,19 +175,19 @@ public final class DeliveryAgent: Sendable {
 
     /// Gives a message up now, wherever it stands, and tells its sender.
     public func giveUp(_ id: QueueID) async throws(QueueFailure) {
-        given.withLock { _ = $0.insert(id) }
+        given.insert(id)
         do throws(QueueFailure) {
             try await queue.release(id, now: hooks.now())
             try await queue.retry(id, now: hooks.now())
         } catch {
-            given.withLock { _ = $0.remove(id) }
+            given.remove(id)
             throw error
         }
     }
 
     /// Whether a work is of a message that an operator has given up; then it fails for all its recipients.
     private func abandon(_ work: Work) -> Bool {
-        guard given.withLock({ $0.contains(work.id) }) else { return false }
+        guard given.contains(work.id) else { return false }
         let begun = ContinuousClock.now
         flights.begin { [self] in
             let read = try? await threads.runIfActive { [queue] in try queue.read(work.id) }

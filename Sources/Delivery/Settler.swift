@@ -15,6 +15,7 @@ struct Settler: Sendable {
     let hooks: DeliveryHooks
     let logger: Logger
     let flights: Flights
+    let given: GivenUp
 
     /// How long a recipient waits whose report cannot be made just now.
     private static let reportDelay = 300.0
@@ -63,6 +64,8 @@ struct Settler: Sendable {
             queue.settle(message.id, plan.outcomes, now: now, lazily: false) { _ in continuation.resume() }
         }
         guard let reason = plan.heldFor else { return }
+        // Whoever releases it wants it tried.
+        given.remove(message.id)
         do { try await queue.hold(message.id, reason: reason) } catch {
             logger.error("cannot hold bad mail", metadata: ["id": "\(message.id)", "error": "\(error)"])
         }

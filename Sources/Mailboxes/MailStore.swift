@@ -92,7 +92,9 @@ public final class MailStore: Sendable {
                 })
         }
         let status = try calls.status(of: place.number)
-        guard status.st_uid == geteuid() else { throw SystemError(call: "owner", path: MailboxPath(mailbox).description, code: EPERM) }
+        guard status.st_uid == geteuid() else {
+            throw SystemError(call: "owner", path: MailboxPath(mailbox).description, code: EPERM)
+        }
         let parts = try openParts(of: place)
         return OpenFolder(itself: place, tmp: parts.tmp, new: parts.new, device: UInt64(status.st_dev))
     }

@@ -15,6 +15,8 @@ import Synchronization
 final class AgentFixture: Sendable {
     let queue = MemoryQueue()
     let root: String
+    /// While it runs.
+    let agent: Mutex<DeliveryAgent?> = Mutex(nil)
     /// What the mailboxes' disk fails; set before ``run``.
     let fault: Mutex<(@Sendable (String) -> CInt)?> = Mutex(nil)
     let zone: Mutex<[DNSQuestion: Result<DNSAnswer, StageFailure>]> = Mutex([:])
@@ -51,6 +53,8 @@ final class AgentFixture: Sendable {
         let agent = DeliveryAgent(
             queue: queue, store: store, hostname: "mx.here.test", options: options,
             surroundings: (hooks, group, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+        self.agent.withLock { $0 = agent }
+        defer { self.agent.withLock { $0 = nil } }
         let task = Task { await agent.run() }
         do { try await body() } catch {
             task.cancel()

@@ -19,7 +19,7 @@ import Testing
 
     func has(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(fixture.root)/\(path)") }
 
-    @Test func `no folder is made for a mailbox that has gone; its mail goes back, that of others arrives`() async throws {
+    @Test func `no folder is made for a mailbox that has gone, and its mail goes back`() async throws {
         let id = fixture.submit(to: [
             ("bob@here.test", .mailbox("bob@here.test")), ("eve@here.test", .mailbox("eve@here.test")),
         ])
@@ -73,12 +73,15 @@ import Testing
             let address = EmailAddress(localPart: "m\(number)", domain: "here.test")
             return fixture.submit(to: [(address, .mailbox(address))])
         }
-        await fixture.run({ $0.maxWaitingLocal = 4 }, hooks: {
-            $0.standing = { _ in
-                asked.add(1, ordering: .relaxed)
-                return .present
+        await fixture.run(
+            { $0.maxWaitingLocal = 4 },
+            hooks: {
+                $0.standing = { _ in
+                    asked.add(1, ordering: .relaxed)
+                    return .present
+                }
             }
-        }) {
+        ) {
             for id in ids { #expect(await fixture.settled(id)[0]?.word == "delivered") }
         }
         #expect(asked.load(ordering: .relaxed) == 100)

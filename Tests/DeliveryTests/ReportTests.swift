@@ -210,9 +210,8 @@ import Testing
     }
 
     @Test func `a report can be read again`() {
-        let names: [EmailAddress] = [
-            "b@t.test", "c@t.test", "böb@t.test", EmailAddress(localPart: String(repeating: "x", count: 60), domain: "long.t.test"),
-        ]
+        let long = EmailAddress(localPart: String(repeating: "x", count: 60), domain: "long.t.test")
+        let names: [EmailAddress] = ["b@t.test", "c@t.test", "böb@t.test", long]
         for names in [names, names.filter { $0 != "böb@t.test" }] {
             let message = Self.message(to: names)
             let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)))
@@ -258,7 +257,8 @@ import Testing
         var submission = Self.writer.submission(report, about: message, to: "anna@here.test")
         if let other {
             let text = String(decoding: submission.content.flatMap(\.array), as: UTF8.self)
-            submission.content = [Bytes(Array(text.replacingOccurrences(of: "\(submission.id)", with: "\(other)").utf8))]
+            let changed = text.replacingOccurrences(of: "\(submission.id)", with: "\(other)")
+            submission.content = [Bytes(Array(changed.utf8))]
             submission.id = other
         }
         submission.recipients = [QueueRecipient("anna@here.test", route: .mailbox("anna@here.test"))]

@@ -74,7 +74,7 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(maildir)/tmp").isEmpty)
     }
 
-    @Test func `mail of another round that was written before a failed sync is in doubt, what came later is not`() throws {
+    @Test func `mail that another round wrote before a failed sync is in doubt, too`() throws {
         let disk = Disk()
         let store = MailStore(root: root.path, options: .init(), calls: disk.calls)
         let (one, other) = (store.batch(), store.batch())

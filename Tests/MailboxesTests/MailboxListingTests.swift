@@ -32,7 +32,8 @@ import Testing
         return MailStore(root: root.path, options: options, calls: calls)
     }
 
-    @Test func `what another round delivered and could not sync is found, though the mailbox was listed before`() throws {
+    @Test func `what another round delivered and could not sync is found, though the mailbox was listed before`() throws
+    {
         let fails = Atomic(false)
         let store = store(calls: DiskCalls { $0 == "fsync" && fails.load(ordering: .relaxed) ? EIO : 0 })
         let (one, other) = (store.batch(), store.batch())
