@@ -21,8 +21,7 @@ public final class DeliveryAgent: Sendable {
     private let group: any EventLoopGroup
     private let settler: Settler
     private let flights = Flights()
-    /// Messages that an operator has given up. Few: they are forgotten with the process.
-    private let given = Mutex<Set<QueueID>>([])
+    private let given = GivenUp()
     private let wakeUp: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
     private let local: LocalDelivery
     private let remote: RemoteDelivery
@@ -48,7 +47,8 @@ public final class DeliveryAgent: Sendable {
         self.wakeUp = wakeUp
         let onRoom: @Sendable () -> Void = { wakeUp.continuation.yield() }
         let settler = Settler(
-            queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights)
+            queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights,
+            given: given)
         self.settler = settler
         local = LocalDelivery(store: store, settler: settler, threads: threads, group: group, onRoom: onRoom)
         let hooks = hooks
@@ -118,6 +118,13 @@ public final class DeliveryAgent: Sendable {
     private struct Timer {
         var due: Date
         var task: Scheduled<Void>
+        var alarm: Alarm
+    }
+
+    /// Whether a timer has gone off. Then nothing comes of it any more, even if its time is still ahead: it may
+    /// have gone off early, since the clocks of the loop and of the wall need not agree.
+    private final class Alarm: Sendable {
+        let hasRung = Atomic(false)
     }
 
     /// Wakes the agent when the next recipient is due.
@@ -129,14 +136,15 @@ public final class DeliveryAgent: Sendable {
             return nil
         }
         let left = due.timeIntervalSince(hooks.now())
-        if let timer, timer.due == due, left > 0 { return timer }
+        if let timer, timer.due == due, left > 0, !timer.alarm.hasRung.load(ordering: .acquiring) { return timer }
         timer?.task.cancel()
         let seconds = min(max(left, Self.shortestSleep), Self.cleaningInterval)
-        let continuation = wakeUp.continuation
+        let (continuation, alarm) = (wakeUp.continuation, Alarm())
         let task = group.next().scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) { () -> Void in
+            alarm.hasRung.store(true, ordering: .releasing)
             continuation.yield()
         }
-        return Timer(due: due, task: task)
+        return Timer(due: due, task: task, alarm: alarm)
     }
 
     /// One work for another server. `false`: nobody there could be talked to.
@@ -167,19 +175,19 @@ public final class DeliveryAgent: Sendable {
 
     /// Gives a message up now, wherever it stands, and tells its sender.
     public func giveUp(_ id: QueueID) async throws(QueueFailure) {
-        given.withLock { _ = $0.insert(id) }
+        given.insert(id)
         do throws(QueueFailure) {
             try await queue.release(id, now: hooks.now())
             try await queue.retry(id, now: hooks.now())
         } catch {
-            given.withLock { _ = $0.remove(id) }
+            given.remove(id)
             throw error
         }
     }
 
     /// Whether a work is of a message that an operator has given up; then it fails for all its recipients.
     private func abandon(_ work: Work) -> Bool {
-        guard given.withLock({ $0.contains(work.id) }) else { return false }
+        guard given.contains(work.id) else { return false }
         let begun = ContinuousClock.now
         flights.begin { [self] in
             let read = try? await threads.runIfActive { [queue] in try queue.read(work.id) }

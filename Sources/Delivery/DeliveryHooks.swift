@@ -13,6 +13,9 @@ public struct DeliveryHooks: Sendable {
     public var routes: @Sendable (EmailAddress) async throws(StageFailure) -> [Destination]
     /// Whether a domain is hosted here, so that its mail never leaves by its own MX.
     public var isHosted: @Sendable (_ domain: String) async throws(StageFailure) -> Bool = { _ in false }
+    /// What has become of a mailbox that is known to the queue only: before one is made, or filled after a long wait.
+    public var standing: @Sendable (_ mailbox: EmailAddress) async throws(StageFailure) -> MailboxStanding =
+        { _ in .present }
     /// The login kept under a name, for a relay host.
     public var login: @Sendable (_ credential: String) async throws(StageFailure) -> SMTPClientMachine.Login? =
         { _ in nil }
@@ -26,4 +29,11 @@ public struct DeliveryHooks: Sendable {
         self.resolve = resolve
         self.routes = routes
     }
+}
+
+/// Whether mail goes into a mailbox of this server.
+public enum MailboxStanding: Sendable, Hashable {
+    case present
+    /// It is gone or switched off, or this cannot be known now; what its mail hears. A 4yz code means: try again.
+    case refused(Reply)
 }

@@ -7,7 +7,7 @@ import struct Foundation.Date
 /// Makes of attempts what the queue is told: done, try again then, given up; and the reports that are due.
 ///
 /// A report is committed before what it reports is settled, under an id that follows from the message, so
-/// that a crash between both does not make a second one.
+/// that a crash between both does not make a second one. `docs/queue.md`, "Reports".
 struct Settler: Sendable {
     let queue: any DeliveryQueue
     let hostname: String
@@ -15,6 +15,7 @@ struct Settler: Sendable {
     let hooks: DeliveryHooks
     let logger: Logger
     let flights: Flights
+    let given: GivenUp
 
     /// How long a recipient waits whose report cannot be made just now.
     private static let reportDelay = 300.0
@@ -51,7 +52,8 @@ struct Settler: Sendable {
     private func finish(_ message: QueuedMessage, _ plan: SettlementPlan, now: Date) async {
         var plan = plan
         for report in plan.reports {
-            switch await commit(report, about: message, now: now) {
+            let isRecovered = plan.attempts.contains { $0.claimed.isRecovered }
+            switch await commit(report, about: message, isRecovered: isRecovered, now: now) {
             case .committed: break
             case .impossible:
                 plan.hold(report, now: now, reason: "no report can be sent to <\(message.sender?.description ?? "")>")
@@ -62,6 +64,8 @@ struct Settler: Sendable {
             queue.settle(message.id, plan.outcomes, now: now, lazily: false) { _ in continuation.resume() }
         }
         guard let reason = plan.heldFor else { return }
+        // Whoever releases it wants it tried.
+        given.remove(message.id)
         do { try await queue.hold(message.id, reason: reason) } catch {
             logger.error("cannot hold bad mail", metadata: ["id": "\(message.id)", "error": "\(error)"])
         }
@@ -75,23 +79,69 @@ struct Settler: Sendable {
         case later
     }
 
-    private func commit(_ report: SettlementPlan.Report, about message: QueuedMessage, now: Date) async -> Committed {
+    private func commit(
+        _ report: SettlementPlan.Report, about message: QueuedMessage, isRecovered: Bool, now: Date
+    ) async -> Committed {
         guard let sender = message.sender else { return .impossible }
         let routes: [Destination]
         do throws(StageFailure) { routes = try await hooks.routes(sender) } catch { return .later }
         if routes.isEmpty { return .impossible }
-        let writer = ReportWriter(hostname: hostname, maxReturned: options.maxReturnedContent, now: now)
-        var submission = writer.submission(report, about: message, to: sender)
-        submission.recipients = routes.map {
-            QueueRecipient($0.address, said: EnvelopeRecipient(sender), route: $0.route)
-        }
-        do throws(QueueFailure) { _ = try await queue.commit([submission]) } catch {
-            // The id is in use: a crash came between the report and the settlement.
-            if case .malformed = error { return .committed }
+        var writer = ReportWriter(hostname: hostname, maxReturned: options.maxReturnedContent, now: now)
+        var report = report
+        do throws(QueueFailure) {
+            if isRecovered { try leaveOut(&report, about: message, writer) }
+            while !report.subjects.isEmpty, writer.collisions < Self.maxCollisions {
+                var submission = writer.submission(report, about: message, to: sender)
+                submission.recipients = routes.map {
+                    QueueRecipient($0.address, said: EnvelopeRecipient(sender), route: $0.route)
+                }
+                guard let found = try await earlier(submission) else { return .committed }
+                let open = report.subjects.filter { !found.tells(report.kind, $0, of: message) }
+                writer.collisions = open.count < report.subjects.count ? 0 : writer.collisions + 1
+                report.subjects = open
+            }
+        } catch {
             logger.error("cannot queue a report", metadata: ["id": "\(message.id)", "error": "\(error)"])
             return .later
         }
-        return .committed
+        return report.subjects.isEmpty ? .committed : .later
+    }
+
+    /// Of ids, until a report is put off.
+    private static let maxCollisions = 16
+
+    /// Takes those out of a report whom an earlier process has reported on before it died, as far as its reports are
+    /// still in the queue: they may have been about more recipients, or fewer.
+    private func leaveOut(
+        _ report: inout SettlementPlan.Report, about message: QueuedMessage, _ writer: ReportWriter
+    ) throws(QueueFailure) {
+        let kind = report.kind
+        for first in message.recipients.indices {
+            let found: ReportReading
+            do throws(QueueFailure) { found = try reading(writer.id(of: kind, first: first, about: message)) } catch {
+                guard case .unknown = error else { throw error }
+                continue
+            }
+            report.subjects.removeAll { found.tells(kind, $0, of: message) }
+        }
+    }
+
+    /// Commits a report, unless there is one with its id, which then is about other recipients, or is repeated.
+    private func earlier(_ submission: Submission) async throws(QueueFailure) -> ReportReading? {
+        do throws(QueueFailure) {
+            _ = try await queue.commit([submission])
+            return nil
+        } catch {
+            guard case .inUse(let id) = error else { throw error }
+            return try reading(id)
+        }
+    }
+
+    private func reading(_ id: QueueID) throws(QueueFailure) -> ReportReading {
+        do throws(QueueFailure) { return ReportReading(try queue.read(id)) } catch {
+            guard case .damaged = error else { throw error }
+            return ReportReading()
+        }
     }
 
     // MARK: Events

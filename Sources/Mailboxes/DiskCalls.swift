@@ -58,6 +58,12 @@ struct DiskCalls: Sendable {
         }
     }
 
+    /// Removes an empty folder.
+    func removeDirectory(_ name: String, in directory: CInt) throws(SystemError) {
+        try check("rmdir", name)
+        if unlinkat(directory, name, AT_REMOVEDIR) != 0 { throw SystemError(call: "rmdir", path: name, code: errno) }
+    }
+
     func sync(_ file: CInt) throws(SystemError) {
         try check("fsync", nil)
         while fsync(file) != 0 {
@@ -86,6 +92,16 @@ struct DiskCalls: Sendable {
 
     /// The names in a folder, without `.` and `..`; at most `limit`.
     func names(in directory: CInt, limit: Int) throws(SystemError) -> [String] {
+        var names: [String] = []
+        try eachName(in: directory, limit: limit) { name in
+            names.append(name)
+            return true
+        }
+        return names
+    }
+
+    /// Shows the names in a folder, without `.` and `..`, at most `limit`, for as long as `visit` answers `true`.
+    func eachName(in directory: CInt, limit: Int, _ visit: (String) -> Bool) throws(SystemError) {
         let copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0 else { throw SystemError(call: "openat", code: errno) }
         guard let stream = fdopendir(copy) else {
@@ -94,15 +110,16 @@ struct DiskCalls: Sendable {
             throw SystemError(call: "fdopendir", code: code)
         }
         defer { closedir(stream) }
-        var names: [String] = []
-        while names.count < limit, let entry = readdir(stream) {
+        var count = 0
+        while count < limit, let entry = readdir(stream) {
             let length = Int(entry.pointee.d_reclen) - (MemoryLayout<dirent>.offset(of: \.d_name) ?? 0)
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { raw in
                 String(decoding: raw.prefix(max(0, length)).prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name != ".", name != ".." { names.append(name) }
+            guard name != ".", name != ".." else { continue }
+            count += 1
+            guard visit(name) else { return }
         }
-        return names
     }
 
     func status(of file: CInt) throws(SystemError) -> stat {

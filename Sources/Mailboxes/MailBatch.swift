@@ -1,4 +1,5 @@
 public import MailTypes
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -12,58 +13,52 @@ public import MailTypes
 /// 2. Nothing counts as delivered before it has been synced, here or with others by ``MailStore/sync(_:)``; until
 ///    then a power cut may take it.
 /// 3. A message that may have been delivered before is looked for first, and found again by its name
-///    wherever the user has put it. What is found is compared octet by octet: a file that a power cut has left
-///    empty or torn is replaced in its place.
+///    wherever the user has put it. What is found is replaced in its place, even if it looks whole: what is read
+///    may lie in memory only, dropped by the disk with a sync that failed, and no later sync would say so.
 ///
 /// Used by one thread at a time.
 public final class MailBatch {
     private let store: MailStore
     private var folders: [FolderKey: OpenFolder] = [:]
     private var unsynced = UnsyncedMail()
-    /// What lay in a mailbox when it was first looked into, by ``MaildirName/unique``.
-    private var seen: [EmailAddress: [String: SeenFile]] = [:]
+    /// What lay in mailboxes that were looked into.
+    private var listings: [EmailAddress: MailboxListing] = [:]
+    /// The weight of ``listings``.
+    private var listed = 0
 
     private struct FolderKey: Hashable {
         var mailbox: EmailAddress
         var folder: MailFolder
     }
 
-    /// A message that lies in some folder already.
-    private struct SeenFile {
-        var name: String
-        var directory: Descriptor
-    }
-
     /// Up to which size a message is gathered in memory and written in one call.
     private static let gatheredSize = 128 * 1024
     /// How many folders are held open.
     private static let maxOpenFolders = 128
-    /// Of how many mailboxes the content is remembered.
-    private static let maxSeenMailboxes = 64
 
     init(_ store: MailStore) { self.store = store }
 
+    /// Whether a mailbox has its folder: delivery makes it where it is missing. A folder that cannot be looked into is
+    /// there; delivery will tell what is wrong with it.
+    public func hasMailbox(_ mailbox: EmailAddress) -> Bool {
+        let open = folders[FolderKey(mailbox: mailbox, folder: .inbox)]
+        // One that was removed is still open, and has no link.
+        if let open, let status = try? store.calls.status(of: open.itself.number), status.st_nlink > 0 { return true }
+        return store.hasMailbox(mailbox)
+    }
+
     /// Puts a message into a mailbox; durable only after ``sync()``.
-    /// - Returns: whether it was written now; `false`: it was there already.
+    /// - Returns: whether it is new there; `false`: it took the place of what an earlier attempt had left.
     @discardableResult
     public func deliver(_ delivery: MailDelivery) throws(SystemError) -> Bool {
-        let folder = try open(delivery.folder, of: delivery.mailbox)
-        if delivery.mayBeThere, let (there, file) = try find(delivery) {
-            if try Self.isSame(file, delivery.pieces) {
-                unsynced.add(file, in: there.directory, device: folder.device)
-                return false
-            }
-            try write(delivery, in: folder, to: there.directory, as: there.name)
-            return true
-        }
+        if delivery.mayBeThere, try find(delivery) != nil { return try replace(delivery) }
         do {
-            try write(delivery, in: folder, to: folder.new, as: delivery.name.fileName(size: delivery.size))
+            try add(delivery)
         } catch {
             guard error.code == ENOENT else { throw error }
             // The mailbox was removed while its folders were held open: once more, from the root.
             folders[FolderKey(mailbox: delivery.mailbox, folder: delivery.folder)] = nil
-            let again = try open(delivery.folder, of: delivery.mailbox)
-            try write(delivery, in: again, to: again.new, as: delivery.name.fileName(size: delivery.size))
+            try add(delivery)
         }
         return true
     }
@@ -88,27 +83,68 @@ public final class MailBatch {
         return open
     }
 
-    private func write(
-        _ delivery: MailDelivery, in folder: OpenFolder, to directory: Descriptor, as name: String
-    ) throws(SystemError) {
-        let calls = store.calls
-        let temporary = delivery.name.fileName(size: delivery.size)
-        let flags = O_RDWR | O_CREAT | O_EXCL
-        let file: Descriptor
-        do { file = try calls.open(temporary, in: folder.tmp.number, flags, mode: MailStore.fileMode) } catch {
-            guard error.code == EEXIST else { throw error }
-            // What a crash has left of an earlier attempt. If it is a link that somebody planted, only the link goes.
-            try calls.remove(temporary, in: folder.tmp.number)
-            file = try calls.open(temporary, in: folder.tmp.number, flags, mode: MailStore.fileMode)
-        }
+    private func add(_ delivery: MailDelivery) throws(SystemError) {
+        let folder = try open(delivery.folder, of: delivery.mailbox)
+        let new = try write(delivery, in: folder)
+        try rename(new, in: folder, to: folder.new, as: new.name)
+    }
+
+    /// Puts a message where an earlier attempt has left it. The new file is synced first, so that a disk that fails
+    /// leaves what was there.
+    private func replace(_ delivery: MailDelivery) throws(SystemError) -> Bool {
+        let folder = try open(delivery.folder, of: delivery.mailbox)
+        let new = try write(delivery, in: folder)
         do {
-            try write(delivery, to: file)
-            try calls.rename(temporary, in: folder.tmp.number, to: name, in: directory.number)
+            try store.calls.sync(new.file.number)
+            // Once more: in the meantime a mail client may have moved it, or removed it.
+            if let there = try find(delivery) {
+                try rename(new, in: folder, to: there.directory, as: there.name)
+                return false
+            }
         } catch {
-            try? calls.remove(temporary, in: folder.tmp.number)
+            try? store.calls.remove(new.name, in: folder.tmp.number)
             throw error
         }
-        unsynced.add(file, in: directory, device: folder.device)
+        try rename(new, in: folder, to: folder.new, as: new.name)
+        return true
+    }
+
+    /// A message in `tmp`.
+    private struct NewFile {
+        var name: String
+        var file: Descriptor
+        /// ``MailStore/failedSyncs`` before it was written.
+        var failedSyncs: Int
+    }
+
+    private func write(_ delivery: MailDelivery, in folder: OpenFolder) throws(SystemError) -> NewFile {
+        let calls = store.calls
+        let failedSyncs = store.failedSyncs.load(ordering: .acquiring)
+        let name = delivery.name.fileName(size: delivery.size)
+        let flags = O_RDWR | O_CREAT | O_EXCL
+        let file: Descriptor
+        do { file = try calls.open(name, in: folder.tmp.number, flags, mode: MailStore.fileMode) } catch {
+            guard error.code == EEXIST else { throw error }
+            // What a crash has left of an earlier attempt. If it is a link that somebody planted, only the link goes.
+            try calls.remove(name, in: folder.tmp.number)
+            file = try calls.open(name, in: folder.tmp.number, flags, mode: MailStore.fileMode)
+        }
+        do { try write(delivery, to: file) } catch {
+            try? calls.remove(name, in: folder.tmp.number)
+            throw error
+        }
+        return NewFile(name: name, file: file, failedSyncs: failedSyncs)
+    }
+
+    private func rename(
+        _ new: NewFile, in folder: OpenFolder, to directory: Descriptor, as name: String
+    ) throws(SystemError) {
+        do { try store.calls.rename(new.name, in: folder.tmp.number, to: name, in: directory.number) } catch {
+            try? store.calls.remove(new.name, in: folder.tmp.number)
+            throw error
+        }
+        unsynced.add(
+            UnsyncedMail.Place(file: new.file, folder: directory, failedSyncs: new.failedSyncs), device: folder.device)
     }
 
     private func write(_ delivery: MailDelivery, to file: Descriptor) throws(SystemError) {
@@ -126,15 +162,20 @@ public final class MailBatch {
 
     // MARK: Looking for what is there
 
-    private func find(_ delivery: MailDelivery) throws(SystemError) -> (SeenFile, Descriptor)? {
+    /// Where an earlier attempt, or the user after it, has put a message.
+    private func find(_ delivery: MailDelivery) throws(SystemError) -> (directory: Descriptor, name: String)? {
+        let inbox = try open(.inbox, of: delivery.mailbox).itself
+        let unique = delivery.name.unique
         for isFresh in [false, true] {
-            if isFresh || seen[delivery.mailbox] == nil {
-                if seen.count >= Self.maxSeenMailboxes { seen.removeAll() }
-                seen[delivery.mailbox] = try search(delivery.mailbox)
-            }
-            guard let there = seen[delivery.mailbox]?[delivery.name.unique] else { return nil }
+            if isFresh { try list(delivery.mailbox, inbox, until: unique) }
+            guard let listing = listings[delivery.mailbox] else { continue }
             do {
-                return (there, try store.calls.open(there.name, in: there.directory.number, O_RDONLY))
+                if let there = try listing.find(unique, of: inbox, store.calls) {
+                    _ = try store.calls.open(there.name, in: there.directory.number, O_RDONLY)
+                    return there
+                }
+                let isCurrent = listing.failedSyncs == store.failedSyncs.load(ordering: .acquiring)
+                if listing.isWhole, isCurrent { return nil }
             } catch {
                 // A mail client has moved it since we looked.
                 guard error.code == ENOENT else { throw error }
@@ -143,50 +184,15 @@ public final class MailBatch {
         return nil
     }
 
-    /// Every message of this server's making in all folders of a mailbox.
-    private func search(_ mailbox: EmailAddress) throws(SystemError) -> [String: SeenFile] {
-        let inbox = try open(.inbox, of: mailbox)
-        var found: [String: SeenFile] = [:]
-        try collect(from: inbox.itself, into: &found)
-        let names = try store.calls.names(in: inbox.itself.number, limit: store.options.maxScannedFolders)
-        for name in names where name.hasPrefix(".") {
-            let flags = O_RDONLY | O_DIRECTORY
-            guard let folder = try? store.calls.open(name, in: inbox.itself.number, flags) else { continue }
-            try collect(from: folder, into: &found)
+    private func list(_ mailbox: EmailAddress, _ inbox: Descriptor, until wanted: String) throws(SystemError) {
+        listed -= listings.removeValue(forKey: mailbox)?.weight ?? 0
+        let listing = try MailboxListing(of: inbox, until: wanted, in: store)
+        if listed + listing.weight > store.options.maxListedNames {
+            listings = [:]
+            listed = 0
         }
-        return found
-    }
-
-    private func collect(from folder: Descriptor, into found: inout [String: SeenFile]) throws(SystemError) {
-        for part in ["new", "cur"] {
-            let flags = O_RDONLY | O_DIRECTORY
-            // A folder of somebody else's making may lack one of its parts.
-            guard let directory = try? store.calls.open(part, in: folder.number, flags) else { continue }
-            let names = try store.calls.names(in: directory.number, limit: store.options.maxScannedNames)
-            for name in names {
-                if let unique = MaildirName.unique(of: name) {
-                    found[unique] = SeenFile(name: name, directory: directory)
-                }
-            }
-        }
-    }
-
-    /// Whether a file holds exactly these octets.
-    private static func isSame(_ file: Descriptor, _ pieces: [Bytes]) throws(SystemError) -> Bool {
-        var buffer = [UInt8](repeating: 0, count: 64 * 1024)
-        for piece in pieces {
-            var place = 0
-            while place < piece.count {
-                let wanted = min(buffer.count, piece.count - place)
-                let count = read(file.number, &buffer, wanted)
-                if count < 0, errno == EINTR { continue }
-                guard count >= 0 else { throw SystemError(call: "read", code: errno) }
-                guard count > 0, piece[place..<place + count].withUnsafeBytes({ $0.elementsEqual(buffer[..<count]) })
-                else { return false }
-                place += count
-            }
-        }
-        return read(file.number, &buffer, 1) == 0
+        listings[mailbox] = listing
+        listed += listing.weight
     }
 }
 

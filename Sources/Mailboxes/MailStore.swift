@@ -1,4 +1,5 @@
 public import MailTypes
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -22,6 +23,9 @@ public final class MailStore: Sendable {
         public var maxScannedNames = 1_000_000
         /// The most folders of one mailbox that are searched for it.
         public var maxScannedFolders = 1000
+        /// The most names that one round remembers of the mailboxes it has searched: 150 octets each, and each thread
+        /// has its own. A mailbox with more is searched again for each message that may be there.
+        public var maxListedNames = 50_000
 
         public init() {}
     }
@@ -29,6 +33,8 @@ public final class MailStore: Sendable {
     public let root: String
     let options: Options
     let calls: DiskCalls
+    /// How many syncs have failed since the start.
+    let failedSyncs = Atomic(0)
 
     public convenience init(root: String, options: Options = Options()) {
         self.init(root: root, options: options, calls: DiskCalls())
@@ -51,7 +57,23 @@ public final class MailStore: Sendable {
         _ = try openFolder(.inbox, of: mailbox)
     }
 
+    func hasMailbox(_ mailbox: EmailAddress) -> Bool {
+        do throws(SystemError) {
+            var place = try calls.open(root, in: AT_FDCWD, Self.folderFlags)
+            for name in Self.names(of: mailbox) { place = try calls.open(name, in: place.number, Self.folderFlags) }
+            return true
+        } catch {
+            return error.code != ENOENT
+        }
+    }
+
     // MARK: Folders
+
+    /// The folders from the root down to a mailbox.
+    private static func names(of mailbox: EmailAddress) -> [String] {
+        let path = MailboxPath(mailbox)
+        return [path.domain, path.localPart, MailboxPath.maildir]
+    }
 
     static let folderMode: mode_t = 0o700
     static let fileMode: mode_t = 0o600
@@ -59,9 +81,8 @@ public final class MailStore: Sendable {
 
     /// Opens the place where messages of a folder are put, making what is missing.
     func openFolder(_ folder: MailFolder, of mailbox: EmailAddress) throws(SystemError) -> OpenFolder {
-        let path = MailboxPath(mailbox)
         var place = try openRoot()
-        for name in [path.domain, path.localPart, MailboxPath.maildir] { place = try open(name, in: place) }
+        for name in Self.names(of: mailbox) { place = try open(name, in: place) }
         if let name = folder.directory {
             place = try open(
                 name, in: place,
@@ -71,7 +92,9 @@ public final class MailStore: Sendable {
                 })
         }
         let status = try calls.status(of: place.number)
-        guard status.st_uid == geteuid() else { throw SystemError(call: "owner", path: "\(path)", code: EPERM) }
+        guard status.st_uid == geteuid() else {
+            throw SystemError(call: "owner", path: MailboxPath(mailbox).description, code: EPERM)
+        }
         let parts = try openParts(of: place)
         return OpenFolder(itself: place, tmp: parts.tmp, new: parts.new, device: UInt64(status.st_dev))
     }
@@ -92,9 +115,13 @@ public final class MailStore: Sendable {
             guard error.code == ENOENT else { throw error }
         }
         try calls.makeDirectory(name, in: parent.number, mode: Self.folderMode)
+        do { try calls.sync(parent.number) } catch {
+            // The next attempt would find it and believe it durable.
+            try? calls.removeDirectory(name, in: parent.number)
+            throw error
+        }
         let made = try calls.open(name, in: parent.number, Self.folderFlags)
         try isNew(made)
-        try calls.sync(parent.number)
         return made
     }
 

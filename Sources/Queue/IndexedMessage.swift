@@ -68,6 +68,8 @@ final class IndexedMessage: @unchecked Sendable {
     var crashes: UInt8 = 0
     var hasBodyFile: Bool
     var isHeld = false
+    /// Read from the journal at the start, not committed since.
+    var isRecovered = false
     /// No longer in the index.
     var isGone = false
     /// Kept for the delivery that follows at once; see ``RecentMessages``.

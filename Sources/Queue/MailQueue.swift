@@ -184,7 +184,7 @@ extension MailQueue {
             for (place, message) in acceptance.messages.enumerated() {
                 guard state.messages[message.id] == nil else {
                     for earlier in acceptance.messages[..<place] { state.messages[earlier.id] = nil }
-                    throw .malformed("\(message.id) is in the queue already")
+                    throw .inUse(message.id)
                 }
                 state.messages[message.id] = message
             }

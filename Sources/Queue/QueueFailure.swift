@@ -16,7 +16,9 @@ public enum QueueFailure: Error, Sendable, Hashable, CustomStringConvertible {
     case locked(pid: Int?)
     /// Written by a newer Sluice: the file and its format version.
     case newerFormat(path: String, version: Int)
-    /// A submission that cannot be queued: no recipients, too large, or an id that is in use.
+    /// A submission has the id of a message that is in the queue, or on its way into it.
+    case inUse(QueueID)
+    /// A submission that cannot be queued: no recipients.
     case malformed(String)
 
     /// The failure that a failed system call amounts to.
@@ -47,6 +49,7 @@ public enum QueueFailure: Error, Sendable, Hashable, CustomStringConvertible {
         case .locked(let pid): "the queue is in use by process \(pid.map(String.init) ?? "(unknown)")"
         case .newerFormat(let path, let version):
             "\(path) has format \(version), written by a newer Sluice; this one knows up to \(SegmentHeader.version)"
+        case .inUse(let id): "\(id) is in the queue already"
         case .malformed(let reason): "the message cannot be queued: \(reason)"
         }
     }

@@ -122,7 +122,7 @@ struct QueueState {
             recipients.append(
                 Work.Recipient(
                     number: number, attempts: Int(state.attempts), age: Interval(seconds: Double(age)),
-                    warned: state.warned))
+                    warned: state.warned, isRecovered: message.isRecovered))
         }
         counts.claimed += recipients.count
         message.claims += 1

@@ -240,6 +240,7 @@ struct SegmentReader {
                 hasBodyFile: record.flags.contains(.bodyFile), states: states)
         else { throw ByteReader.Malformed() }
         message.isHeld = record.holdReason != nil
+        message.isRecovered = true
         message.crashes = record.crashes
         message.lane = UInt8(truncatingIfNeeded: record.id.low >> 16) % UInt8(clamping: max(recovery.options.lanes, 1))
         return message

@@ -35,6 +35,9 @@ public struct Work: Sendable {
         public var age: Interval
         /// Whether the sender has been told already that it takes long.
         public var warned: Bool
+        /// Whether the message comes from the journal, as an earlier process left it: an attempt of that process may
+        /// have succeeded without a trace.
+        public var isRecovered = false
     }
 
     public var id: QueueID

@@ -2,7 +2,6 @@ import Delivery
 import Foundation
 import Logging
 import MailTypes
-import Mailboxes
 import NIOCore
 import NIOPosix
 import Pipeline
@@ -10,10 +9,16 @@ import Protocols
 import Queue
 import Synchronization
 
+@testable import Mailboxes
+
 /// A delivery agent over a memory queue, a memory zone and a temporary mailbox folder.
 final class AgentFixture: Sendable {
     let queue = MemoryQueue()
     let root: String
+    /// While it runs.
+    let agent: Mutex<DeliveryAgent?> = Mutex(nil)
+    /// What the mailboxes' disk fails; set before ``run``.
+    let fault: Mutex<(@Sendable (String) -> CInt)?> = Mutex(nil)
     let zone: Mutex<[DNSQuestion: Result<DNSAnswer, StageFailure>]> = Mutex([:])
     let events = Mutex<[DeliveryEvent]>([])
     let group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
@@ -43,9 +48,13 @@ final class AgentFixture: Sendable {
             })
         hooks.report = { [self] event in events.withLock { $0.append(event) } }
         changeHooks(&hooks)
+        let store = MailStore(
+            root: root, options: .init(), calls: DiskCalls { [self] call in fault.withLock { $0 }?(call) ?? 0 })
         let agent = DeliveryAgent(
-            queue: queue, store: MailStore(root: root), hostname: "mx.here.test", options: options,
+            queue: queue, store: store, hostname: "mx.here.test", options: options,
             surroundings: (hooks, group, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+        self.agent.withLock { $0 = agent }
+        defer { self.agent.withLock { $0 = nil } }
         let task = Task { await agent.run() }
         do { try await body() } catch {
             task.cancel()

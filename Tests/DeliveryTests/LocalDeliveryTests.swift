@@ -58,16 +58,49 @@ import Testing
         }
     }
 
-    @Test func `a message that is delivered again after a restart is one message`() async throws {
+    /// Wherever the user has put it, and whatever the clock says.
+    @Test(arguments: [-7200.0, 0, 7200])
+    func `a message that is delivered again after a restart is one message`(clockJump: Double) async throws {
         let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
         await fixture.run { _ = await fixture.settled(id) }
+        let maildir = fixture.root + "/here.test/bob/Maildir"
+        let name = try #require(try FileManager.default.contentsOfDirectory(atPath: maildir + "/new").first)
+        try FileManager.default.moveItem(atPath: "\(maildir)/new/\(name)", toPath: "\(maildir)/cur/\(name):2,S")
         let message = try #require(fixture.queue.entries[id]?.message)
+        let now = message.received.addingTimeInterval(clockJump)
         let second = AgentFixture(root: fixture.root)
         second.queue.add(
             Submission(
                 id: id, sender: message.sender, recipients: message.recipients, content: [message.content],
                 received: message.received))
-        await second.run { #expect(await second.settled(id)[0]?.word == "delivered") }
+        second.queue.recover(id, due: now)
+        await second.run(hooks: { $0.now = { now } }) { #expect(await second.settled(id)[0]?.word == "delivered") }
+        #expect(fixture.mail(of: "bob@here.test").isEmpty && fixture.mail(of: "bob@here.test", "cur").count == 1)
+    }
+
+    @Test func `a message whose sync failed is written anew, and then delivered`() async throws {
+        fixture.fault.withLock { $0 = { $0 == "fsync" || $0 == "syncfs" ? EIO : 0 } }
+        try FileManager.default.createDirectory(
+            atPath: fixture.root + "/here.test/bob/Maildir", withIntermediateDirectories: true)
+        for part in ["cur", "new", "tmp"] {
+            try FileManager.default.createDirectory(
+                atPath: fixture.root + "/here.test/bob/Maildir/" + part, withIntermediateDirectories: true)
+        }
+        let writes = Atomic(0)
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
+        try await fixture.run {
+            #expect(await fixture.settled(id)[0]?.reply?.status?.description == "4.3.0")
+            #expect(fixture.mail(of: "bob@here.test").count == 1)
+            fixture.fault.withLock { fault in
+                fault = { call in
+                    if call == "write" { writes.add(1, ordering: .relaxed) }
+                    return 0
+                }
+            }
+            try await fixture.queue.retry(id, now: Date())
+            await fixture.queue.until { $0[id]?.outcomes[0]?.word == "delivered" }
+        }
+        #expect(writes.load(ordering: .relaxed) == 1)
         #expect(fixture.mail(of: "bob@here.test").count == 1)
     }
 

@@ -39,7 +39,7 @@ final class MemoryQueue: DeliveryQueue {
                     id: submission.id, sender: submission.sender, parameters: submission.parameters,
                     received: submission.received, arrival: submission.arrival, recipients: submission.recipients,
                     content: Bytes(submission.content.flatMap(\.array))),
-                due: [:], progress: [:])
+                due: [:], progress: [:], heldFor: submission.holdReason)
             for number in submission.recipients.indices {
                 entry.due[number] = submission.received
                 entry.progress[number] = Work.Recipient(number: number, attempts: 0, age: "0s", warned: false)
@@ -53,6 +53,16 @@ final class MemoryQueue: DeliveryQueue {
     /// Changes what is known of a recipient's attempts so far.
     func set(_ id: QueueID, _ recipient: Work.Recipient) {
         state.withLock { $0.entries[id]?.progress[recipient.number] = recipient }
+    }
+
+    /// Makes a message one that an earlier process has left.
+    func recover(_ id: QueueID, due: Date) {
+        state.withLock { state in
+            for number in state.entries[id]?.due.keys.map(\.self) ?? [] {
+                state.entries[id]?.due[number] = due
+                state.entries[id]?.progress[number]?.isRecovered = true
+            }
+        }
     }
 
     func read(_ id: QueueID) throws(QueueFailure) -> QueuedMessage {
@@ -120,7 +130,7 @@ final class MemoryQueue: DeliveryQueue {
     func commit(_ submissions: [Submission]) async throws(QueueFailure) -> [QueueID] {
         if let failure = state.withLock({ $0.refusesCommits }) { throw failure }
         for submission in submissions {
-            if entries[submission.id] != nil { throw .malformed("the id is in use") }
+            if entries[submission.id] != nil { throw .inUse(submission.id) }
             state.withLock { $0.log.append("commit \(submission.id)") }
             add(submission)
         }

@@ -50,13 +50,15 @@ import Testing
             $0.recipients[0].said.parameters.originalRecipient = "rfc822;orig@x.test"
         }
         let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(Self.refusal))))
-        let boundary = "=_\(Self.id.transaction)-32768"
+        let id = Self.writer.id(
+            of: Self.plan(message, Self.attempt(0, .failed(Self.refusal))).reports[0], about: message)
+        let boundary = "=_\(id)"
         let expected = """
             From: Mail Delivery System <MAILER-DAEMON@mx.here.test>
             To: <anna@here.test>
             Subject: Undelivered mail returned to sender
             Date: Sat, 21 Nov 2026 03:00:00 +0000
-            Message-ID: <\(Self.id.transaction)-32768.report@mx.here.test>
+            Message-ID: <\(id).report@mx.here.test>
             In-Reply-To: <1@here.test>
             References: <1@here.test>
             Auto-Submitted: auto-replied
@@ -187,13 +189,45 @@ import Testing
         #expect(plan.outcomes.map(\.result.word) == ["deferred"])
     }
 
+    static let writer = ReportWriter(hostname: "mx.here.test", maxReturned: 1000, now: now)
+
     @Test func `two reports on one message have two ids, one repeated has one`() {
         let message = Self.message(to: ["b@t.test", "c@t.test"])
         let first = Self.plan(message, Self.attempt(0, .failed(Self.refusal))).reports[0]
         let second = Self.plan(message, Self.attempt(1, .failed(Self.refusal))).reports[0]
-        #expect(ReportWriter.id(first, about: message) == ReportWriter.id(first, about: message))
-        #expect(ReportWriter.id(first, about: message) != ReportWriter.id(second, about: message))
-        #expect(ReportWriter.id(first, about: message).transaction == message.id.transaction)
+        let id = Self.writer.id(of: first, about: message)
+        #expect(id == Self.writer.id(of: first, about: message))
+        #expect(id != Self.writer.id(of: second, about: message))
+        #expect(id.transaction == message.id.transaction && id.copy >= ReportWriter.firstReportCopy)
+    }
+
+    @Test func `the reports on two copies of one transaction have two ids`() {
+        let message = Self.message()
+        var copy = message
+        copy.id = QueueID(message.id.transaction, copy: 1)
+        let report = Self.plan(message, Self.attempt(0, .failed(Self.refusal))).reports[0]
+        #expect(Self.writer.id(of: report, about: message) != Self.writer.id(of: report, about: copy))
+    }
+
+    @Test func `a report can be read again`() {
+        let long = EmailAddress(localPart: String(repeating: "x", count: 60), domain: "long.t.test")
+        let names: [EmailAddress] = ["b@t.test", "c@t.test", "böb@t.test", long]
+        for names in [names, names.filter { $0 != "böb@t.test" }] {
+            let message = Self.message(to: names)
+            let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)))
+            var report = plan.reports[0]
+            report.subjects = names.indices.dropFirst().map { .init(number: $0, reply: Self.refusal) }
+            let made = Self.writer.submission(report, about: message, to: "anna@here.test")
+            let reading = ReportReading(
+                QueuedMessage(
+                    id: made.id, sender: nil, parameters: made.parameters, received: made.received, arrival: "",
+                    recipients: [], content: Bytes(made.content.flatMap(\.array))))
+            for subject in report.subjects {
+                #expect(reading.tells(.failed, subject, of: message))
+                #expect(!reading.tells(.delayed, subject, of: message))
+            }
+            #expect(!reading.tells(.failed, .init(number: 0), of: message))
+        }
     }
 
     // MARK: Through the agent
@@ -215,20 +249,54 @@ import Testing
         #expect(fixture.mail(of: "anna@here.test").first?.contains("5.1.2") == true)
     }
 
-    @Test func `a crash between report and settlement does not make a second report`() async throws {
-        let id = fixture.submit(to: [failing()])
+    /// Puts a report on some recipients into the queue, as a process did that died before it could settle them.
+    func report(on numbers: [Int], of id: QueueID, under other: QueueID? = nil) throws -> QueueID {
         let message = try #require(fixture.queue.entries[id]?.message)
-        let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)))
-        let writer = ReportWriter(hostname: "mx.here.test", maxReturned: 1000, now: Self.now)
-        var report = writer.submission(plan.reports[0], about: message, to: "anna@here.test")
-        report.recipients = [QueueRecipient("anna@here.test", route: .mailbox("anna@here.test"))]
-        fixture.queue.add(report)
-        await fixture.run {
-            #expect(await fixture.settled(id)[0]?.word == "failed")
-            _ = await fixture.settled(report.id)
+        var report = Self.plan(message, Self.attempt(numbers[0], .failed(Self.refusal))).reports[0]
+        report.subjects = numbers.map { .init(number: $0, reply: Self.refusal) }
+        var submission = Self.writer.submission(report, about: message, to: "anna@here.test")
+        if let other {
+            let text = String(decoding: submission.content.flatMap(\.array), as: UTF8.self)
+            let changed = text.replacingOccurrences(of: "\(submission.id)", with: "\(other)")
+            submission.content = [Bytes(Array(changed.utf8))]
+            submission.id = other
         }
-        #expect(fixture.queue.entries.count == 2)
-        #expect(fixture.mail(of: "anna@here.test").count == 1)
+        submission.recipients = [QueueRecipient("anna@here.test", route: .mailbox("anna@here.test"))]
+        submission.holdReason = "for the test"
+        fixture.queue.add(submission)
+        return submission.id
+    }
+
+    /// All recipients fail at once, some of whom a report in the queue has told of already.
+    @Test(arguments: [([0], ["c", "d"]), ([0, 1], ["d"]), ([0, 1, 2], []), ([1], ["b", "d"])])
+    func `a crash between report and settlement makes no second report, and loses none`(
+        told: [Int], names: [String]
+    ) async throws {
+        let recipients = ["b", "c", "d"].map { EmailAddress(localPart: $0, domain: "gone.test") }
+        let id = fixture.submit(to: recipients.map { ($0, .exchanger(domain: "gone.test")) })
+        fixture.queue.recover(id, due: Date())
+        let earlier = try report(on: told, of: id)
+        await fixture.run {
+            let outcomes = await fixture.settled(id)
+            #expect((0..<3).allSatisfy { outcomes[$0]?.word == "failed" })
+        }
+        let later = fixture.queue.entries.values.filter { $0.message.id != id && $0.message.id != earlier }
+        #expect(later.count == (names.isEmpty ? 0 : 1))
+        let text = later.map { String(decoding: $0.message.content.array, as: UTF8.self) }.joined()
+        for name in ["b", "c", "d"] {
+            #expect(text.contains("Final-Recipient: rfc822; \(name)@gone.test") == names.contains(name))
+        }
+    }
+
+    @Test func `a report whose id another one has gets another id`() async throws {
+        let id = fixture.submit(to: [failing(), ("eve@gone.test", .exchanger(domain: "gone.test"))])
+        let message = try #require(fixture.queue.entries[id]?.message)
+        let first = Self.plan(message, Self.attempt(0, .failed(Self.refusal))).reports[0]
+        let taken = try report(on: [1], of: id, under: Self.writer.id(of: first, about: message))
+        await fixture.run { #expect(await fixture.settled(id)[0]?.word == "failed") }
+        #expect(fixture.queue.entries.count == 3)
+        let own = try #require(fixture.queue.entries.values.first { ![id, taken].contains($0.message.id) })
+        #expect(String(decoding: own.message.content.array, as: UTF8.self).contains("bob@gone.test"))
     }
 
     @Test func `mail from nobody that fails is held`() async throws {

@@ -85,14 +85,14 @@ import Testing
         #expect(files("cur").count == 1 && files("new").isEmpty)
     }
 
-    @Test(arguments: ["", "Subject: x\r\n\r\nHel", "Subject: y\r\n\r\nHello\r\n"])
+    @Test(arguments: ["", "Subject: x\r\n\r\nHel", "Subject: y\r\n\r\nHello\r\n", "Subject: x\r\n\r\nHello\r\n"])
     func `a torn file is replaced in its place`(torn: String) throws {
         _ = try store.batch().deliver(delivery())
         let name = try #require(files("new").first)
         try move("new/\(name)", to: "cur/\(name):2,S")
         try torn.write(
             toFile: "\(root.path)/acme.test/anna/Maildir/cur/\(name):2,S", atomically: false, encoding: .utf8)
-        #expect(try store.batch().deliver(delivery(mayBeThere: true)))
+        #expect(try store.batch().deliver(delivery(mayBeThere: true)) == false)
         #expect(files("cur") == ["\(name):2,S"])
         #expect(content("cur/\(name):2,S") == "Subject: x\r\n\r\nHello\r\n")
         #expect(files("new").isEmpty)

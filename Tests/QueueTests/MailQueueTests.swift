@@ -65,6 +65,18 @@ import Testing
         again.close()
     }
 
+    @Test func `what a restart has found in the journal is marked, what came since is not`() async throws {
+        let (queue, _) = try Sample.open(disk)
+        let old = try await queue.commit([Sample.submission(1)])[0]
+        queue.close()
+        let (again, _) = try Sample.open(disk)
+        let new = try await again.commit([Sample.submission(2)])[0]
+        let works = again.claimDue(now: Sample.start, limit: 10)
+        let marks = works.flatMap { work in work.recipients.map { (work.id, $0.isRecovered) } }
+        #expect(Dictionary(uniqueKeysWithValues: marks) == [old: true, new: false])
+        again.close()
+    }
+
     @Test func `a deferral survives a restart with its reply`() async throws {
         let (queue, _) = try Sample.open(disk)
         let id = try await queue.commit([Sample.submission(1, to: [Sample.remote("a@x.example")])])[0]

@@ -4,7 +4,6 @@ import NIOCore
 import NIOPosix
 import Queue
 import Synchronization
-import struct Foundation.Date
 
 /// Works that go into mailboxes of this server: a few threads put them there, where readers see them at once, and
 /// one sync a little later serves all that came meanwhile. Only then the queue is told.
@@ -23,7 +22,7 @@ final class LocalDelivery: Sendable {
     }
 
     private struct State {
-        var waiting: ArraySlice<Work> = []
+        var waiting: ArraySlice<LocalWork> = []
         var threads = 0
         var isStopped = false
         /// Lies in mailboxes, is not durable yet, and the queue does not know.
@@ -36,9 +35,8 @@ final class LocalDelivery: Sendable {
     private let settler: Settler
     private let threads: NIOThreadPool
     private let group: any EventLoopGroup
-    /// What came in before may have been delivered by the server's last run.
-    private let started: Date
     private let onRoom: @Sendable () -> Void
+    private let inquiry: MailboxInquiry
     private let state = Mutex(State())
 
     init(
@@ -49,17 +47,27 @@ final class LocalDelivery: Sendable {
         self.settler = settler
         self.threads = threads
         self.group = group
-        started = settler.hooks.now()
         self.onRoom = onRoom
+        inquiry = MailboxInquiry(hooks: settler.hooks, flights: settler.flights)
     }
 
     private var options: DeliveryOptions { settler.options }
 
-    var isFull: Bool { state.withLock { $0.waiting.count >= options.maxWaitingLocal } }
-    var isIdle: Bool { state.withLock { $0.threads == 0 && $0.waiting.isEmpty && $0.delivered.isEmpty } }
+    var isFull: Bool {
+        let asked = inquiry.count
+        return state.withLock { $0.waiting.count + asked >= options.maxWaitingLocal }
+    }
 
-    func offer(_ works: [Work]) {
-        let more = state.withLock { state -> Int in
+    var isIdle: Bool {
+        inquiry.count == 0
+            && state.withLock { $0.threads == 0 && $0.waiting.isEmpty && $0.delivered.isEmpty }
+    }
+
+    func offer(_ works: [Work]) { offer(works.map(LocalWork.init)) }
+
+    private func offer(_ works: [LocalWork]) {
+        let more = state.withLock { state -> Int? in
+            if state.isStopped { return nil }
             state.waiting += works
             // A thread for each round that is there, not for each message.
             let rounds = (state.waiting.count + options.localBatch - 1) / options.localBatch
@@ -67,6 +75,7 @@ final class LocalDelivery: Sendable {
             state.threads += max(0, more)
             return max(0, more)
         }
+        guard let more else { return works.forEach { settler.giveBack($0.work, until: settler.hooks.now()) } }
         for _ in 0..<more { threads.submit { _ in self.work() } }
     }
 
@@ -76,7 +85,7 @@ final class LocalDelivery: Sendable {
         let waiting = state.withLock { state in
             state.isStopped = true
             defer { state.waiting = [] }
-            return Array(state.waiting)
+            return state.waiting.map(\.work)
         }
         syncIfDue()
         return waiting
@@ -85,8 +94,9 @@ final class LocalDelivery: Sendable {
     private func work() {
         let batch = store.batch()
         while true {
-            let (works, hasRoom) = state.withLock { state -> ([Work], Bool) in
-                let wasFull = state.waiting.count >= options.maxWaitingLocal
+            let asked = inquiry.count
+            let (works, hasRoom) = state.withLock { state -> ([LocalWork], Bool) in
+                let wasFull = state.waiting.count + asked >= options.maxWaitingLocal
                 let works = Array(state.waiting.prefix(options.localBatch))
                 state.waiting = state.waiting.dropFirst(works.count)
                 if works.isEmpty { state.threads -= 1 }
@@ -99,17 +109,23 @@ final class LocalDelivery: Sendable {
     }
 
     /// One round.
-    private func deliver(_ works: [Work], _ batch: MailBatch) {
+    private func deliver(_ works: [LocalWork], _ batch: MailBatch) {
         var delivered: [Delivered] = []
         for work in works {
             let begun = ContinuousClock.now
             do throws(QueueFailure) {
-                let message = try settler.queue.read(work.id)
-                let attempts = deliver(message, work, batch)
+                let message = try settler.queue.read(work.work.id)
+                let unknown = unknownMailboxes(of: work, message, batch)
+                if !unknown.isEmpty {
+                    inquiry.ask(work, about: unknown) { self.offer($0) }
+                    continue
+                }
+                var open = work.work
+                let attempts = refused(&open, message, work.standings) + deliver(message, open, batch)
                 let one = Delivered(message: message, attempts: attempts, took: .now - begun)
                 if attempts.contains(where: \.isDelivered) { delivered.append(one) } else { settle(one) }
             } catch {
-                settler.unreadable(work, error)
+                settler.unreadable(work.work, error)
             }
         }
         let unsynced = batch.takeUnsynced()
@@ -122,6 +138,45 @@ final class LocalDelivery: Sendable {
 
     private func settle(_ one: Delivered) {
         settler.settle(one.message, one.attempts, took: one.took, lazily: true)
+    }
+
+    // MARK: What the directory says
+
+    /// Mail that is older than this when it is tried may be for a mailbox that has gone.
+    private static let longWait = 600.0
+
+    /// Mailboxes that the directory must be asked about: a folder is made only for one that is there now, and what has
+    /// waited long may have outlived its mailbox.
+    private func unknownMailboxes(of work: LocalWork, _ message: QueuedMessage, _ batch: MailBatch) -> [EmailAddress] {
+        work.work.recipients.compactMap { claimed in
+            guard let mailbox = Self.mailbox(of: claimed, in: message), work.standings[mailbox.key] == nil else {
+                return nil
+            }
+            let hasWaited = claimed.attempts > 0 || claimed.isRecovered || claimed.age.seconds > Self.longWait
+            return hasWaited || !batch.hasMailbox(mailbox) ? mailbox : nil
+        }
+    }
+
+    /// Takes those recipients out of a work whose mailboxes the directory has refused.
+    private func refused(
+        _ work: inout Work, _ message: QueuedMessage, _ standings: [String: MailboxStanding]
+    ) -> [Attempt] {
+        var attempts: [Attempt] = []
+        work.recipients.removeAll { claimed in
+            guard let mailbox = Self.mailbox(of: claimed, in: message),
+                case .refused(let reply) = standings[mailbox.key]
+            else { return false }
+            attempts.append(Attempt(claimed: claimed, result: reply.isPermanent ? .failed(reply) : .deferred(reply)))
+            return true
+        }
+        return attempts
+    }
+
+    private static func mailbox(of claimed: Work.Recipient, in message: QueuedMessage) -> EmailAddress? {
+        guard message.recipients.indices.contains(claimed.number),
+            case .mailbox(let mailbox) = message.recipients[claimed.number].route
+        else { return nil }
+        return mailbox
     }
 
     // MARK: Syncing
@@ -199,7 +254,7 @@ final class LocalDelivery: Sendable {
         let delivery = MailDelivery(
             mailbox: mailbox, folder: recipient.disposition == .junk ? .junk : .inbox, name: name,
             pieces: [Self.fields(message, mailbox, recipient), message.content],
-            mayBeThere: claimed.attempts > 0 || message.received <= started)
+            mayBeThere: claimed.attempts > 0 || claimed.isRecovered)
         do throws(SystemError) {
             _ = try batch.deliver(delivery)
             return .delivered

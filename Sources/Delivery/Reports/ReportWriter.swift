@@ -13,16 +13,17 @@ struct ReportWriter: Sendable {
     /// Octets of the message that are brought back; of a longer one the header only.
     let maxReturned: Int
     let now: Date
+    /// How many ids of this report were in use by others.
+    var collisions = 0
 
     /// Copies of a transaction from this number on are reports on it.
     static let firstReportCopy = 32_768
-    private static let lastNumber = (65_535 - firstReportCopy) / 4
 
     /// The report as a submission without recipients: who gets it, and how, is the caller's to know.
     func submission(_ report: SettlementPlan.Report, about message: QueuedMessage, to sender: EmailAddress)
         -> Submission
     {
-        let id = Self.id(report, about: message)
+        let id = id(of: report, about: message)
         let glance = HeaderGlance(message.content)
         let returned = returnedContent(report, message, glance)
         let isUTF8 = Self.needsUTF8(report, message, sender) || glance.hasUTF8
@@ -45,12 +46,24 @@ struct ReportWriter: Sendable {
         return submission
     }
 
-    /// Follows from the message and the first recipient that is reported on. A recipient fails, is delivered and is
-    /// warned of once each, so the ids of two reports differ, and that of one report repeated does not.
-    static func id(_ report: SettlementPlan.Report, about message: QueuedMessage) -> QueueID {
-        let number = report.subjects.map(\.number).min() ?? 0
-        let copy = firstReportCopy + min(number, lastNumber) * 4 + report.kind.rawValue
-        return QueueID(message.id.transaction, copy: copy)
+    /// Follows from the message and the first recipient that is reported on, so that a report that a crash came after
+    /// has the id of its repetition. There are few ids, and two reports may have the same; ``ReportReading`` tells
+    /// them apart.
+    func id(of report: SettlementPlan.Report, about message: QueuedMessage) -> QueueID {
+        id(of: report.kind, first: report.subjects.map(\.number).min() ?? 0, about: message)
+    }
+
+    /// The id of the report whose first recipient is the one of this number.
+    func id(of kind: SettlementPlan.Report.Kind, first: Int, about message: QueuedMessage) -> QueueID {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for value in [message.id.copy, kind.rawValue, first, collisions] {
+            for shift in stride(from: 0, to: 32, by: 8) {
+                hash = (hash ^ UInt64(UInt8(truncatingIfNeeded: value >> shift))) &* 0x0000_0100_0000_01B3
+            }
+        }
+        let space = UInt64(65_536 - Self.firstReportCopy)
+        // FNV-1a mixes its upper bits better.
+        return QueueID(message.id.transaction, copy: Self.firstReportCopy + Int((hash >> 32) % space))
     }
 
     // MARK: The header
@@ -64,7 +77,7 @@ struct ReportWriter: Sendable {
             HeaderField(name: "To", value: "<\(sender)>"),
             HeaderField(name: "Subject", value: Self.subject(report.kind)),
             HeaderField(name: "Date", value: MailDate(now).description),
-            HeaderField(name: "Message-ID", value: "<\(Self.id(report, about: message)).report@\(hostname)>"),
+            HeaderField(name: "Message-ID", value: "<\(id(of: report, about: message)).report@\(hostname)>"),
         ]
         if let id = glance.messageID, id.utf8.count < 256, id.hasPrefix("<"), id.hasSuffix(">"),
             id.utf8.allSatisfy(\.isVisible)
@@ -165,7 +178,7 @@ struct ReportWriter: Sendable {
         return octets
     }
 
-    private static func action(_ kind: SettlementPlan.Report.Kind, _ subject: SettlementPlan.Report.Subject) -> String {
+    static func action(_ kind: SettlementPlan.Report.Kind, _ subject: SettlementPlan.Report.Subject) -> String {
         switch kind {
         case .failed: "failed"
         case .delayed: "delayed"

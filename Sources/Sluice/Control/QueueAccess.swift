@@ -103,7 +103,7 @@ extension CommandFailure {
     init(_ failure: QueueFailure) {
         let sentence = failure.description.prefix(1).uppercased() + failure.description.dropFirst() + "."
         switch failure {
-        case .unknown, .malformed, .damaged, .newerFormat: self = .wrong(sentence)
+        case .unknown, .inUse, .malformed, .damaged, .newerFormat: self = .wrong(sentence)
         case .outOfSpace, .unavailable, .closed, .locked: self = .again(sentence)
         }
     }

@@ -18,6 +18,7 @@ extension DeliveryHooks {
             }
             return hosted != nil
         }
+        standing = { mailbox async throws(StageFailure) in try await world.standing(of: mailbox) }
         report = { event in
             logger.info("delivery", metadata: event.metadata)
             traces.keep(event)
@@ -50,6 +51,20 @@ extension LiveWorld {
     func now(_ question: Question) async throws(StageFailure) -> Answer {
         if let answer = immediate(question) { return answer }
         return try await answer(question)
+    }
+
+    /// What the directory says now of a mailbox that mail was accepted for.
+    func standing(of mailbox: EmailAddress) async throws(StageFailure) -> MailboxStanding {
+        guard case .directory(.address(let meaning)) = try await now(.directory(.address(mailbox))) else {
+            return .present
+        }
+        switch meaning {
+        case .mailbox(let found) where found.key == mailbox.key: return .present
+        case .disabled: return .refused(Reply(550, .mailboxDisabled, "Mailbox is disabled"))
+        case .unknown: return .refused(Reply(550, .badDestinationMailbox, "No such user here"))
+        case .mailbox, .expands, .foreign:
+            return .refused(Reply(550, .destinationMoved, "Mailbox has moved; please send the message again"))
+        }
     }
 }
 
