@@ -10,7 +10,7 @@ public struct DeliveryEvent: Sendable, Hashable, Codable {
     public var id: QueueID
     public var recipient: EmailAddress
     public var outcome: Outcome
-    /// What the other server, or this one in its place, said.
+    /// What the other server, or this one in its place, said; no more of it than ``Reply/clipped`` leaves.
     public var reply: Reply?
     /// Who was spoken with; `nil` for mailboxes, and when nobody was reached.
     public var host: RemoteHost?

@@ -153,7 +153,7 @@ struct Settler: Sendable {
             hooks.report(
                 DeliveryEvent(
                     id: message.id, recipient: message.recipients[attempt.claimed.number].address, outcome: kind,
-                    reply: reply, host: attempt.host, seconds: seconds))
+                    reply: reply?.clipped, host: attempt.host, seconds: seconds))
         }
     }
 

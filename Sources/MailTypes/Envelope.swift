@@ -75,4 +75,22 @@ public struct RecipientParameters: Sendable, Hashable, Codable {
     public var originalRecipient: String?
 
     public init() {}
+
+    /// ``originalRecipient`` in ASCII, as far as its type knows a form for that: an address of type `utf-8` with
+    /// `\x{FC}` for `ü` and for what xtext would encode. RFC 6533 §3.
+    public var asciiOriginalRecipient: String? {
+        guard let originalRecipient, originalRecipient.utf8.prefix(6).equalsIgnoringCase("utf-8;") else {
+            return originalRecipient
+        }
+        var written = String.UnicodeScalarView()
+        for scalar in originalRecipient.unicodeScalars {
+            if scalar.value > 0x20, scalar.value < 0x7F, scalar != "+", scalar != "=" {
+                written.append(scalar)
+            } else {
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                written += "\\x{\(digits.count < 2 ? "0" : "")\(digits)}".unicodeScalars
+            }
+        }
+        return String(written)
+    }
 }

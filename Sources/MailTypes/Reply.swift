@@ -36,6 +36,23 @@ public struct Reply: Error, Hashable, Codable, Sendable {
     }
 }
 
+extension Reply {
+    /// Octets of text that ``clipped`` keeps.
+    private static let maxClippedText = 512
+
+    /// The reply with no more than a few hundred octets of text, for what keeps it long: another server's novel need
+    /// not lie in memory for hours, or on the disk for weeks.
+    public var clipped: Reply {
+        let most = Self.maxClippedText
+        guard lines.count > 4 || lines.contains(where: { $0.utf8.count > most / 4 }) else { return self }
+        let octets = Array(lines.joined(separator: " ").utf8.prefix(most + 1))
+        var end = min(most, octets.count)
+        // No character is cut in two.
+        if octets.count > most { while end > 0, octets[end] & 0xC0 == 0x80 { end -= 1 } }
+        return Reply(code, condition, String(decoding: octets[..<end], as: UTF8.self))
+    }
+}
+
 extension Reply: CustomStringConvertible {
     public var description: String {
         [String(code), status?.description, text].compactMap(\.self).joined(separator: " ")

@@ -20,6 +20,22 @@ public struct Chain: Sendable {
     public func asks(in phase: Phase) -> Bool { !links(in: phase).isEmpty }
 
     func links(in phase: Phase) -> [Link] { byPhase[phase] ?? [] }
+
+    /// The stages of one kind that have a say on a report to that domain, as they are configured for it.
+    ///
+    /// Their conditions are asked about mail that this server makes itself: `internal` and `null-sender` hold.
+    public func stages<Kind: Stage>(_ kind: Kind.Type, onReportsTo domain: String, _ source: any ServiceSource)
+        -> [Kind]
+    {
+        let session = Session(language: .internal, client: "127.0.0.1")
+        let id = TransactionID(milliseconds: 0, random: 0)
+        var transaction = Transaction(id: id, hostname: "", session: session, services: Services(source))
+        transaction.envelope = Envelope(sender: nil)
+        return links.compactMap { link in
+            guard let stage = link.variant(for: domain).stage as? Kind, !link.words.isObserved else { return nil }
+            return link.obstacle(in: transaction) == nil ? stage : nil
+        }
+    }
 }
 
 /// What happens to a recipient whose policy differs from those already taken in the transaction,

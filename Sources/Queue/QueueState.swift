@@ -178,16 +178,6 @@ struct QueueState {
     }
 }
 
-extension Reply {
-    /// No more than a few hundred octets: another server's novel need not lie in memory for hours.
-    var clipped: Reply {
-        let most = 512
-        guard lines.count > 4 || lines.contains(where: { $0.utf8.count > most / 4 }) else { return self }
-        let text = lines.joined(separator: " ").utf8.prefix(most)
-        return Reply(code, condition, String(decoding: text, as: UTF8.self))
-    }
-}
-
 /// The content of just committed messages, for the delivery that follows at once: the octets are those that were
 /// written, so keeping them costs nothing but the memory, of which there is a limit.
 struct RecentMessages {

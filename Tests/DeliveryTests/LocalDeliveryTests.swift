@@ -29,6 +29,26 @@ import Testing
         #expect(mail.hasPrefix("Return-Path: <>\r\nDelivered-To: bob@here.test\r\nX-Original-To: info@here.test\r\n"))
     }
 
+    @Test func `a mailbox that several recipients lead to gets one copy, by the name said first`() async throws {
+        let said: [EmailAddress] = ["bob+x@here.test", "bob@here.test", "bob+y@here.test", "eve@here.test"]
+        let recipients = said.map { address -> (EmailAddress, Route) in
+            (address, .mailbox(address == "eve@here.test" ? address : "bob@here.test"))
+        }
+        let id = fixture.submit(to: recipients) { $0.recipients[2].said.parameters.notify = .success }
+        await fixture.run {
+            let outcomes = await fixture.settled(id)
+            #expect((0..<4).map { outcomes[$0]?.word } == Array(repeating: "delivered", count: 4))
+            await fixture.queue.until { $0.count == 2 && $0.values.allSatisfy { !$0.outcomes.isEmpty } }
+        }
+        let mail = fixture.mail(of: "bob@here.test")
+        #expect(mail.count == 1)
+        #expect(mail.first?.contains("Delivered-To: bob@here.test\r\nX-Original-To: bob+x@here.test\r\n") == true)
+        #expect(fixture.mail(of: "eve@here.test").count == 1)
+        // Whoever asked to be told is told of the name that he said.
+        let report = try #require(fixture.mail(of: "anna@here.test").first)
+        #expect(report.contains("Final-Recipient: rfc822; bob+y@here.test\r\nAction: delivered\r\n"))
+    }
+
     @Test func `a burst is delivered, each message once`() async throws {
         let ids = (0..<500).map { number in
             let address = EmailAddress(localPart: "m\(number % 7)", domain: "here.test")

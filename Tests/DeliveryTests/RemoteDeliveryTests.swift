@@ -54,6 +54,18 @@ import Testing
         #expect(server.messages.map(\.recipients) == [["a@t.test"]])
     }
 
+    /// THREATS R26.
+    @Test func `a next server's novel is not kept for each recipient`() async throws {
+        let novel =
+            String(repeating: "550-5.1.1 \(String(repeating: "x", count: 3900))\r\n", count: 100) + "550 5.1.1 y"
+        let server = try await server { $0["RCPT"] = [novel] }
+        let id = fixture.submit(to: [("a@t.test", .host(.local(server))), ("b@t.test", .host(.local(server)))])
+        await fixture.run { _ = await fixture.settled(id) }
+        let replies = fixture.events.withLock { $0.compactMap(\.reply) }
+        #expect(replies.count == 2)
+        #expect(replies.allSatisfy { $0.status?.description == "5.1.1" && $0.text.utf8.count <= 512 })
+    }
+
     @Test func `LMTP hands over with a reply for each recipient`() async throws {
         let server = try await server {
             $0.isLMTP = true

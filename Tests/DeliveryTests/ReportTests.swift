@@ -65,10 +65,11 @@ import Testing
             MIME-Version: 1.0
             Content-Type: multipart/report; report-type=delivery-status;
              boundary="\(boundary)"
+            Content-Transfer-Encoding: 7bit
 
             --\(boundary)
             Content-Type: text/plain; charset=utf-8
-            Content-Transfer-Encoding: 8bit
+            Content-Transfer-Encoding: 7bit
 
             This is the mail system at mx.here.test.
 
@@ -83,7 +84,7 @@ import Testing
 
             --\(boundary)
             Content-Type: message/delivery-status
-            Content-Transfer-Encoding: 8bit
+            Content-Transfer-Encoding: 7bit
 
             Reporting-MTA: dns; mx.here.test
             Original-Envelope-Id: E1
@@ -99,7 +100,7 @@ import Testing
 
             --\(boundary)
             Content-Type: message/rfc822
-            Content-Transfer-Encoding: 8bit
+            Content-Transfer-Encoding: 7bit
 
             Subject: Hi
             Message-ID: <1@here.test>
@@ -111,6 +112,44 @@ import Testing
             """
         #expect(text.unfolded == expected.unfolded)
         #expect(text.utf8.filter { $0 == 10 }.count == text.utf8.filter { $0 == 13 }.count)
+    }
+
+    /// RFC 2045 §6.4, RFC 3464 §2.1: each part says what it is, and the whole is as wide as its widest part.
+    @Test(arguments: [(false, false), (false, true), (true, false)])
+    func `parts are labelled by their octets`(isBodyWide: Bool, isReplyWide: Bool) throws {
+        let message = Self.message {
+            if isBodyWide { $0.content = Bytes($0.content.array + "Grüße\r\n".utf8) }
+        }
+        let reply = Reply(550, .badDestinationMailbox, isReplyWide ? "Gibt es hier nicht, Grüße" : "No such user")
+        let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(reply))))
+        let encodings = text.lines.filter { $0.hasPrefix("Content-Transfer-Encoding: ") }.map { $0.suffix(4) }
+        func word(_ isWide: Bool) -> Substring { isWide ? "8bit" : "7bit" }
+        #expect(encodings == [word(isBodyWide || isReplyWide), word(isReplyWide), "7bit", word(isBodyWide)])
+        let status = try #require(text.utf8Split("message/delivery-status").last?.utf8Split("message/rfc822").first)
+        #expect(status.utf8.allSatisfy { $0 < 0x80 })
+    }
+
+    /// RFC 3464 §2.1.2.
+    @Test(arguments: [("mx.there.test", "mx.there.test"), ("127.0.0.1", "[127.0.0.1]"), ("::1", "[IPv6:::1]")])
+    func `a host that is named by its address stands in brackets`(name: String, shown: String) throws {
+        var attempt = Self.attempt(0, .failed(Self.refusal))
+        attempt.host = RemoteHost(name: name, address: "192.0.2.1", port: 25)
+        #expect(
+            try Self.text(Self.message(), Self.plan(Self.message(), attempt)).contains("Remote-MTA: dns; \(shown)\r\n"))
+    }
+
+    /// RFC 8689 §5.
+    @Test func `a message with REQUIRETLS comes back with it, and only its header`() throws {
+        let message = Self.message {
+            $0.parameters.requireTLS = true
+            $0.parameters.ret = .full
+        }
+        let plan = Self.plan(message, Self.attempt(0, .failed(Self.refusal)))
+        let writer = ReportWriter(hostname: "mx.here.test", maxReturned: 1000, now: Self.now)
+        let report = writer.submission(try #require(plan.reports.first), about: message, to: "anna@here.test")
+        #expect(report.parameters.requireTLS)
+        let text = try Self.text(message, plan)
+        #expect(text.contains("text/rfc822-headers") && text.contains("Subject: Hi\r\n") && !text.contains("Hello"))
     }
 
     @Test func `one report for several recipients that failed in one round`() throws {
@@ -138,6 +177,26 @@ import Testing
         for type in ["message/global-delivery-status", "message/global\r\n", "Final-Recipient: utf-8; böb@there.test"] {
             #expect(text.unfolded.contains(type.unfolded))
         }
+    }
+
+    @Test(arguments: [(true, "message/global"), (false, "message/rfc822")])
+    func `a header is UTF-8 where its sender has said so`(isDeclared: Bool, type: String) throws {
+        let message = Self.message {
+            $0.parameters.smtpUTF8 = isDeclared
+            $0.content = Bytes("Subject: Grüße\r\n".utf8 + $0.content.array)
+        }
+        let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(Self.refusal))))
+        #expect(text.contains("Content-Type: \(type)\r\nContent-Transfer-Encoding: 8bit\r\n"))
+    }
+
+    /// RFC 6533 §3.
+    @Test(arguments: [("bob@there.test", "utf-8; j\\x{FC}rgen@x.test"), ("böb@there.test", "utf-8; jürgen@x.test")])
+    func `an original recipient in UTF-8 is told in the report's own form`(to: EmailAddress, told: String) throws {
+        let message = Self.message(to: [to]) {
+            $0.recipients[0].said.parameters.originalRecipient = "utf-8;jürgen@x.test"
+        }
+        let text = try Self.text(message, Self.plan(message, Self.attempt(0, .failed(Self.refusal))))
+        #expect(text.unfolded.contains("\nOriginal-Recipient: \(told)\n"))
     }
 
     @Test func `no line of a stranger's reply becomes a field`() throws {

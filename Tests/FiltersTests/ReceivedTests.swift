@@ -75,7 +75,7 @@ import Testing
         arguments: [
             ("mx.out.example", "mx.out.example"), ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"), (nil, "unknown"),
             ("", "unknown"),
-            ("a) by evil (b", "unknown"), ("a\r\nX: y", "unknown"), ("a;b", "unknown"),
+            ("a) by evil (b", "unknown"), ("a\r\nX: y", "unknown"), ("a;b", "unknown"), ("müller.example", "unknown"),
             (String(repeating: "a", count: 256), "unknown"),
         ] as [(String?, String)])
     func `a name that could write fields of its own is not repeated`(_ hello: String?, _ shown: String) async throws {

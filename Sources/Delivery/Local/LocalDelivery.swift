@@ -227,17 +227,34 @@ final class LocalDelivery: Sendable {
 
     private func deliver(_ message: QueuedMessage, _ work: Work, _ batch: MailBatch) -> [Attempt] {
         let glance = HeaderGlance(message.content)
+        let first = Self.firstOfEachMailbox(message)
+        var results: [Int: Attempt.Result] = [:]
         return work.recipients.compactMap { claimed in
             guard message.recipients.indices.contains(claimed.number) else { return nil }
-            let recipient = message.recipients[claimed.number]
-            switch recipient.route {
+            switch message.recipients[claimed.number].route {
             case .discard: return Attempt(claimed: claimed, result: .discarded)
             case .mailbox(let mailbox):
-                return Attempt(
-                    claimed: claimed, result: deliver(message, glance, to: mailbox, recipient, claimed, batch))
+                let number = first[mailbox.key] ?? claimed.number
+                let result =
+                    results[number]
+                    ?? deliver(message, glance, to: mailbox, message.recipients[number], claimed, batch)
+                results[number] = result
+                return Attempt(claimed: claimed, result: result)
             case .exchanger, .host: return Attempt(claimed: claimed, result: .returned)
             }
         }
+    }
+
+    /// For each mailbox that several recipients lead to, the one that was said first. They share its copy, while each
+    /// is settled and reported for itself.
+    private static func firstOfEachMailbox(_ message: QueuedMessage) -> [String: Int] {
+        guard message.recipients.count > 1 else { return [:] }
+        var first: [String: Int] = [:]
+        for (number, recipient) in message.recipients.enumerated() {
+            guard case .mailbox(let mailbox) = recipient.route, first[mailbox.key] == nil else { continue }
+            first[mailbox.key] = number
+        }
+        return first
     }
 
     private func deliver(

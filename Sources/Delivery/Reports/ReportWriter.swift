@@ -26,22 +26,22 @@ struct ReportWriter: Sendable {
         let id = id(of: report, about: message)
         let glance = HeaderGlance(message.content)
         let returned = returnedContent(report, message, glance)
-        let isUTF8 = Self.needsUTF8(report, message, sender) || glance.hasUTF8
-        let boundary = "=_\(id)"
-        var content: [UInt8] = header(report, message, sender, glance, boundary: boundary)
-        func part(_ type: String, _ octets: some Sequence<UInt8>) {
-            content += "\r\n--\(boundary)\r\nContent-Type: \(type)\r\nContent-Transfer-Encoding: 8bit\r\n\r\n".utf8
-            content += octets
-        }
-        part("text/plain; charset=utf-8", text(report, message, isWhole: returned.isWhole).utf8)
-        part(
-            isUTF8 ? "message/global-delivery-status" : "message/delivery-status",
-            status(report, message, isUTF8: isUTF8))
-        part(Self.type(of: returned.isWhole, isUTF8: isUTF8), returned.octets)
-        content += "\r\n--\(boundary)--\r\n".utf8
+        // Stray octets in a header that nobody has declared to be UTF-8 make no message/global of it.
+        let isUTF8 =
+            Self.needsUTF8(report, message, sender) || message.parameters.smtpUTF8 && glance.hasUTF8
+        let parts = [
+            Part(type: "text/plain; charset=utf-8", octets: text(report, message, isWhole: returned.isWhole)),
+            Part(
+                type: isUTF8 ? "message/global-delivery-status" : "message/delivery-status",
+                octets: status(report, message, isUTF8: isUTF8)),
+            Part(type: Self.type(of: returned.isWhole, isUTF8: isUTF8), octets: returned.octets),
+        ]
+        let content = header(report, message, sender, glance) + Self.multipart(parts, boundary: "=_\(id)")
         var submission = Submission(id: id, sender: nil, recipients: [], content: [Bytes(content)], received: now)
         submission.parameters.smtpUTF8 = isUTF8
         if !content.allSatisfy({ $0 < 0x80 }) { submission.parameters.body = .eightBitMIME }
+        // What was to be kept from other eyes is so on its way back. RFC 8689 §5.
+        submission.parameters.requireTLS = message.parameters.requireTLS
         submission.arrival = "report by \(hostname)"
         return submission
     }
@@ -68,9 +68,9 @@ struct ReportWriter: Sendable {
 
     // MARK: The header
 
+    /// All fields but those of MIME.
     private func header(
-        _ report: SettlementPlan.Report, _ message: QueuedMessage, _ sender: EmailAddress, _ glance: HeaderGlance,
-        boundary: String
+        _ report: SettlementPlan.Report, _ message: QueuedMessage, _ sender: EmailAddress, _ glance: HeaderGlance
     ) -> [UInt8] {
         var fields = [
             HeaderField(name: "From", value: "Mail Delivery System <MAILER-DAEMON@\(hostname)>"),
@@ -85,14 +85,8 @@ struct ReportWriter: Sendable {
             fields.append(HeaderField(name: "In-Reply-To", value: id))
             fields.append(HeaderField(name: "References", value: id))
         }
-        fields += [
-            // RFC 3834 §5.1: nobody's program is to answer this.
-            HeaderField(name: "Auto-Submitted", value: "auto-replied"),
-            HeaderField(name: "MIME-Version", value: "1.0"),
-            HeaderField(
-                name: "Content-Type",
-                value: "multipart/report; report-type=delivery-status; boundary=\"\(boundary)\""),
-        ]
+        // RFC 3834 §5.1: nobody's program is to answer this.
+        fields.append(HeaderField(name: "Auto-Submitted", value: "auto-replied"))
         return fields.flatMap(\.raw)
     }
 
@@ -102,6 +96,46 @@ struct ReportWriter: Sendable {
         case .delayed: "Delivery is delayed"
         case .delivered: "Delivery report"
         }
+    }
+
+    // MARK: MIME
+
+    private struct Part {
+        var type: String
+        var octets: [UInt8]
+
+        init(type: String, octets: [UInt8]) {
+            self.type = type
+            self.octets = octets
+        }
+
+        init(type: String, octets: String) { self.init(type: type, octets: Array(octets.utf8)) }
+
+        var isEightBit: Bool { octets.contains { $0 >= 0x80 } }
+
+        /// What the octets are. message/delivery-status must be 7bit (RFC 3464 §2.1), and is: its text is ASCII.
+        static func encoding(isEightBit: Bool) -> String { isEightBit ? "8bit" : "7bit" }
+    }
+
+    /// The fields of MIME and the body. What encloses is as wide as the widest part. RFC 2045 §6.4.
+    private static func multipart(_ parts: [Part], boundary: String) -> [UInt8] {
+        let fields = [
+            HeaderField(name: "MIME-Version", value: "1.0"),
+            HeaderField(
+                name: "Content-Type",
+                value: "multipart/report; report-type=delivery-status; boundary=\"\(boundary)\""),
+            HeaderField(
+                name: "Content-Transfer-Encoding",
+                value: Part.encoding(isEightBit: parts.contains(where: \.isEightBit))),
+        ]
+        var octets = fields.flatMap(\.raw)
+        for part in parts {
+            let encoding = Part.encoding(isEightBit: part.isEightBit)
+            octets += "\r\n--\(boundary)\r\nContent-Type: \(part.type)\r\n".utf8
+            octets += "Content-Transfer-Encoding: \(encoding)\r\n\r\n".utf8
+            octets += part.octets
+        }
+        return octets + "\r\n--\(boundary)--\r\n".utf8
     }
 
     // MARK: For a person
@@ -155,8 +189,9 @@ struct ReportWriter: Sendable {
         for subject in report.subjects {
             let recipient = message.recipients[subject.number]
             octets += [.cr, .lf]
-            if let original = recipient.said.parameters.originalRecipient, let semicolon = original.firstIndex(of: ";")
-            {
+            let said = recipient.said.parameters
+            let original = isUTF8 ? said.originalRecipient : said.asciiOriginalRecipient
+            if let original, let semicolon = original.firstIndex(of: ";") {
                 field(
                     "Original-Recipient", "\(original[..<semicolon]); \(original[original.index(after: semicolon)...])")
             }
@@ -164,7 +199,10 @@ struct ReportWriter: Sendable {
             field("Final-Recipient", "\(isUTF8 ? "utf-8" : "rfc822"); \(recipient.said.address)")
             field("Action", Self.action(report.kind, subject))
             field("Status", Self.status(report.kind, subject))
-            if let host = subject.host { field("Remote-MTA", "dns; \(host.name)") }
+            if let host = subject.host {
+                // An address stands in brackets, as RFC 3464 §2.1.2 wants it of this type.
+                field("Remote-MTA", "dns; \(IPAddress(host.name)?.literal ?? host.name)")
+            }
             if let reply = subject.reply, report.kind != .delivered {
                 let text = Self.shortened(reply.text)
                 let status = reply.status.map { "\($0) " } ?? ""
@@ -198,13 +236,14 @@ struct ReportWriter: Sendable {
 
     // MARK: What is brought back
 
-    /// RFC 3461 §4.3: only a failure brings back the whole message, and only where that was not forbidden.
+    /// RFC 3461 §4.3: only a failure brings back the whole message, and only where that was not forbidden. A message
+    /// with REQUIRETLS comes back as if with RET=HDRS. RFC 8689 §5.
     private func returnedContent(
         _ report: SettlementPlan.Report, _ message: QueuedMessage, _ glance: HeaderGlance
     ) -> (octets: [UInt8], isWhole: Bool) {
         let isWhole =
             report.kind == .failed && message.parameters.ret != .headers && message.content.count <= maxReturned
-            && message.parameters.body != .binaryMIME
+            && message.parameters.body != .binaryMIME && !message.parameters.requireTLS
         if isWhole { return (message.content.array, true) }
         return (message.content[0..<min(glance.count, maxReturned)].array, false)
     }

@@ -41,11 +41,12 @@ enum ReceivedField {
         return base + (session.tls == nil ? "" : "S") + (session.user == nil ? "" : "A")
     }
 
-    /// A name, if it can stand there: a domain or an address literal.
+    /// A name, if it can stand there: a domain in ASCII or an address literal. One octet above 127 would make every
+    /// message a UTF-8 one (RFC 6532), whatever its sender has asked for.
     private static func shown(_ name: String) -> String? {
         guard !name.isEmpty, name.utf8.count <= 255 else { return nil }
         let isSound = name.utf8.allSatisfy { octet in
-            octet.isLetter || octet.isDigit || octet >= 0x80 || "-._:[]".utf8.contains(octet)
+            octet.isLetter || octet.isDigit || "-._:[]".utf8.contains(octet)
         }
         return isSound ? name : nil
     }

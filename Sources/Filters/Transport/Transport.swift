@@ -32,6 +32,11 @@ public struct Transport: RecipientStage, MessageStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
+    /// Where mail for an address goes, if the table has its domain.
+    public func destination(of address: EmailAddress) -> Destination? {
+        policy.route(of: address.domain)?.route.destination(of: address)
+    }
+
     public func recipient(
         _ recipient: Recipient, in transaction: Transaction
     ) async throws(StageFailure) -> Finding {

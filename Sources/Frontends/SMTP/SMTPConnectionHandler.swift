@@ -339,7 +339,9 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     /// closing with unread octets would reset the connection and take our last reply with it.
     func leave() {
         guard state != .closing, state != .closed else { return }
-        let isClean = unread == 0 && !isReading && waitingOctets == 0 || session.tls != nil || inputEnded
+        // What an early talker has said was seen in the socket, and has not been read.
+        let isRead = unread == 0 && !isReading && waitingOctets == 0 && !machine.spokeEarly
+        let isClean = isRead || session.tls != nil || inputEnded
         state = .closing
         input = nil
         // Whatever was coming in has no more time than any other last words.

@@ -184,9 +184,9 @@ public struct SMTPServerMachine: Sendable {
         var each = Array(replies.prefix(ended.envelope.recipients.count))
         while each.count < ended.envelope.recipients.count { each.append(.noVerdict) }
         guard configuration.language != .lmtp else { return .sendEach(each) }
-        let isTaken = each.contains(where: \.isPositive)
+        // The reply to the message is the one that names it, whoever has got it first.
         let refusal = each.first(where: \.isTemporary) ?? each.first ?? .noVerdict
-        let final = isTaken ? Reply(250, .other, "Taken for the recipients that got a positive reply") : refusal
+        let final = each.first(where: \.isPositive) ?? refusal
         guard ended.usesPRDR else { return .send(final) }
         return .sendEach([.analysisStarted] + each + [final])
     }

@@ -155,6 +155,8 @@ struct QueueReport: Encodable {
         var attempts: Int
         var nextRetry: Date?
         var lastReply: String?
+
+        fileprivate var isDone: Bool { ["delivered", "failed"].contains(status) }
     }
 
     var id: String
@@ -191,9 +193,10 @@ struct QueueReport: Encodable {
             let next = one.nextRetry.map { "  next try \($0.stamp)" } ?? ""
             lines.append("  \(address)  \(one.shownStatus)  \(one.route)\(next)")
             if let reply = one.lastReply {
-                let attempts = Terminal.counted(one.attempts, "attempt")
+                // What is done has had its last reply, which is not counted: only what was put off is.
+                let attempts = one.isDone ? "" : "after \(Terminal.counted(one.attempts, "attempt")): "
                 let indent = String(repeating: " ", count: width + 4)
-                lines.append("\(indent)after \(attempts): \(Terminal.harmless(reply))")
+                lines.append("\(indent)\(attempts)\(Terminal.harmless(reply))")
             }
         }
         return lines.joined(separator: "\n")

@@ -1,17 +1,18 @@
 import Adapters
 import Delivery
 import Directory
+import Filters
 import Foundation
 import Logging
 import MailTypes
 import Pipeline
 
 extension DeliveryHooks {
-    /// Delivery's hooks into the living world.
-    init(_ world: LiveWorld, logger: Logger, traces: TraceKeeper) {
+    /// Delivery's hooks into the living world. `chain` is asked anew for each report: a reload may have replaced it.
+    init(_ world: LiveWorld, chain: @escaping @Sendable () -> Chain, logger: Logger, traces: TraceKeeper) {
         self.init(
             resolve: { question async throws(StageFailure) in try await world.resolver.answer(question) },
-            routes: { address async throws(StageFailure) in try await world.destinations(of: address) })
+            routes: { address async throws(StageFailure) in try await world.destinations(of: address, by: chain()) })
         isHosted = { domain async throws(StageFailure) in
             guard case .directory(.domain(let hosted)) = try await world.now(.directory(.domain(domain))) else {
                 return false
@@ -30,8 +31,10 @@ extension LiveWorld {
     /// Aliases and groups that one address of a report may lead through.
     private static let deepestExpansion = 10
 
-    /// Where a report to this address goes: the directory's answer, followed to its end.
-    func destinations(of address: EmailAddress) async throws(StageFailure) -> [Destination] {
+    /// Where a report to this address goes: as the `transport` stages say, like all other mail; else the directory's
+    /// answer, followed to its end.
+    func destinations(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> [Destination] {
+        if let fixed = fixedRoute(of: address, by: chain) { return [fixed] }
         var found: [Destination] = []
         var waiting = [(address, 0)]
         var seen: Set<String> = [address.key]
@@ -39,13 +42,22 @@ extension LiveWorld {
             guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else { continue }
             switch meaning {
             case .mailbox(let mailbox): found.append(Destination(address: next, route: .mailbox(mailbox)))
-            case .foreign: found.append(Destination(address: next, route: .exchanger(domain: next.domain)))
+            case .foreign:
+                let usual = Destination(address: next, route: .exchanger(domain: next.domain))
+                found.append(fixedRoute(of: next, by: chain) ?? usual)
             case .expands(let members, _) where depth < Self.deepestExpansion:
                 waiting += members.filter { seen.insert($0.key).inserted }.map { ($0, depth + 1) }
             case .expands, .disabled, .unknown: break
             }
         }
         return found
+    }
+
+    private func fixedRoute(of address: EmailAddress, by chain: Chain) -> Destination? {
+        for stage in chain.stages(Transport.self, onReportsTo: address.domain, self) {
+            if let destination = stage.destination(of: address) { return destination }
+        }
+        return nil
     }
 
     func now(_ question: Question) async throws(StageFailure) -> Answer {

@@ -87,7 +87,10 @@ final class Server: Sendable {
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
-            surroundings: (hooks: DeliveryHooks(world, logger: logger, traces: traces), group: group, logger: logger))
+            surroundings: (
+                hooks: DeliveryHooks(world, chain: { chain.current }, logger: logger, traces: traces), group: group,
+                logger: logger
+            ))
         try await frontend.listen(Self.listeners(settings))
         if frontend.mostConnections < settings.limits.maxConnections {
             logger.warning(

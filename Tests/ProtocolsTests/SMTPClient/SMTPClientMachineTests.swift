@@ -168,6 +168,23 @@ import Testing
         #expect(dialog.sent[2] == "RCPT TO:<bob@there.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o+2Bx@here.test")
     }
 
+    /// RFC 6533 §3: xtext of UTF-8 is none of the forms.
+    @Test(arguments: [
+        ("utf-8;jürgen@x.test", "utf-8;j\\x{FC}rgen@x.test"),
+        ("utf-8;j\\x{FC}rgen@x.test", "utf-8;j\\x{FC}rgen@x.test"),
+        ("UTF-8;a+b=ж@x.test", "UTF-8;a\\x{2B}b\\x{3D}\\x{436}@x.test"),
+        ("utf-8;\u{1F4E7} @x", "utf-8;\\x{1F4E7}\\x{20}@x"),
+        ("x400;a=b", "x400;a+3Db"),
+    ])
+    func `an original recipient in UTF-8 goes on in ASCII`(_ kept: String, _ sent: String) {
+        var dialog = ClientDialog()
+        #expect(dialog.connect() == .ready)
+        var transaction = SMTPTransaction.sample()
+        transaction.envelope.recipients[0].parameters.originalRecipient = kept
+        _ = dialog.deliver(transaction)
+        #expect(dialog.sent[2] == "RCPT TO:<bob@there.test> ORCPT=\(sent)")
+    }
+
     @Test func `NOTIFY=NEVER is passed on`() {
         var dialog = ClientDialog()
         #expect(dialog.connect() == .ready)
@@ -279,6 +296,17 @@ import Testing
         let reply = try #require(try parser.next(&input))
         #expect(reply.lines == ["a?[31m?", "\u{FFFD}\u{FFFD}"])
         #expect(reply.status?.description == "5.7.1")
+    }
+
+    /// THREATS R26: each recipient's reply is kept, so a long one is kept in part.
+    @Test func `of a novel the beginning is kept, and its end is found`() throws {
+        var parser = SMTPReplyParser()
+        let chapter = "550-5.1.1 " + String(repeating: "x", count: 3900) + "\r\n"
+        var input = ByteBuffer(string: String(repeating: chapter, count: 250) + "550 5.1.1 end\r\n250 next\r\n")
+        let reply = try #require(try parser.next(&input))
+        #expect(reply.code == 550 && reply.status?.description == "5.1.1")
+        #expect(reply.lines.map(\.utf8.count).reduce(0, +) == 8192)
+        #expect(try parser.next(&input) == Reply(250, nil, lines: ["next"]))
     }
 
     @Test func `a reply may come octet by octet`() throws {

@@ -157,7 +157,7 @@ extension SMTPClientMachine {
                     .filter { (flag: RecipientParameters.Notify, _) in notify.contains(flag) }.map(\.1)
                 line += " NOTIFY=\(words.isEmpty ? "NEVER" : words.joined(separator: ","))"
             }
-            if let original = recipient.parameters.originalRecipient {
+            if let original = recipient.parameters.asciiOriginalRecipient {
                 let parts = original.split(separator: ";", maxSplits: 1)
                 if parts.count == 2 { line += " ORCPT=\(Self.xtext(String(parts[0])));\(Self.xtext(String(parts[1])))" }
             }

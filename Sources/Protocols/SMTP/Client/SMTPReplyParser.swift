@@ -12,8 +12,12 @@ public struct SMTPReplyParser: Sendable {
     public var maxLine = 4096
     /// The most lines of one reply.
     public var maxLines = 256
+    /// Octets of text that are kept of one reply; the lines behind are counted, and read over.
+    public var maxText = 8192
 
     private var lines: [String] = []
+    private var count = 0
+    private var textLeft = 0
     private var code: Int?
     private var status: EnhancedStatusCode.Condition?
 
@@ -33,6 +37,7 @@ public struct SMTPReplyParser: Sendable {
             guard let last = try add(line) else { continue }
             let reply = Reply(last, status, lines: lines)
             lines = []
+            count = 0
             code = nil
             status = nil
             return reply
@@ -65,13 +70,19 @@ public struct SMTPReplyParser: Sendable {
         guard separator == nil || separator == .space || separator == UInt8(ascii: "-") else {
             throw Malformed(reason: "not a reply: \(Self.clean(line.prefix(80)))")
         }
-        guard lines.count < maxLines else { throw Malformed(reason: "a reply of more than \(maxLines) lines") }
+        guard count < maxLines else { throw Malformed(reason: "a reply of more than \(maxLines) lines") }
+        if count == 0 { textLeft = maxText }
         var text = line.dropFirst(4)
         if let found = Self.condition(in: text) {
-            if lines.isEmpty { status = found.condition }
+            if count == 0 { status = found.condition }
             text = found.rest
         }
-        lines.append(Self.clean(text))
+        count += 1
+        if textLeft > 0 {
+            lines.append(Self.clean(text.prefix(textLeft)))
+            // An empty line takes room as well.
+            textLeft -= min(textLeft, max(1, text.count))
+        }
         return separator == UInt8(ascii: "-") ? nil : code
     }
 
