@@ -133,7 +133,8 @@ public actor TransactionJudge {
         trace.summary = message.summary
         var drafts = await judge(openDrafts(of: message))
         let refusals = drafts.compactMap(\.refusal)
-        if isOneReply, chain.onMixed == .junk, drafts.contains(where: \.isTaken), !refusals.contains(where: \.isTemporary) {
+        let isFinal = !refusals.contains(where: \.isTemporary)
+        if isOneReply, chain.onMixed == .junk, isFinal, drafts.contains(where: \.isTaken) {
             drafts = await junkingRefused(drafts)
         }
         return conclude(drafts)
