@@ -21,16 +21,51 @@ struct Draft: Sendable {
     var state = State.open
     /// Why a person must look at it.
     var quarantined: String?
+    /// The stages of the message phase that it has been past.
+    private(set) var passed = 0
+    /// It was refused and is taken all the same, as junk.
+    private(set) var isJunked = false
+
+    init(
+        message: Message, recipients: [Recipient], symbols: [Symbol], authentication: AuthenticationResults,
+        quarantined: String?
+    ) {
+        self.message = message
+        self.recipients = recipients
+        self.symbols = symbols
+        self.authentication = authentication
+        self.quarantined = quarantined
+    }
+
+    /// The reply it was refused with, if it was.
+    var refusal: Reply? { if case .refused(let reply) = state { reply } else { nil } }
+
+    /// Whether somebody gets it.
+    var isTaken: Bool { state == .open || state == .accepted }
+
+    /// This draft for whom it was refused, to be taken as junk: the stages behind the one that refused it are
+    /// still to be asked.
+    var junked: Draft {
+        var draft = self
+        draft.state = .open
+        draft.isJunked = true
+        for place in recipients.indices where recipients[place].disposition == .deliver {
+            draft.recipients[place].disposition = .junk
+        }
+        return draft
+    }
 
     /// The parts of this draft for which `link` has the same values.
     func divided(by link: Link) -> [(StageVariant, Draft)] {
         guard !link.domains.isEmpty else { return [(link.base, self)] }
         var parts: [(StageVariant, Draft)] = []
+        var places: [String?: Int] = [:]
         for recipient in recipients {
             let variant = link.variant(for: recipient.policyDomain)
-            if let place = parts.firstIndex(where: { $0.0.scope == variant.scope }) {
+            if let place = places[variant.scope] {
                 parts[place].1.recipients.append(recipient)
             } else {
+                places[variant.scope] = parts.count
                 var part = self
                 part.recipients = [recipient]
                 parts.append((variant, part))
@@ -39,15 +74,20 @@ struct Draft: Sendable {
         return parts
     }
 
-    /// Applies a finding as a whole.
-    mutating func apply(_ finding: Finding) {
+    /// Notes that the message stage at `place` has been asked, and applies what it found.
+    mutating func pass(_ place: Int, _ finding: Finding?) {
+        passed = place + 1
+        guard let finding else { return }
         // Places are those of the message the stage saw, so fields go before others come.
         message.header.remove(at: finding.edits.flatMap(\.removedFields))
         for edit in finding.edits { apply(edit) }
+        changeRecipients(finding.edits)
         switch finding.verdict {
         case .continue: break
         case .accept: state = .accepted
-        case .reject(let reply), .tempfail(let reply): state = .refused(reply)
+        case .reject(let reply), .tempfail(let reply):
+            // Junk cannot become more so; what could not be judged is another matter.
+            if reply.isTemporary || !isJunked { state = .refused(reply) }
         case .quarantine(let reason):
             quarantined = reason
             for place in recipients.indices { recipients[place].disposition = .quarantine }
@@ -61,17 +101,28 @@ struct Draft: Sendable {
         case .authentication(let entry): authentication.entries.append(entry)
         case .prependField(let name, let value): message.header.prepend(HeaderField(name: name, value: value))
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
-        case .removeFields: break
         case .replaceBody(let body): message.body = body
-        case .resolve(let address, let destinations):
-            forRecipient(address) { $0.destinations = destinations }
-        case .disposition(let address, let disposition):
-            forRecipient(address) { $0.disposition = disposition }
+        case .removeFields, .resolve, .disposition: break
         }
     }
 
-    private mutating func forRecipient(_ address: EmailAddress, _ change: (inout Recipient) -> Void) {
-        for place in recipients.indices where recipients[place].address == address { change(&recipients[place]) }
+    /// There may be as many edits as recipients: one look at each is enough for all of them.
+    private mutating func changeRecipients(_ edits: [Edit]) {
+        var destinations: [EmailAddress: [Destination]] = [:]
+        var dispositions: [EmailAddress: Disposition] = [:]
+        for edit in edits {
+            switch edit {
+            case .resolve(let address, let found): destinations[address] = found
+            case .disposition(let address, let wanted): dispositions[address] = wanted
+            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody: break
+            }
+        }
+        guard !destinations.isEmpty || !dispositions.isEmpty else { return }
+        for place in recipients.indices {
+            let address = recipients[place].address
+            if let found = destinations[address] { recipients[place].destinations = found }
+            if let wanted = dispositions[address] { recipients[place].disposition = wanted }
+        }
     }
 }
 

@@ -18,6 +18,18 @@ public struct Opening: Sendable {
 
     public init() {}
 
+    /// Notes a client where no stage is asked whether it may connect. Another chain may want to ask.
+    public mutating func connect(session: Session) {
+        notes.sessions.append(session)
+        connected = notes
+    }
+
+    /// Notes a greeting where no stage is asked about it.
+    public mutating func hello(session: Session) {
+        notes = connected
+        notes.sessions.append(session)
+    }
+
     /// Asks the stages of the connect phase; a reply is a refusal to greet.
     public mutating func connect(
         session: Session, on chain: Chain, id: TransactionID, hostname: String, source: any ServiceSource

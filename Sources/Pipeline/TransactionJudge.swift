@@ -10,6 +10,10 @@ public actor TransactionJudge {
     private var notes: Opening.Notes
     private var trace: Trace
     private var accepted: [AcceptedRecipient] = []
+    /// The ``EmailAddress/key`` of each of them.
+    private var acceptedKeys: Set<String> = []
+    /// The first that gets a copy: in one reply for all, the others must be judged as it is.
+    private var standard: AcceptedRecipient?
 
     /// A recipient that was taken, with all that its copy is judged by.
     private struct AcceptedRecipient: Sendable {
@@ -101,20 +105,22 @@ public actor TransactionJudge {
         guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
             return refuse(Reply(550, .deliveryNotAuthorized, "Relaying is not permitted"), address)
         }
-        candidate.isRepeated = accepted.contains { $0.recipient.address.key == address.key }
-        if candidate.isRepeated { return admitted(candidate) }
+        candidate.isRepeated = acceptedKeys.contains(address.key)
+        if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
         candidate.policy = chain.links(in: .message).map { $0.variant(for: candidate.recipient.policyDomain).scope }
-        if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let first = accepted.first,
-            first.policy != candidate.policy || first.symbols != candidate.symbols
+        if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
+            standard.policy != candidate.policy || standard.symbols != candidate.symbols
         {
             let text = "Other rules hold for this recipient; please send it in a transaction of its own"
             return refuse(Reply(451, .tooManyRecipients, text), address)
         }
+        standard = standard ?? candidate
         return admitted(candidate)
     }
 
     private func admitted(_ candidate: AcceptedRecipient) -> Reply {
         accepted.append(candidate)
+        acceptedKeys.insert(candidate.recipient.address.key)
         if !candidate.isRepeated { transaction.recipients.append(candidate.recipient) }
         transaction.envelope?.recipients.append(candidate.recipient.said)
         trace.envelope?.recipients.append(candidate.recipient.said)
@@ -125,31 +131,57 @@ public actor TransactionJudge {
     public func message(_ message: Message) async -> Outcome {
         trace.size = message.size
         trace.summary = message.summary
-        var drafts = openDrafts(of: message)
-        for link in chain.links(in: .message) {
+        var drafts = await judge(openDrafts(of: message))
+        let refusals = drafts.compactMap(\.refusal)
+        let isFinal = !refusals.contains(where: \.isTemporary)
+        if isOneReply, chain.onMixed == .junk, isFinal, drafts.contains(where: \.isTaken) {
+            drafts = await junkingRefused(drafts)
+        }
+        return conclude(drafts)
+    }
+
+    /// Asks the message stages behind the first `passed` about each draft.
+    private func judge(_ drafts: [Draft], passed: Int = 0) async -> [Draft] {
+        var drafts = drafts
+        for (place, link) in chain.links(in: .message).enumerated().dropFirst(passed) {
             var next: [Draft] = []
             for draft in drafts {
                 guard draft.state == .open else {
                     next.append(draft)
                     continue
                 }
-                for (variant, part) in draft.divided(by: link) { next.append(await judge(part, by: link, variant)) }
+                for (variant, var part) in draft.divided(by: link) {
+                    part.pass(place, await ask(link, variant, about: part))
+                    next.append(part)
+                }
             }
             drafts = next
         }
-        return conclude(drafts)
+        return drafts
     }
+
+    /// One reply for different verdicts: for whom it was refused it is finished as junk, as what others get was.
+    private func junkingRefused(_ drafts: [Draft]) async -> [Draft] {
+        var finished: [Draft] = []
+        for draft in drafts {
+            finished += draft.refusal == nil ? [draft] : await judge([draft.junked], passed: draft.passed)
+        }
+        return finished
+    }
+
+    /// Whether the message has one reply for all recipients.
+    private var isOneReply: Bool { !transaction.session.repliesPerRecipient }
 
     private func openDrafts(of message: Message) -> [Draft] {
         var drafts: [Draft] = []
-        var symbols: [[Symbol]] = []
+        var places: [[Symbol]: Int] = [:]
         for one in accepted where !one.isDiscarded && !one.isRepeated && !notes.isDiscarded {
             var recipient = one.recipient
             if notes.quarantined != nil { recipient.disposition = .quarantine }
-            if let place = symbols.firstIndex(of: one.symbols) {
+            if let place = places[one.symbols] {
                 drafts[place].recipients.append(recipient)
             } else {
-                symbols.append(one.symbols)
+                places[one.symbols] = drafts.count
                 drafts.append(
                     Draft(
                         message: message, recipients: [recipient], symbols: notes.symbols + one.symbols,
@@ -159,8 +191,7 @@ public actor TransactionJudge {
         return drafts
     }
 
-    private func judge(_ draft: Draft, by link: Link, _ variant: StageVariant) async -> Draft {
-        var draft = draft
+    private func ask(_ link: Link, _ variant: StageVariant, about draft: Draft) async -> Finding? {
         transaction.message = draft.message
         transaction.recipients = draft.recipients
         transaction.symbols = draft.symbols
@@ -170,31 +201,27 @@ public actor TransactionJudge {
         let runner = StageRunner(link: link, phase: .message, subject: subject, variant: variant)
         let (step, finding) = await runner.run(in: transaction)
         notes.steps.append(step)
-        if let finding { draft.apply(finding) }
-        return draft
+        return finding
     }
 
     /// From the drafts' ends to the replies and to what is to be queued.
     private func conclude(_ drafts: [Draft]) -> Outcome {
-        var drafts = drafts
-        let isSingle = !transaction.session.repliesPerRecipient
-        let refusals = drafts.compactMap(\.refusal)
-        if isSingle, !refusals.isEmpty, refusals.count < drafts.count || accepted.contains(where: \.isDiscarded) {
-            // One reply for different verdicts: whom it would be refused gets it as junk.
-            for place in drafts.indices where drafts[place].refusal != nil { drafts[place].turnIntoJunk() }
-        }
-        let copies = drafts.filter { $0.refusal == nil && $0.state != .discarded }.map(Copy.init)
         let taken = Reply(250, .other, "Taken as \(transaction.id)")
         let replies: [Reply]
-        if isSingle {
+        var copies = drafts.filter(\.isTaken).map(Copy.init)
+        if isOneReply {
+            // Where it is a refusal nobody gets anything: the sender is told that it was not taken.
             let refusals = drafts.compactMap(\.refusal)
             let refusal = refusals.first(where: \.isTemporary) ?? refusals.first
             replies = [refusal?.marked(with: transaction.id) ?? taken]
+            if refusal != nil { copies = [] }
         } else {
-            replies = accepted.map { one in
-                let draft = drafts.first { $0.recipients.contains { $0.address.key == one.recipient.address.key } }
-                return draft?.refusal?.marked(with: transaction.id) ?? taken
+            var refusals: [String: Reply] = [:]
+            for draft in drafts {
+                guard let refusal = draft.refusal?.marked(with: transaction.id) else { continue }
+                for recipient in draft.recipients { refusals[recipient.address.key] = refusal }
             }
+            replies = accepted.map { refusals[$0.recipient.address.key] ?? taken }
         }
         trace.recipients = drafts.flatMap(\.recipients)
         trace.symbols = drafts.max { $0.symbols.count < $1.symbols.count }?.symbols ?? notes.symbols
@@ -253,17 +280,6 @@ public struct Copy: Sendable {
         message = draft.message
         recipients = draft.recipients
         quarantined = draft.quarantined
-    }
-}
-
-extension Draft {
-    fileprivate var refusal: Reply? { if case .refused(let reply) = state { reply } else { nil } }
-
-    fileprivate mutating func turnIntoJunk() {
-        state = .open
-        for place in recipients.indices where recipients[place].disposition == .deliver {
-            recipients[place].disposition = .junk
-        }
     }
 }
 

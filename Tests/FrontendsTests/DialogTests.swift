@@ -36,6 +36,27 @@ import Testing
         await server.stop()
     }
 
+    @Test func `a client that leaves while its mail is stored has one transaction, and that is taken`() async throws {
+        let server = try await LiveServer()
+        let client = try await server.client()
+        _ = try await client.reply()
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>", "DATA"] {
+            _ = try await client.say(line)
+        }
+        server.acceptor.hold()
+        try await client.send("Subject: x\r\n\r\nx\r\n.\r\n")
+        #expect(await server.eventually { server.acceptor.heldCount == 1 })
+        // A stop is not patient, as a client that resets its connection is not.
+        await server.stop()
+        #expect(server.frontend.openConnections == 0)
+        server.acceptor.letGo()
+        #expect(await server.eventually { server.traces.contains { $0.outcome == .accepted } })
+        #expect(server.traces.count == 1)
+        let own = ("listener", "test")
+        #expect(server.metrics.value("sluice_smtp_transactions_total", [own, ("result", "accepted")]) == 1)
+        #expect(server.metrics.value("sluice_smtp_transactions_total", [own, ("result", "unfinished")]) ?? 0 == 0)
+    }
+
     @Test func `pipelined commands are answered in order`() async throws {
         let server = try await LiveServer()
         let client = try await server.client()

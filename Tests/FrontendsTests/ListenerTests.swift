@@ -1,9 +1,11 @@
 import Foundation
 import Frontends
+import Logging
 import MailTypes
 import NIOCore
 import Pipeline
 import Protocols
+import Synchronization
 import Testing
 
 @Suite struct ListenerTests {
@@ -68,6 +70,101 @@ import Testing
         #expect(server.frontend.addresses(of: "second").isEmpty)
         #expect(try await old.say("NOOP").hasPrefix("250"))
         await server.stop()
+    }
+
+    @Test func `what is bound accepts nobody before it has a front-end`() async throws {
+        let other = try await LiveServer()
+        var options = other.options
+        options.bind = [.ip("127.0.0.3", port: other.port), .ip("127.0.0.4", port: other.port)]
+        let sockets = try await BoundSockets([options], on: LiveServer.group)
+        let early = try await TestClient.connect(port: other.port, to: "127.0.0.3")
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let environment = SMTPEnvironment(
+            hostname: "mx.here.test", chain: { Chain([]) }, services: FakeServices(), acceptor: FakeAcceptor(),
+            authenticator: FakeAuthenticator(), temporaryDirectory: other.folder.path, logger: logger)
+        let frontend = SMTPFrontend(group: LiveServer.group, environment: environment, sockets: sockets)
+        #expect(frontend.openConnections == 0)
+        #expect(early.unread == "" && !early.isClosed)
+        let isBound = Mutex(false)
+        options.bind.removeLast()
+        try await frontend.listen([options]) { isBound.withLock { $0 = true } }
+        #expect(isBound.withLock { $0 })
+        #expect(try await early.reply().hasPrefix("220"), "who was early is served")
+        await #expect(throws: (any Error).self, "a socket that no listener wants is closed") {
+            try await TestClient.connect(port: other.port, to: "127.0.0.4")
+        }
+        await frontend.stop()
+        await other.stop()
+    }
+
+    @Test func `changes of the listeners take turns, and none comes after the stop`() async throws {
+        let server = try await LiveServer()
+        let port = server.port
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<20 {
+                var options = server.options
+                options.bind = [.ip("127.0.0.\(number + 10)", port: port)]
+                group.addTask { [options] in try await server.frontend.listen([options]) }
+            }
+            try await group.waitForAll()
+        }
+        let open = server.frontend.addresses(of: "test")
+        #expect(open.count == 1)
+        var listening = 0
+        for number in 0..<20 {
+            let client = try? await TestClient.connect(port: port, to: "127.0.0.\(number + 10)")
+            if client != nil { listening += 1 }
+        }
+        #expect(listening == 1, "what one change has opened, the next has closed")
+        await server.stop()
+        await #expect(throws: FrontendStopped.self) { try await server.frontend.listen([server.options]) }
+        #expect(server.frontend.addresses(of: "test").isEmpty)
+    }
+
+    @Test func `a certificate is shown from when all sockets are bound`() async throws {
+        let made = try TestCertificates()
+        let store = try made.store(["old.test"])
+        let readied = try CertificateStore.ready([try made.make("new.test")])
+        let server = try await LiveServer { setup in
+            setup.certificates = store
+            setup.listener.tls = .starttls
+            setup.listener.machine.offersStartTLS = true
+        }
+        var impossible = server.options
+        impossible.bind.append(.ip("192.0.2.1", port: 0))
+        await #expect(throws: (any Error).self) {
+            try await server.frontend.listen([impossible]) { store.use(readied) }
+        }
+        #expect(try await Self.shown(by: server).contains("old.test"))
+        try await server.frontend.listen([server.options]) { store.use(readied) }
+        #expect(try await Self.shown(by: server).contains("new.test"))
+        await server.stop()
+    }
+
+    private static func shown(by server: LiveServer) async throws -> String {
+        let client = try await server.client()
+        _ = try await client.reply()
+        _ = try await client.say("EHLO c.test")
+        _ = try await client.say("STARTTLS")
+        try await client.startTLS()
+        return try await client.certificateName()
+    }
+
+    @Test func `a socket of the file system is not taken from a living server`() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/lmtp"
+        let change = { @Sendable (setup: inout LiveServer.Setup) in
+            setup.listener.machine.language = .lmtp
+            setup.listener.bind = [.unix(path: path)]
+        }
+        let server = try await LiveServer(change)
+        await #expect(throws: (any Error).self) { try await LiveServer(change) }
+        let client = try await TestClient.connect(path: path)
+        #expect(try await client.reply().hasPrefix("220"))
+        await server.stop()
+        let next = try await LiveServer(change)
+        #expect(try await TestClient.connect(path: path).reply().hasPrefix("220"))
+        await next.stop()
     }
 
     @Test func `LMTP listens on a socket of the file system`() async throws {

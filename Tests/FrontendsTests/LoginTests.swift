@@ -87,10 +87,10 @@ import Testing
         for place in 0..<5 {
             _ = throttle.failed("Anna@here.test", from: IPAddress("192.0.2.\(place)") ?? "::1", at: 1)
         }
-        #expect(!throttle.allows("anna@here.test", from: "192.0.2.77", at: 1), "a new address must wait")
-        #expect(throttle.allows("anna@here.test", from: "198.51.100.1", at: 1), "the known one need not")
-        #expect(throttle.allows("carl@here.test", from: "192.0.2.77", at: 1))
-        #expect(throttle.allows("anna@here.test", from: "192.0.2.77", at: 700))
+        #expect(throttle.admits("anna@here.test", from: "192.0.2.77", at: 1) == .never, "a new address must wait")
+        #expect(throttle.admits("anna@here.test", from: "198.51.100.1", at: 1) == .now, "the known one need not")
+        #expect(throttle.admits("carl@here.test", from: "192.0.2.77", at: 1) == .now)
+        #expect(throttle.admits("anna@here.test", from: "192.0.2.77", at: 700) == .now)
     }
 
     @Test func `an IPv6 network is one guesser`() {
@@ -99,8 +99,76 @@ import Testing
         let throttle = LoginThrottle(limits)
         _ = throttle.failed("a", from: "2001:db8::1", at: 0)
         _ = throttle.failed("b", from: "2001:db8::2", at: 0)
-        #expect(!throttle.allows("c", from: "2001:db8::3", at: 0))
-        #expect(throttle.allows("c", from: "2001:db8:0:1::3", at: 0))
+        #expect(throttle.admits("c", from: "2001:db8::3", at: 0) == .never)
+        #expect(throttle.admits("c", from: "2001:db8:0:1::3", at: 0) == .now)
+    }
+
+    @Test func `an account of one's own buys no guesses at others'`() {
+        var limits = LoginThrottle.Limits()
+        limits.failuresPerAddress = 20
+        let throttle = LoginThrottle(limits)
+        for round in 0..<20 {
+            #expect(throttle.admits("victim\(round)", from: "192.0.2.1", at: 1) == .now)
+            _ = throttle.failed("victim\(round)", from: "192.0.2.1", at: 1)
+            guard round < 19 else { continue }
+            #expect(throttle.admits("own", from: "192.0.2.1", at: 1) == .now)
+            throttle.succeeded("own", from: "192.0.2.1")
+        }
+        #expect(throttle.admits("victim", from: "192.0.2.1", at: 1) == .never)
+        #expect(throttle.admits("own", from: "192.0.2.1", at: 1) == .never)
+        #expect(throttle.admits("own", from: "192.0.2.1", at: 602) == .now)
+    }
+
+    @Test func `logins under way may all fail, so no more are tried than may fail`() {
+        var limits = LoginThrottle.Limits()
+        limits.failuresPerAddress = 3
+        limits.failuresPerAccount = 4
+        let throttle = LoginThrottle(limits)
+        for name in ["a", "b", "c"] { #expect(throttle.admits(name, from: "192.0.2.1", at: 0) == .now) }
+        #expect(throttle.admits("d", from: "192.0.2.1", at: 0) == .later)
+        throttle.succeeded("a", from: "192.0.2.1")
+        #expect(throttle.admits("d", from: "192.0.2.1", at: 0) == .now)
+        #expect(throttle.admits("e", from: "192.0.2.1", at: 0) == .later)
+        throttle.undecided("d", from: "192.0.2.1")
+        #expect(throttle.failed("b", from: "192.0.2.1", at: 0) == 0.5)
+        #expect(throttle.failed("c", from: "192.0.2.1", at: 0) == 1)
+        #expect(throttle.admits("e", from: "192.0.2.1", at: 0) == .now)
+        #expect(throttle.failed("e", from: "192.0.2.1", at: 0) == 2)
+        #expect(throttle.admits("f", from: "192.0.2.1", at: 0) == .never)
+        // The same for one account from many places.
+        for place in 1...4 {
+            #expect(throttle.admits("anna", from: IPAddress("198.51.100.\(place)") ?? "::1", at: 0) == .now)
+        }
+        #expect(throttle.admits("anna", from: "198.51.100.9", at: 0) == .later)
+    }
+
+    @Test func `a login waits for those under way, and who has hung up is counted`() async throws {
+        let slow = SlowAuthenticator()
+        let server = try await LiveServer { setup in
+            setup.listener.machine.language = .submission
+            setup.listener.machine.authMechanisms = ["PLAIN"]
+            setup.listener.machine.authWithoutTLS = true
+            setup.logins = Self.quick
+            setup.logins.failuresPerAddress = 2
+            setup.authenticator = slow
+        }
+        var clients: [TestClient] = []
+        for _ in 0..<3 {
+            let client = try await server.client()
+            _ = try await client.reply()
+            _ = try await client.say("EHLO client.test")
+            clients.append(client)
+        }
+        for client in clients[..<2] { try await client.send(Self.plain("anna@here.test", "no") + "\r\n") }
+        #expect(await server.eventually { slow.waiting == 2 })
+        try await clients[2].send(Self.plain("carl@here.test", "no") + "\r\n")
+        try await clients[0].close()
+        #expect(slow.waiting == 2, "the third is not tried yet")
+        slow.letGo()
+        #expect(try await clients[1].reply().hasPrefix("535"))
+        #expect(try await clients[2].reply().hasPrefix("421"))
+        #expect(slow.count == 2)
+        await server.stop()
     }
 
     @Test func `tables that strangers fill stay small`() {

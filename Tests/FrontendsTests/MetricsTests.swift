@@ -64,6 +64,17 @@ import Testing
         #expect(answer.contains(content))
     }
 
+    @Test func `a status server listens at all its addresses, and closes them all`() async throws {
+        let server = StatusServer(group: LiveServer.group, registry: MetricsRegistry()) { .init(isWell: true) }
+        var ports: [Int] = []
+        for _ in 0..<3 { ports.append(try await server.start(.ip("127.0.0.1", port: 0))?.port ?? 0) }
+        for port in ports { try await TestClient.connect(port: port).close() }
+        await server.stop()
+        for port in ports {
+            await #expect(throws: (any Error).self) { try await TestClient.connect(port: port) }
+        }
+    }
+
     @Test func `a server that is not well says 503`() async throws {
         let answer = try await Self.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n", isWell: false)
         #expect(answer.hasPrefix("HTTP/1.1 503"))

@@ -37,6 +37,47 @@ struct Router: RecipientStage {
     }
 }
 
+/// Sends the mail of `void` nowhere.
+struct Discarding: RecipientStage {
+    static let name: StageName = "discarding"
+    static let effects: Effects = [.discards]
+    struct Configuration: Decodable { init() {} }
+    init(_ configuration: Configuration = Configuration()) {}
+
+    func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        recipient.address.localPart == "void" ? Finding(.discard) : .none
+    }
+}
+
+/// Finds in the message phase that `moved` is a mailbox of `strict.example`.
+struct Moving: MessageStage {
+    static let name: StageName = "moving"
+    static let effects: Effects = [.routes]
+    struct Configuration: Decodable { init() {} }
+    init(_ configuration: Configuration = Configuration()) {}
+
+    func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        Finding(
+            edits: transaction.recipients.map(\.address).filter { $0.localPart == "moved" }.map { address in
+                let mailbox = EmailAddress(localPart: "moved", domain: "strict.example")
+                return .resolve(address, to: [Destination(address: mailbox, route: .mailbox(mailbox))])
+            })
+    }
+}
+
+/// Gives points to who greets as `client.example`.
+struct Greeter: HelloStage {
+    static let name: StageName = "greeter"
+    static let effects: Effects = [.scores]
+    struct Configuration: Decodable { init() {} }
+    init(_ configuration: Configuration = Configuration()) {}
+
+    func hello(_ transaction: Transaction) async throws(StageFailure) -> Finding {
+        guard transaction.session.hello == "client.example" else { return .none }
+        return Finding(edits: [.score(Symbol("GREETED", points: 3, description: "has greeted"))])
+    }
+}
+
 /// Declares nothing and rejects all the same.
 struct Liar: SenderStage {
     static let name: StageName = "liar"
@@ -107,6 +148,7 @@ extension Link {
             words: words)
     }
 
+    static let discarding = Link(number: 45, file: "45-discarding.toml", base: StageVariant(Discarding()))
     static let router = Link(number: 40, file: "40-router.toml", base: StageVariant(Router()))
 }
 
@@ -115,6 +157,7 @@ struct Play {
     let chain: Chain
     var session = Session.sample
     var source: any ServiceSource = SmallWorld()
+    var opening = Opening()
 
     init(_ links: [Link], onMixed: OnMixed = .split) { chain = Chain(links, onMixed: onMixed) }
 
@@ -122,7 +165,7 @@ struct Play {
 
     func judge() -> TransactionJudge {
         TransactionJudge(
-            chain: chain, id: Self.id, hostname: "mx.here.example", session: session, opening: Opening(),
+            chain: chain, id: Self.id, hostname: "mx.here.example", session: session, opening: opening,
             started: Date(timeIntervalSince1970: 0), source: source)
     }
 

@@ -139,6 +139,102 @@ import Testing
         #expect(copies.flatMap(\.recipients).map(\.disposition) == [.deliver, .junk])
     }
 
+    /// Leaves a mark, as a stage behind the one that refuses: `received`, a signature.
+    static let marking = Link.scripted(90) { _, _ throws(StageFailure) in
+        Finding(edits: [.prependField(name: "X-Mark", value: "here")])
+    }
+
+    static func answering(_ finding: Finding, for domain: String = "strict.example", at number: Int = 50) -> Link {
+        let own = StageVariant(Scripted { _, _ throws(StageFailure) in finding }, scope: domain)
+        return .scripted(number, domains: [domain: own]) { _, _ throws(StageFailure) in .none }
+    }
+
+    static let later = Reply(451, .systemOther, "Later")
+
+    @Test func `what is taken as junk has been through the rest of the chain`() async throws {
+        let (outcome, _, trace) = await Play(Self.mixedChain + [Self.marking], onMixed: .junk)
+            .run(to: ["bob@here.example", "eve@strict.example"])
+        let copies = try #require(outcome).copies
+        #expect(copies.count == 2)
+        #expect(copies.allSatisfy { $0.message.header["X-Mark"] != nil })
+        #expect(trace.steps.count { $0.file == "90-scripted.toml" } == 2)
+    }
+
+    @Test func `junk is not refused again, but it can be too early to judge it`() async throws {
+        let to: [EmailAddress] = ["bob@here.example", "eve@strict.example"]
+        let twice = Self.mixedChain + [Self.answering(Finding(.reject(Self.refusal)), at: 60)]
+        let (taken, _, _) = await Play(twice, onMixed: .junk).run(to: to)
+        #expect(taken?.replies.map(\.code) == [250])
+        #expect(taken?.copies.flatMap(\.recipients).map(\.disposition) == [.deliver, .junk])
+        let dead = Self.mixedChain + [Self.answering(Finding(.tempfail(Self.later)), at: 60)]
+        let (deferred, _, _) = await Play(dead, onMixed: .junk).run(to: to)
+        #expect(deferred?.replies.map(\.code) == [451])
+        #expect(deferred?.copies.isEmpty == true)
+        let dropped = Self.mixedChain + [Self.answering(Finding(.discard), at: 60)]
+        let (rest, _, _) = await Play(dropped, onMixed: .junk).run(to: to)
+        #expect(rest?.replies.map(\.code) == [250])
+        #expect(rest?.copies.flatMap(\.recipients).map(\.address) == ["bob@here.example"])
+    }
+
+    @Test(arguments: [OnMixed.junk, .split])
+    func `one that cannot be judged now puts the message off for all`(_ onMixed: OnMixed) async throws {
+        // The link fails for one domain only: its scanner is dead.
+        let dead = StageVariant(
+            Scripted { _, _ throws(StageFailure) in throw StageFailure("dead") }, scope: "strict.example")
+        let failing = Link.scripted(domains: ["strict.example": dead]) { _, _ throws(StageFailure) in .none }
+        var play = Play([.router, failing], onMixed: onMixed)
+        let to: [EmailAddress] = ["bob@here.example", "eve@strict.example"]
+        let (outcome, replies, trace) = await play.run(to: to)
+        guard onMixed == .junk else { return #expect(replies.map(\.code) == [250, 250, 451]) }
+        #expect(outcome?.replies.map(\.code) == [451])
+        #expect(outcome?.copies.isEmpty == true, "nothing passes unjudged")
+        #expect(trace.outcome == .deferred)
+        play.session.repliesPerRecipient = true
+        #expect(await play.run(to: to).0?.replies.map(\.code) == [250, 451])
+    }
+
+    @Test(arguments: [OnMixed.split, .junk])
+    func `that one recipient's mail is discarded takes nothing for another`(_ onMixed: OnMixed) async throws {
+        let refusing = Link.scripted { _, _ throws(StageFailure) in Finding(.reject(Self.refusal)) }
+        let chain = [Link.router, .discarding, refusing]
+        let pair: [EmailAddress] = ["bob@here.example", "void@here.example"]
+        for to in [pair, pair.reversed()] {
+            let (outcome, replies, _) = await Play(chain, onMixed: onMixed).run(to: to)
+            #expect(replies.map(\.code) == [250, 250, 250])
+            #expect(outcome?.replies.map(\.code) == [550])
+            #expect(outcome?.copies.isEmpty == true)
+        }
+        let alone = await Play(chain, onMixed: onMixed).run(to: ["void@here.example"]).0
+        #expect(alone?.replies.map(\.code) == [250])
+        let divided = [
+            Link.router, Self.answering(Finding(.discard), for: "void.example"),
+            Self.answering(Finding(.reject(Self.refusal)), at: 60),
+        ]
+        let (outcome, _, _) = await Play(divided, onMixed: .junk).run(to: ["a@void.example", "eve@strict.example"])
+        #expect(outcome?.replies.map(\.code) == [550], "nobody gets it, so nobody gets it as junk")
+        #expect(outcome?.copies.isEmpty == true)
+    }
+
+    @Test func `a verdict nobody could foresee refuses for all where recipients are split`() async throws {
+        // A message stage moves one recipient into a domain with rules of its own.
+        let moving = Link(number: 45, file: "45-moving.toml", base: StageVariant(Moving()))
+        let (outcome, _, _) = await Play([.router, moving] + Self.mixedChain.dropFirst())
+            .run(to: ["bob@here.example", "moved@here.example"])
+        #expect(outcome?.replies.map(\.code) == [550])
+        #expect(outcome?.copies.isEmpty == true)
+    }
+
+    @Test func `a thousand recipients get each their own verdict`() async throws {
+        var play = Play([.router, Self.answering(Finding(.reject(Self.refusal)))])
+        play.session.repliesPerRecipient = true
+        let recipients = (0..<1000).map {
+            EmailAddress(localPart: "p\($0 / 2)", domain: $0 % 2 == 0 ? "here.example" : "strict.example")
+        }
+        let outcome = await play.run(to: recipients + [EmailAddress(localPart: "P7", domain: "strict.example")]).0
+        #expect(outcome?.replies.map(\.code) == (0..<1000).map { $0 % 2 == 0 ? 250 : 550 } + [550])
+        #expect(outcome?.copies.flatMap(\.recipients).count == 500)
+    }
+
     @Test func `where each recipient is answered, each gets its own verdict`() async throws {
         var play = Play(Self.mixedChain)
         play.session.repliesPerRecipient = true
@@ -169,6 +265,33 @@ import Testing
         let again = await trace.judgedAgain(on: play.chain, hostname: "mx.here.example", message: .sample)
         #expect(again.steps.map(\.finding) == trace.steps.map(\.finding))
         #expect(again.replies == trace.replies)
+    }
+
+    @Test func `a greeting is judged again where nobody was asked about the connection`() async throws {
+        let greeter = Link(number: 10, file: "10-greeter.toml", base: StageVariant(Greeter()))
+        var play = Play([greeter, .router])
+        play.session.hello = "client.example"
+        var opening = Opening()
+        opening.connect(session: .sample)
+        _ = await opening.hello(
+            session: play.session, on: play.chain, id: Play.id, hostname: "mx.here.example", source: play.source)
+        play.opening = opening
+        let (_, _, trace) = await play.run(to: ["bob@here.example"])
+        #expect(trace.score == 3)
+        let again = await trace.judgedAgain(on: play.chain, hostname: "mx.here.example", message: .sample)
+        #expect(again.steps.map(\.finding) == trace.steps.map(\.finding))
+        #expect(again.score == 3)
+    }
+
+    @Test func `a chain that asks at the greeting is tried on a session where nobody was asked`() async throws {
+        var play = Play([.router])
+        play.session.hello = "client.example"
+        play.opening.connect(session: .sample)
+        play.opening.hello(session: play.session)
+        let (_, _, trace) = await play.run(to: ["bob@here.example"])
+        let greeter = Link(number: 10, file: "10-greeter.toml", base: StageVariant(Greeter()))
+        let again = await trace.judgedAgain(on: Chain([greeter, .router]), hostname: "mx", message: .sample)
+        #expect(again.score == 3)
     }
 
     @Test func `what was never asked has no answer in the record`() async throws {

@@ -10,22 +10,7 @@ import Testing
     static let isRoot = getuid() == 0
 
     @Test(.enabled(if: isRoot)) func `no thread of the server stays root`() async throws {
-        let folder = try TemporaryFolder()
-        let port = try Ports.free(1)[0]
-        let settings = """
-            hostname = "mx.acme.test"
-            data = "data"
-            [[listener]]
-            protocol = "smtp"
-            bind = ["127.0.0.1:\(port)"]
-            tls = "none"
-            [run]
-            user = "nobody"
-            """
-        try folder.write(settings, to: "sluice.toml")
-        try FileManager.default.createDirectory(atPath: "\(folder.path)/filters.d", withIntermediateDirectories: true)
-        // The folder itself must let its new user through.
-        chmod(folder.path, 0o755)
+        let folder = try Self.folder()
         let child = try Child(
             Programs.sluice, ["serve", "--config", folder.path + "/sluice.toml"], place: folder.path)
         #expect(await eventually { (try? folder.text("err").contains("msg=serving")) ?? false })
@@ -34,6 +19,55 @@ import Testing
         let nobody = try #require(getpwnam("nobody")).pointee.pw_uid
         #expect(Set(users) == [Array(repeating: nobody, count: 4)])
         #expect(await child.stop() == 0)
+        try Self.expect("\(folder.path)/data", toBelongTo: nobody)
+    }
+
+    @Test(.enabled(if: isRoot)) func `a link in the data folder gives nothing of root's away`() async throws {
+        let folder = try Self.folder()
+        let nobody = try #require(getpwnam("nobody")).pointee
+        for name in ["data", "precious"] {
+            try FileManager.default.createDirectory(
+                atPath: "\(folder.path)/\(name)", withIntermediateDirectories: false)
+        }
+        #expect(chown("\(folder.path)/data", nobody.pw_uid, nobody.pw_gid) == 0)
+        for name in ["queue", "mailboxes", "tmp"] {
+            #expect(symlink("\(folder.path)/precious", "\(folder.path)/data/\(name)") == 0)
+        }
+        // It cannot work there, and must not have been given it.
+        let child = try Child(
+            Programs.sluice, ["serve", "--config", folder.path + "/sluice.toml"], place: folder.path)
+        #expect(await eventually { child.hasEnded })
+        let attributes = try FileManager.default.attributesOfItem(atPath: "\(folder.path)/precious")
+        #expect(attributes[.ownerAccountID] as? Int == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/precious").isEmpty)
+    }
+
+    @Test(.enabled(if: isRoot)) func `what root makes before the first start is the server's`() async throws {
+        let folder = try Self.folder()
+        let nobody = try #require(getpwnam("nobody")).pointee.pw_uid
+        let ran = try await Programs.run(
+            Programs.sluice, ["postoffice", "add", "acme", "--config", "sluice.toml"], folder: folder.path)
+        #expect(ran.code == 0, "\(ran)")
+        try Self.expect("\(folder.path)/data", toBelongTo: nobody)
+    }
+
+    /// The configuration of a server that becomes `nobody`, where its new user gets through.
+    static func folder() throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        let port = try Ports.free(1)[0]
+        let listener = "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:\(port)\"]\ntls = \"none\"\n"
+        try folder.write(
+            "hostname = \"mx.acme.test\"\ndata = \"data\"\n\(listener)[run]\nuser = \"nobody\"\n", to: "sluice.toml")
+        try FileManager.default.createDirectory(atPath: "\(folder.path)/filters.d", withIntermediateDirectories: true)
+        chmod(folder.path, 0o755)
+        return folder
+    }
+
+    static func expect(_ folder: String, toBelongTo user: uid_t) throws {
+        for file in try FileManager.default.subpathsOfDirectory(atPath: folder) + ["."] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(folder)/\(file)")
+            #expect(attributes[.ownerAccountID] as? Int == Int(user), "\(file)")
+        }
     }
 
     @Test(.enabled(if: isRoot)) func `what root does to the data folder belongs to its owner`() async throws {
@@ -56,10 +90,7 @@ import Testing
                 Programs.sluice, words + ["--config", "sluice.toml"], folder: place.folder.path)
             #expect(ran.code == 0, "\(ran)")
         }
-        for file in try FileManager.default.subpathsOfDirectory(atPath: data) {
-            let attributes = try FileManager.default.attributesOfItem(atPath: "\(data)/\(file)")
-            #expect(attributes[.ownerAccountID] as? Int == Int(nobody.pw_uid), "\(file)")
-        }
+        try Self.expect(data, toBelongTo: nobody.pw_uid)
     }
 
     /// Real, effective, saved and file system's user of each thread.

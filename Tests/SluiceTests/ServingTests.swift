@@ -135,6 +135,42 @@ import Testing
         }
     }
 
+    @Test func `commands are taken again when descriptors have run out`() async throws {
+        try await LiveServer.run { server in
+            func limit(_ count: Int) async throws {
+                let ran = try await Programs.run("prlimit", ["--pid", "\(server.child.pid)", "--nofile=\(count):"])
+                #expect(ran.code == 0, "\(ran)")
+            }
+            // Nothing new can be opened any more.
+            try await limit(3)
+            async let status = server.sluice("status")
+            let isSeen = await eventually { server.log.contains("commands cannot be taken") }
+            try await limit(512)
+            #expect(isSeen)
+            let answered = try await status
+            #expect(answered.code == 0, "\(answered)")
+            #expect(try await server.sluice("reload").code == 0)
+        }
+    }
+
+    @Test func `reloads at the same time take turns`() async throws {
+        try await LiveServer.run { server in
+            let usual = try server.folder.text("sluice.toml")
+            let port = try Ports.free(1)[0]
+            let more = "[[listener]]\nprotocol = \"lmtp\"\nname = \"inner\"\nbind = [\"127.0.0.1:\(port)\"]\n"
+            try server.folder.write(usual + more, to: "sluice.toml")
+            // A signal is not answered by the thread that answers commands.
+            for _ in 0..<5 {
+                kill(server.child.pid, SIGHUP)
+                #expect(try await server.sluice("reload").code == 0)
+            }
+            #expect(!server.log.contains("not reloaded"))
+            try server.folder.write(usual, to: "sluice.toml")
+            #expect(try await server.sluice("reload").code == 0)
+            #expect(await eventually { (try? await Wire.connect(port: port)) == nil })
+        }
+    }
+
     @Test func `a reload brings the first certificate, and one for a single listener`() async throws {
         try await LiveServer.run { server in
             let usual = try server.folder.text("sluice.toml")

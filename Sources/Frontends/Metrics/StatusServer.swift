@@ -17,7 +17,7 @@ public final class StatusServer: Sendable {
     private let health: @Sendable () -> Health
     private let timeout: TimeAmount
     private let open = Mutex(0)
-    private let channel = Mutex<(any Channel)?>(nil)
+    private let channels = Mutex<[any Channel]>([])
 
     /// How the server is.
     public struct Health: Sendable {
@@ -41,7 +41,7 @@ public final class StatusServer: Sendable {
         self.health = health
     }
 
-    /// Listens; the address tells the port that the system chose for port 0.
+    /// Listens at this address besides those before; the answer tells the port that the system chose for port 0.
     @discardableResult
     public func start(_ address: BindAddress) async throws -> SocketAddress? {
         let bootstrap = ServerBootstrap(group: group)
@@ -50,16 +50,16 @@ public final class StatusServer: Sendable {
                 channel.eventLoop.makeCompletedFuture { try setUp(channel) }
             }
         let channel = try await bootstrap.bind(to: address.socketAddress()).get()
-        self.channel.withLock { $0 = channel }
+        channels.withLock { $0.append(channel) }
         return channel.localAddress
     }
 
     public func stop() async {
-        let channel = channel.withLock { channel in
-            defer { channel = nil }
-            return channel
+        let open = channels.withLock { channels in
+            defer { channels = [] }
+            return channels
         }
-        try? await channel?.close()
+        for channel in open { try? await channel.close() }
     }
 
     private func setUp(_ channel: any Channel) throws {

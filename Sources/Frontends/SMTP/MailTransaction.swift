@@ -22,6 +22,8 @@ final class MailTransaction {
     var charge: ContentCharge?
     /// The message as it arrived, once it is complete.
     var message: Message?
+    /// It is with the queue: whatever becomes of the connection, it ends with the queue's answer.
+    var isCommitting = false
     /// The machine has found fault with the content; it is refused when it has ended.
     private(set) var isSpoilt = false
 

@@ -79,6 +79,7 @@ extension SMTPConnectionHandler {
         guard !submissions.isEmpty else {
             return conclude(transaction, envelope, Conclusion(replies: outcome.replies, queued: []))
         }
+        transaction.isCommitting = true
         let began = NIODeadline.now()
         let loop = loopContext.loop
         let bound = NIOLoopBound((handler: self, transaction: transaction), eventLoop: loop)

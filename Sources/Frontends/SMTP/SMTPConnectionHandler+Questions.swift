@@ -93,6 +93,7 @@ extension SMTPConnectionHandler {
         let asksHello = session.hello != nil && chain.asks(in: .hello)
         guard chain.asks(in: .connect) || asksHello else {
             opening = Opening()
+            opening.connect(session: session)
             return answer(greeting)
         }
         let (environment, session, id) = (environment, session, connectionID)
@@ -128,6 +129,7 @@ extension SMTPConnectionHandler {
         let chain = environment.chain()
         guard chain.asks(in: .hello) else {
             session = greeted
+            opening.hello(session: greeted)
             return answer(Reply(250, options.machine.hostname))
         }
         let (environment, id, opening, session) = (environment, connectionID, opening, greeted)

@@ -379,7 +379,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         if let abandoned = transaction {
             transaction = nil
             abandoned.charge?.end(isComplete: false)
-            finish(abandoned, replies: nil, queued: [])
+            if !abandoned.isCommitting { finish(abandoned, replies: nil, queued: []) }
         }
         log(.debug, "disconnected", [:])
     }

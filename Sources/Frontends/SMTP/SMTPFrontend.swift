@@ -10,43 +10,29 @@ import Synchronization
 /// Sockets whose address stays the same stay open when the listeners change; open connections keep
 /// the options they began with.
 public final class SMTPFrontend: Sendable {
-    /// The listener that the new connections of a socket belong to.
-    private final class Slot: Sendable {
-        private let current: Mutex<SMTPListener>
-        init(_ listener: SMTPListener) { current = Mutex(listener) }
-        var listener: SMTPListener {
-            get { current.withLock { $0 } }
-            set { current.withLock { $0 = newValue } }
-        }
-    }
-
-    /// One listening socket.
-    private struct Socket {
-        let channel: any Channel
-        let slot: Slot
-        init(_ channel: any Channel, _ slot: Slot) {
-            self.channel = channel
-            self.slot = slot
-        }
-    }
-
     private struct State {
         var listeners: [String: SMTPListener] = [:]
-        var sockets: [BindAddress: Socket] = [:]
+        var sockets: [BindAddress: ListeningSocket] = [:]
         var loops: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
         var isStopping = false
     }
 
     private let group: any EventLoopGroup
     private let shared: SharedState
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    /// Two changes at once would each close or forget what the other has opened.
+    private let changes = OneByOne()
 
-    /// - Parameter group: Its loops run the sessions; it is not shut down by ``stop()``.
+    /// - Parameters:
+    ///   - group: Its loops run the sessions; it is not shut down by ``stop()``.
+    ///   - sockets: What was bound before; the first ``listen(_:whenBound:)`` accepts from those it wants and closes
+    ///     the others.
     public init(
         group: any EventLoopGroup, environment: SMTPEnvironment, limits: ServerLimits = ServerLimits(),
-        logins: LoginThrottle = LoginThrottle()
+        logins: LoginThrottle = LoginThrottle(), sockets: BoundSockets = BoundSockets()
     ) {
         self.group = group
+        state = Mutex(State(sockets: sockets.sockets))
         let pool = NIOThreadPool(numberOfThreads: max(1, limits.spoolThreads))
         pool.start()
         shared = SharedState(environment: environment, limits: limits, throttle: logins, pool: pool)
@@ -57,8 +43,7 @@ public final class SMTPFrontend: Sendable {
     /// Where a listener really listens, for port 0.
     public func addresses(of name: String) -> [SocketAddress] {
         state.withLock { state in
-            let sockets = state.sockets.values.filter { $0.slot.listener.options.name == name }
-            return sockets.compactMap(\.channel.localAddress)
+            state.sockets.values.filter { $0.listener?.options.name == name }.compactMap(\.address)
         }
     }
 
@@ -73,7 +58,16 @@ public final class SMTPFrontend: Sendable {
 
     /// Makes the listeners these: binds what is new, keeps what has the same address, closes the rest.
     /// If one address cannot be bound nothing changes.
-    public func listen(_ all: [ListenerOptions]) async throws {
+    ///
+    /// - Parameter whenBound: Called when nothing can fail any more and before anybody accepts from the new sockets.
+    /// - Throws: ``FrontendStopped`` after ``stop()``, and what the system says to an address.
+    public func listen(
+        _ all: [ListenerOptions], whenBound: @escaping @Sendable () -> Void = {}
+    ) async throws {
+        try await changes.run { [self] () async throws in try await change(to: all, whenBound) }
+    }
+
+    private func change(to all: [ListenerOptions], _ whenBound: () -> Void) async throws {
         let known = state.withLock { $0 }
         var listeners: [String: SMTPListener] = [:]
         var wanted: [BindAddress: SMTPListener] = [:]
@@ -88,73 +82,43 @@ public final class SMTPFrontend: Sendable {
             listeners[options.name] = listener
             for address in options.bind { wanted[address] = listener }
         }
-        var sockets = known.sockets.filter { wanted[$0.key] != nil }
-        var fresh: [Socket] = []
-        do {
-            for options in all {
-                for address in options.bind where sockets[address] == nil {
-                    guard let listener = listeners[options.name] else { continue }
-                    let socket = try await bind(address, listener, backlog: options.backlog)
-                    sockets[address] = socket
-                    fresh.append(socket)
-                }
-            }
-        } catch {
-            for socket in fresh { try? await socket.channel.close() }
-            throw error
+        let kept = known.sockets.filter { wanted[$0.key] != nil }
+        let fresh = try await bind(all, beside: kept)
+        let (made, sockets) = (listeners, kept.merging(fresh) { old, _ in old })
+        let isTaken = state.withLock { state in
+            guard !state.isStopping else { return false }
+            state.listeners = made
+            state.sockets = sockets
+            return true
+        }
+        guard isTaken else {
+            // The stop has closed what was open, and waits for no more.
+            for socket in fresh.values { await socket.close() }
+            throw FrontendStopped()
         }
         for options in all { listeners[options.name]?.options = options }
         for (address, socket) in sockets {
-            if let listener = wanted[address] { socket.slot.listener = listener }
+            if let listener = wanted[address] { socket.belongs(to: listener, of: self) }
         }
-        let (made, kept) = (listeners, sockets)
-        state.withLock { state in
-            state.listeners = made
-            state.sockets = kept
-        }
-        for (address, socket) in known.sockets where wanted[address] == nil { try? await socket.channel.close() }
+        whenBound()
+        for socket in sockets.values { socket.accept() }
+        for (address, socket) in known.sockets where wanted[address] == nil { await socket.close() }
     }
 
-    private func bind(_ address: BindAddress, _ listener: SMTPListener, backlog: Int) async throws -> Socket {
-        let slot = Slot(listener)
-        var bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: CInt(clamping: backlog))
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    // Out of descriptors: accepting pauses and goes on by itself.
-                    let pause = AcceptBackoffHandler(backoffProvider: { _ in Self.acceptPause })
-                    try channel.pipeline.syncOperations.addHandler(pause)
-                }
-            }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.recvAllocator, value: Self.receive)
-            .childChannelOption(.writeBufferWaterMark, value: Self.waterMark)
-            .childChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture { try setUp(channel, slot.listener) }
-            }
-        if case .ip = address {
-            // No SO_REUSEPORT: two servers that share a port by mistake would each take half of the mail.
-            bootstrap = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+    private func bind(
+        _ all: [ListenerOptions], beside kept: [BindAddress: ListeningSocket]
+    ) async throws -> [BindAddress: ListeningSocket] {
+        let missing = all.map { options in
+            var options = options
+            options.bind.removeAll { kept[$0] != nil }
+            return options
         }
-        // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
-        if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(Self.onlyIPv6, value: 1) }
-        if case .unix(let path) = address {
-            let channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
-            return Socket(channel, slot)
-        }
-        return Socket(try await bootstrap.bind(to: address.socketAddress()).get(), slot)
+        return try await BoundSockets(missing, on: group).sockets
     }
-
-    private static let acceptPause = TimeAmount.milliseconds(200)
-    private static let receive = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 65536)
-    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 4096, high: 16384)
-    private static let onlyIPv6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
 
     // MARK: - A new connection
 
-    private func setUp(_ channel: any Channel, _ listener: SMTPListener) throws {
+    func setUp(_ channel: any Channel, _ listener: SMTPListener) throws {
         let options = listener.options
         let peer = Self.peer(of: channel)
         guard options.proxyFrom.contains(where: { $0.contains(peer.address) }) else {
@@ -220,7 +184,9 @@ public final class SMTPFrontend: Sendable {
             defer { state.sockets = [:] }
             return (Array(state.sockets.values), Array(state.loops.values))
         }
-        for socket in sockets { try? await socket.channel.close() }
+        for socket in sockets { await socket.close() }
+        // A change that was under way closes what it has bound.
+        await changes.run { () async in }
         for loop in loops { loop.each { $0.stop() } }
         let deadline = NIODeadline.now() + shared.limits.stopTimeout.timeAmount
         while openConnections > 0, NIODeadline.now() < deadline { try? await Task.sleep(for: Self.stopPoll) }
@@ -232,6 +198,11 @@ public final class SMTPFrontend: Sendable {
 
     /// How often a stop looks whether everybody has gone.
     private static let stopPoll = Duration.milliseconds(20)
+}
+
+/// Listeners cannot be changed any more: the front-end has stopped.
+public struct FrontendStopped: Error, CustomStringConvertible {
+    public var description: String { "the server is stopping" }
 }
 
 extension NIOLoopBound<LoopContext> {

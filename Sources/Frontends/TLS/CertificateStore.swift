@@ -67,22 +67,39 @@ public final class CertificateStore: Sendable {
     /// - Throws: ``CertificateError``.
     public init(_ files: [CertificateFiles]) throws { try reload(files) }
 
+    /// Certificates that were read and can be used.
+    public struct Readied: Sendable {
+        fileprivate var loaded = Loaded()
+    }
+
     /// Reads all files anew; if one is wrong nothing changes. Blocking: not for an event loop.
     /// - Throws: ``CertificateError``.
-    public func reload(_ files: [CertificateFiles]) throws {
-        var fresh = Loaded()
+    public func reload(_ files: [CertificateFiles]) throws { use(try Self.ready(files)) }
+
+    /// Reads all files, for ``use(_:)``. Blocking: not for an event loop.
+    /// - Throws: ``CertificateError``.
+    public static func ready(_ files: [CertificateFiles]) throws -> Readied {
+        var readied = Readied()
         for one in files {
-            let identity = try Self.read(one)
+            let identity = try read(one)
             if let listener = one.listener {
-                fresh.own[listener] = identity
+                readied.loaded.own[listener] = identity
             } else if let name = one.name {
-                fresh.named[name.asciiLowercased] = identity
+                readied.loaded.named[name.asciiLowercased] = identity
             } else {
-                fresh.standard = identity
+                readied.loaded.standard = identity
             }
         }
-        if fresh.standard == nil { fresh.standard = fresh.named.min { $0.key < $1.key }?.value }
+        if readied.loaded.standard == nil {
+            readied.loaded.standard = readied.loaded.named.min { $0.key < $1.key }?.value
+        }
+        return readied
+    }
+
+    /// Shows these from now on.
+    public func use(_ readied: Readied) {
         loaded.withLock { loaded in
+            var fresh = readied.loaded
             fresh.generation = loaded.generation + 1
             loaded = fresh
         }

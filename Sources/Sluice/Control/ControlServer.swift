@@ -13,6 +13,7 @@ final class ControlServer: Sendable {
     private let descriptor: CInt
     private let logger: Logger
     private let answer: @Sendable (ControlRequest) async -> ControlAnswer
+    private let isStopping = Mutex(false)
 
     init(
         _ data: DataFolder, logger: Logger, answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer
@@ -37,21 +38,36 @@ final class ControlServer: Sendable {
 
     func start() {
         let thread = Thread { [self] in
+            var isFailing = false
             while true {
                 let connection = accept(descriptor, nil, nil)
-                if connection < 0 {
-                    if errno == EINTR || errno == ECONNABORTED { continue }
-                    return
+                let reason = errno
+                if isStopping.withLock({ $0 }) { return }
+                if connection >= 0 {
+                    isFailing = false
+                    serve(ControlSocket(descriptor: connection))
+                } else if reason != EINTR, reason != ECONNABORTED {
+                    // Out of descriptors or of memory: that passes, and then commands are wanted more than ever.
+                    if !isFailing { report(SystemError(call: "accept", path: path, code: reason)) }
+                    isFailing = true
+                    Thread.sleep(forTimeInterval: Self.pause)
                 }
-                serve(ControlSocket(descriptor: connection))
             }
         }
         thread.name = "control"
         thread.start()
     }
 
+    /// Seconds until the next try where nothing can be accepted.
+    private static let pause = 0.2
+
+    private func report(_ error: SystemError) {
+        logger.error("commands cannot be taken", metadata: ["reason": "\(error)"])
+    }
+
     /// Ends the thread's waiting and takes the socket away.
     func stop() {
+        isStopping.withLock { $0 = true }
         shutdown(descriptor, CInt(SHUT_RDWR))
         unlink(path)
     }

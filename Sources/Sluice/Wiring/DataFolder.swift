@@ -9,9 +9,13 @@ import MailTypes
 /// Where everything lies that the server keeps: the folder `data` of `sluice.toml`.
 struct DataFolder: Sendable {
     let path: String
+    /// Whom the server becomes.
+    private let run: ServerConfiguration.Run
 
-    init(_ settings: ServerConfiguration) { path = settings.data }
-    init(path: String) { self.path = path }
+    init(_ settings: ServerConfiguration) {
+        path = settings.data
+        run = settings.run
+    }
 
     var directory: String { path + "/directory.sqlite" }
     var memory: String { path + "/memory.sqlite" }
@@ -29,6 +33,7 @@ struct DataFolder: Sendable {
     /// The folder for a command that may make files in it. Root becomes whom the folder belongs to: what root made
     /// there, the server could not open.
     func entered() throws -> DataFolder {
+        if geteuid() == 0, !FileManager.default.fileExists(atPath: path) { _ = try made(for: Privileges(run)) }
         var status = stat()
         if geteuid() == 0, stat(path, &status) == 0, status.st_uid != 0 {
             guard initgroups(status), setegid(status.st_gid) == 0, seteuid(status.st_uid) == 0 else {

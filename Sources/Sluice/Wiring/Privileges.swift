@@ -33,15 +33,6 @@ struct Privileges: Sendable {
         self.group = group
     }
 
-    /// Becomes the user for the time being; root can be had back.
-    func assume() throws {
-        guard initgroups(name, group) == 0, setegid(group) == 0, seteuid(user) == 0 else { throw failure }
-    }
-
-    func resume() throws {
-        guard seteuid(0) == 0, setegid(0) == 0 else { throw failure }
-    }
-
     /// Becomes the user, with no way back.
     func becomeForGood() throws {
         guard initgroups(name, group) == 0, setgid(group) == 0, setuid(user) == 0 else { throw failure }
@@ -54,15 +45,30 @@ struct Privileges: Sendable {
 }
 
 extension DataFolder {
-    /// The folder and what is needed in it, belonging to whom the server will be.
-    func prepared(for identity: Privileges?) throws -> DataFolder {
-        _ = try prepared()
+    /// Makes the folder itself where it is missing, and gives it to whom the server will be.
+    ///
+    /// Root does nothing inside: what lies there is another's, who could lead it elsewhere with a link. That is
+    /// made afterwards by ``prepared()``. A folder with something in it stays whose it is.
+    func made(for identity: Privileges?) throws -> DataFolder {
         guard let identity else { return self }
-        for folder in [path, queue, mailboxes, temporary] {
-            guard chown(folder, identity.user, identity.group) == 0 else {
-                throw CommandFailure.wrong("The folder \(folder) cannot be given to the server's user.")
-            }
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        do { try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true) } catch {
+            throw CommandFailure.wrong("The folder \(parent) cannot be made: \(error.localizedDescription)")
+        }
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw CommandFailure.wrong("The data folder \(path) cannot be made: \(String(cString: strerror(errno))).")
+        }
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        // A link, or no folder: nothing to give away. Whether it can be used is seen when it is.
+        guard folder >= 0 else { return self }
+        defer { close(folder) }
+        var status = stat()
+        guard fstat(folder, &status) == 0, status.st_uid == 0, isEmpty else { return self }
+        guard fchown(folder, identity.user, identity.group) == 0 else {
+            throw CommandFailure.wrong("The folder \(path) cannot be given to the server's user.")
         }
         return self
     }
+
+    private var isEmpty: Bool { (try? FileManager.default.contentsOfDirectory(atPath: path).isEmpty) ?? false }
 }

@@ -23,6 +23,8 @@ final class Server: Sendable {
     private let logger: Logger
     private let registry: MetricsRegistry
     private let state: Mutex<State>
+    /// A signal and a command may ask for a reload at the same time.
+    private let reloads = OneByOne()
 
     private let directory: MailDirectory
     private let memory: StageMemoryStore
@@ -39,6 +41,7 @@ final class Server: Sendable {
         var settings: ServerConfiguration
         /// What an operator should look at.
         var warnings: [String]
+        var isStopping = false
     }
 
     /// Serves until SIGTERM or SIGINT; returns when everything is written and closed.
@@ -59,17 +62,23 @@ final class Server: Sendable {
         self.registry = registry
         logger = Self.makeLogger(settings)
         let identity = try Privileges(settings.run)
-        data = try DataFolder(settings).prepared(for: identity)
         state = Mutex(State(settings: settings, warnings: loaded.diagnostics.map(\.description)))
+        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
 
-        // The stores belong to whom the server will be; only the sockets need more.
-        try identity?.assume()
+        // Low ports and keys may need root. Nothing is opened and nobody listened to before its rights are given up.
+        let folder = try DataFolder(settings).made(for: identity)
+        certificates = try Self.certificates(settings)
+        let bound: Result<BoundSockets, any Error>
+        do { bound = .success(try await BoundSockets(Self.listeners(settings), on: group)) } catch {
+            bound = .failure(error)
+        }
+        try identity?.becomeForGood()
+
+        data = try folder.prepared()
         (queue, directory, memory, traces) = try Self.openStores(data, settings, logger)
         resolver = try Stores.resolver(settings)
-        try identity?.resume()
-        certificates = try Self.certificates(settings)
-
-        group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        // Told only now: where another server has the queue, that says more than its taken address.
+        let sockets = try bound.get()
         let world = LiveWorld(directory: directory, memory: memory, resolver: resolver)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
@@ -83,7 +92,7 @@ final class Server: Sendable {
         environment.domainToASCII = { InternationalDomain.toASCII($0) }
         frontend = SMTPFrontend(
             group: group, environment: environment, limits: ServerLimits(settings),
-            logins: LoginThrottle(.init(settings)))
+            logins: LoginThrottle(.init(settings)), sockets: sockets)
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
@@ -100,7 +109,6 @@ final class Server: Sendable {
                     "reason": "the process may not open more files",
                 ])
         }
-        try identity?.becomeForGood()
     }
 
     private let chain: ChainHolder
@@ -177,6 +185,8 @@ final class Server: Sendable {
             _ = await reload()
         }
         logger.info("stopping")
+        state.withLock { $0.isStopping = true }
+        await reloads.run { () async in }
         Notifier.tell("STOPPING=1")
         control.stop()
         await frontend.stop()
@@ -262,7 +272,10 @@ final class Server: Sendable {
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.
-    private func reload() async -> ControlAnswer {
+    private func reload() async -> ControlAnswer { await reloads.run { [self] () async in await reloadNow() } }
+
+    private func reloadNow() async -> ControlAnswer {
+        if state.withLock({ $0.isStopping }) { return .failed("The server is stopping.", isTemporary: true) }
         Notifier.tell("RELOADING=1")
         defer { Notifier.tell("READY=1") }
         let loaded = LoadedConfiguration(file: file)
@@ -273,8 +286,8 @@ final class Server: Sendable {
         }
         var remarks = complaints
         do {
-            try certificates.reload(loaded.settings.certificateFiles)
-            try await frontend.listen(Self.listeners(loaded.settings))
+            let readied = try CertificateStore.ready(loaded.settings.certificateFiles)
+            try await frontend.listen(Self.listeners(loaded.settings)) { [certificates] in certificates.use(readied) }
         } catch {
             logger.error("not reloaded", metadata: ["reason": "\(error)"])
             return .refused(complaints: ["\(file): error: \(error)"])
@@ -282,7 +295,7 @@ final class Server: Sendable {
         let changes = loaded.chain.difference(from: chain.current).map(\.description)
         chain.current = loaded.chain
         let before = state.withLock { state in
-            defer { state = State(settings: loaded.settings, warnings: complaints) }
+            defer { (state.settings, state.warnings) = (loaded.settings, complaints) }
             return state.settings
         }
         if let late = before.needsRestart(for: loaded.settings) { remarks.append("\(file): warning: \(late)") }

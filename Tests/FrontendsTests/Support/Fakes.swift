@@ -75,6 +75,39 @@ final class FakeAuthenticator: Authenticator {
     }
 }
 
+/// Knows nobody, and says so when it is told to.
+final class SlowAuthenticator: Authenticator {
+    private struct State {
+        var waiting: [CheckedContinuation<Void, Never>] = []
+        var count = 0
+        var isFree = false
+    }
+    private let state = Mutex(State())
+
+    var waiting: Int { state.withLock { $0.waiting.count } }
+    var count: Int { state.withLock { $0.count } }
+
+    func letGo() {
+        let waiting = state.withLock { state in
+            defer { (state.waiting, state.isFree) = ([], true) }
+            return state.waiting
+        }
+        for one in waiting { one.resume() }
+    }
+
+    func authenticate(login: String, password: [UInt8]) async -> LoginAnswer {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                state.count += 1
+                if !state.isFree { state.waiting.append(continuation) }
+                return state.isFree
+            }
+            if isFree { continuation.resume() }
+        }
+        return .refused
+    }
+}
+
 /// Takes mail for `here.test`; `slow` names take their time, `no` is refused.
 struct TakesMail: RecipientStage {
     static let name: StageName = "takes-mail"

@@ -23,7 +23,8 @@ final class TestClient: Sendable {
     deinit { channel.close(promise: nil) }
 
     static func connect(
-        port: Int, from source: String? = nil, receiveBuffer: Int? = nil, saying early: [UInt8] = []
+        port: Int, to host: String = "127.0.0.1", from source: String? = nil, receiveBuffer: Int? = nil,
+        saying early: [UInt8] = []
     ) async throws -> TestClient {
         let inbox = Inbox()
         // A machine that is busy with other tests may be slow to answer; that is not what is tested.
@@ -38,7 +39,7 @@ final class TestClient: Sendable {
         if let receiveBuffer { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: receiveBuffer) }
         let bound = source.flatMap { try? SocketAddress(ipAddress: $0, port: 0) }
         let channel = try await (bound.map { bootstrap.bind(to: $0) } ?? bootstrap)
-            .connect(host: "127.0.0.1", port: port).get()
+            .connect(host: host, port: port).get()
         return TestClient(channel, inbox)
     }
 

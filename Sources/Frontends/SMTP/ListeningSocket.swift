@@ -1,0 +1,120 @@
+public import NIOCore
+import NIOPosix
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// Sockets that are bound, and from which nobody accepts yet.
+///
+/// A low port takes rights that nothing which speaks with strangers should have: whoever has them binds, gives them
+/// up, and only then makes the front-end that accepts.
+public struct BoundSockets: Sendable {
+    var sockets: [BindAddress: ListeningSocket] = [:]
+
+    public init() {}
+
+    /// Binds all addresses of these listeners; if one cannot be bound none is.
+    public init(_ listeners: [ListenerOptions], on group: any EventLoopGroup) async throws {
+        do {
+            for options in listeners {
+                for address in options.bind where sockets[address] == nil {
+                    sockets[address] = try await ListeningSocket.bind(address, backlog: options.backlog, on: group)
+                }
+            }
+        } catch {
+            for socket in sockets.values { await socket.close() }
+            throw error
+        }
+    }
+}
+
+/// One listening socket.
+final class ListeningSocket: Sendable {
+    /// Whom the new connections of a socket belong to; nobody before it accepts.
+    private final class Owner: Sendable {
+        private let current = Mutex<(frontend: SMTPFrontend, listener: SMTPListener)?>(nil)
+
+        var value: (frontend: SMTPFrontend, listener: SMTPListener)? {
+            get { current.withLock { $0 } }
+            set { current.withLock { $0 = newValue } }
+        }
+
+        func setUp(_ channel: any Channel) throws {
+            guard let (frontend, listener) = value else { return channel.close(promise: nil) }
+            try frontend.setUp(channel, listener)
+        }
+    }
+
+    private let channel: any Channel
+    private let owner: Owner
+
+    private init(_ channel: any Channel, _ owner: Owner) {
+        self.channel = channel
+        self.owner = owner
+    }
+
+    var address: SocketAddress? { channel.localAddress }
+
+    var listener: SMTPListener? { owner.value?.listener }
+
+    /// From now on connections are this listener's.
+    func belongs(to listener: SMTPListener, of frontend: SMTPFrontend) { owner.value = (frontend, listener) }
+
+    func accept() { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
+
+    func close() async { try? await channel.close() }
+
+    static func bind(
+        _ address: BindAddress, backlog: Int, on group: any EventLoopGroup
+    ) async throws -> ListeningSocket {
+        let owner = Owner()
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: CInt(clamping: backlog))
+            .serverChannelOption(.autoRead, value: false)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    // Out of descriptors: accepting pauses and goes on by itself.
+                    let pause = AcceptBackoffHandler(backoffProvider: { _ in acceptPause })
+                    try channel.pipeline.syncOperations.addHandler(pause)
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.recvAllocator, value: receive)
+            .childChannelOption(.writeBufferWaterMark, value: waterMark)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try owner.setUp(channel) }
+            }
+        if case .ip = address {
+            // No SO_REUSEPORT: two servers that share a port by mistake would each take half of the mail.
+            bootstrap = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+        }
+        // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
+        if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(onlyIPv6, value: 1) }
+        if case .unix(let path) = address {
+            if await isServed(path, on: group) { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
+            let channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            return ListeningSocket(channel, owner)
+        }
+        return ListeningSocket(try await bootstrap.bind(to: address.socketAddress()).get(), owner)
+    }
+
+    /// Whether somebody listens there: a socket in the file system can be taken away from under a living server.
+    private static func isServed(_ path: String, on group: any EventLoopGroup) async -> Bool {
+        guard let channel = try? await ClientBootstrap(group: group).connect(unixDomainSocketPath: path).get() else {
+            return false
+        }
+        try? await channel.close()
+        return true
+    }
+
+    private static let acceptPause = TimeAmount.milliseconds(200)
+    private static let receive = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 65536)
+    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 4096, high: 16384)
+    private static let onlyIPv6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
+}
