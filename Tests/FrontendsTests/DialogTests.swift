@@ -48,7 +48,7 @@ import Testing
         #expect(await server.eventually { server.acceptor.heldCount == 1 })
         // A stop is not patient, as a client that resets its connection is not.
         await server.stop()
-        #expect(server.frontend.openConnections == 0)
+        #expect(await server.eventually { server.frontend.openConnections == 0 })
         server.acceptor.letGo()
         #expect(await server.eventually { server.traces.contains { $0.outcome == .accepted } })
         #expect(server.traces.count == 1)
