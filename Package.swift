@@ -141,15 +141,19 @@ for target in package.targets where target.type != .system && target.name != "CT
 // with seeds in Fuzz/seeds; `scripts/fuzz` builds and runs them.
 let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
-    ("ClientHelloFuzz", "Protocols"),
+    ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"), ("SMTPServerFuzz", "Protocols"),
+    ("SMTPClientFuzz", "Protocols"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Protocols", "Queue"] {
+    for name in ["MailTypes", "Protocols", "Queue", "Configuration"] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
+    package.targets.first { $0.name == "CTOML" }?.cxxSettings = [
+        .unsafeFlags(["-fsanitize=fuzzer-no-link,address"])
+    ]
     package.targets.append(.target(name: "CFuzzer", path: "Sources/Fuzzing/CFuzzer"))
     for (name, library) in fuzzers {
         package.targets.append(

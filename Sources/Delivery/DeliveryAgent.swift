@@ -61,10 +61,11 @@ public final class DeliveryAgent: Sendable {
             perform: { [queue, threads] work, worker in
                 await Self.perform(work, worker, queue: queue, settler: settler, threads: threads)
             },
-            giveBack: { works in
+            giveBack: { [given] works in
                 // Not now: a minute from now the host may be back, and if not, one of them finds out for all.
-                let until = hooks.now().addingTimeInterval(Self.giveBackDelay)
-                for work in works { settler.giveBack(work, until: until) }
+                let now = hooks.now()
+                let until = now.addingTimeInterval(Self.giveBackDelay)
+                for work in works { settler.giveBack(work, until: given.contains(work.id) ? now : until) }
             },
             onRoom: onRoom)
     }
@@ -164,6 +165,10 @@ public final class DeliveryAgent: Sendable {
         case .failure(let failure):
             settler.unreadable(work, failure)
             return true
+        case .success(let message) where settler.given.contains(work.id):
+            // While it waited for a connection.
+            settler.settleUntried(message, work, took: .now - begun)
+            return true
         case .success(let message):
             let (attempts, isUnreachable) = await worker.attempt(message, work.recipients)
             settler.settle(message, attempts, took: .now - begun)
@@ -173,7 +178,8 @@ public final class DeliveryAgent: Sendable {
 
     // MARK: Giving up
 
-    /// Gives a message up now, wherever it stands, and tells its sender.
+    /// Gives a message up now, wherever it stands, and tells its sender. An attempt under way may still succeed; if it
+    /// does not, it was the last.
     public func giveUp(_ id: QueueID) async throws(QueueFailure) {
         given.insert(id)
         do throws(QueueFailure) {
@@ -192,9 +198,7 @@ public final class DeliveryAgent: Sendable {
         flights.begin { [self] in
             let read = try? await threads.runIfActive { [queue] in try queue.read(work.id) }
             guard let message = read else { return settler.unreadable(work, .unknown(work.id)) }
-            let reply = Reply(554, .other, "Given up by the postmaster")
-            let attempts = work.recipients.map { Attempt(claimed: $0, result: .failed(reply)) }
-            settler.settle(message, attempts, took: .now - begun)
+            settler.settleUntried(message, work, took: .now - begun)
         }
         return true
     }

@@ -23,13 +23,19 @@ struct Settler: Sendable {
     /// Tells the queue at once, or, if a report is due, when that is safe in the queue.
     func settle(_ message: QueuedMessage, _ attempts: [Attempt], took: Duration, lazily: Bool = false) {
         let now = hooks.now()
-        let plan = SettlementPlan(message, attempts, schedule: options.schedule, now: now)
+        let last = given.last(attempts, of: message.id)
+        let plan = SettlementPlan(message, last, schedule: options.schedule, now: now)
         tell(message, plan, took: took)
         guard plan.reports.isEmpty, plan.heldFor == nil else {
             flights.begin { await finish(message, plan, now: now) }
             return
         }
         queue.settle(message.id, plan.outcomes, now: now, lazily: lazily, completion: nil)
+    }
+
+    /// As ``settle(_:_:took:lazily:)``, without an attempt having been made.
+    func settleUntried(_ message: QueuedMessage, _ work: Work, took: Duration) {
+        settle(message, work.recipients.map { Attempt(claimed: $0, result: .returned) }, took: took)
     }
 
     /// The message cannot be read. Another try later costs little; damage is for a person to look at.

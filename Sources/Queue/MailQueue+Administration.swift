@@ -33,15 +33,20 @@ extension MailQueue {
         handler?()
     }
 
-    /// Forgets a message; nobody is told. A delivery under way may still succeed.
-    public func remove(_ id: QueueID) async throws(QueueFailure) {
+    /// Forgets a message; nobody is told. An attempt under way may still succeed: answers the places of the recipients
+    /// that are being tried, and ``results(of:)`` tells what comes of that.
+    @discardableResult
+    public func remove(_ id: QueueID) async throws(QueueFailure) -> [Int] {
+        var tried: [Int] = []
         try await change(id) { state, message in
+            tried = state.watch(message)
             _ = state.leave(message)
             return true
         } record: { run in
             run.append(.removed) { $0.put(id) }
         }
         keeper.sweep()
+        return tried
     }
 
     /// Messages in the order of their ids, those after `after`.

@@ -94,6 +94,7 @@ extension MailQueue {
     ) {
         let (found, wake) = state.withLock {
             state -> ((IndexedMessage, [(Int, StoredProgress)], Bool)?, (@Sendable () -> Void)?) in
+            state.watches.note(id, outcomes)
             guard let message = state.messages[id], message.segment != 0 else { return (nil, nil) }
             let now = (wall: now.milliseconds, steady: state.time.at(now.milliseconds))
             var changes: [(Int, StoredProgress)] = []

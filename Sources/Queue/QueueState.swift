@@ -9,6 +9,7 @@ struct QueueState {
     var time = SteadyTime()
     var holdReasons: [QueueID: String] = [:]
     var recent: RecentMessages
+    var watches = AttemptWatches()
     var counts = QueueCounts()
     var lastSegment: UInt32 = 0
     /// Whether somebody wants to hear of work that comes.

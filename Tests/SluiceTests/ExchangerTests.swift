@@ -57,6 +57,43 @@ import Testing
         await names.stop()
     }
 
+    @Test func `who removes or bounces what is being delivered hears what came of it`() async throws {
+        let sink = try await Sink.start(host: "127.0.0.2")
+        let names = try await NameServer.start(Self.zone)
+        var setup = LiveServer.Setup()
+        setup.more = .outbound(names, port: sink.port)
+        try await LiveServer.run(setup) { server in
+            let cases: [(command: String, answer: String?, words: String, end: String)] = [
+                ("remove", nil, "Removed", "delivered meanwhile"),
+                ("remove", "451 4.3.0 later", "Removed", "removed"),
+                ("bounce", nil, "Bounced", "delivered meanwhile"),
+                ("bounce", "451 4.3.0 later", "Bounced", "bounced"),
+            ]
+            for (number, one) in cases.enumerated() {
+                sink.pause()
+                sink.answers { $0 == "." ? one.answer : nil }
+                try await PeerServerTests.send(through: server, to: ["u@plain.test"])
+                #expect(await eventually { sink.waiting == 1 })
+                let id = try #require(try await server.queue().first).id
+                async let ran = server.sluice("queue", one.command, id)
+                let isGiven = await eventually {
+                    server.log.components(separatedBy: "queue changed").count == number + 2
+                }
+                #expect(isGiven)
+                sink.resume()
+                #expect(try await ran.output == "\(one.words) 1 message.\n  \(id)  u@plain.test  \(one.end)\n")
+                #expect(try await server.queueIsEmpty())
+            }
+            // Only the last one was to be told.
+            let report = try await server.mail(of: "anna@acme.test", count: 1)[0]
+            #expect(report.contains("Given up by the postmaster"))
+            #expect(server.mail(of: "anna@acme.test").count == 1)
+            #expect(sink.messages.count == 2)
+        }
+        await sink.stop()
+        await names.stop()
+    }
+
     @Test func `what is put off is listed with its reason and its time, and tried at once when asked`() async throws {
         let sink = try await Sink.start(host: "127.0.0.2") { $0.hasPrefix("RCPT") ? "450 4.2.1 mailbox busy" : nil }
         let names = try await NameServer.start(Self.zone)

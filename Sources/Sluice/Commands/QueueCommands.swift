@@ -118,19 +118,48 @@ extension QueueChangeCommand {
     func run() async throws {
         let access = try messages.place.access()
         let chosen = messages.all ? try await access.all().map(\.id) : messages.ids.map(\.id)
-        for id in chosen { try await access.change(Self.change, id) }
-        if messages.output.json {
-            print(try Terminal.json(QueueChangeReport(change: Self.change, messages: chosen.map(\.description))))
-        } else {
-            print("\(Self.change.past) \(Terminal.counted(chosen.count, "message")).")
+        var underWay: [QueueID: [QueueAttempt]] = [:]
+        for id in chosen {
+            let attempts = try await access.change(Self.change, id)
+            if !attempts.isEmpty { underWay[id] = attempts }
         }
+        let ends = try await access.ends(of: underWay)
+        let report = QueueChangeReport(Self.change, chosen, ends)
+        print(messages.output.json ? try Terminal.json(report) : report.text)
     }
 }
 
-/// What was done, for programs.
-private struct QueueChangeReport: Encodable {
+/// What was done.
+struct QueueChangeReport: Encodable {
+    /// Somebody who was being delivered to at that moment.
+    struct UnderWay: Encodable {
+        var message: String
+        var recipient: String
+        /// `nil`: still being delivered to.
+        var end: AttemptEnd?
+    }
+
     var change: QueueChange
     var messages: [String]
+    var underWay: [UnderWay]
+
+    init(_ change: QueueChange, _ ids: [QueueID], _ attempts: [QueueID: [QueueAttempt]]) {
+        self.change = change
+        messages = ids.map(\.description)
+        underWay = ids.flatMap { id in
+            (attempts[id] ?? []).map {
+                UnderWay(message: id.description, recipient: $0.recipient.description, end: $0.end)
+            }
+        }
+    }
+
+    var text: String {
+        let first = "\(change.past) \(Terminal.counted(messages.count, "message"))."
+        let others = underWay.map {
+            "  \($0.message)  \(Terminal.harmless($0.recipient))  \(change.words(for: $0.end))"
+        }
+        return ([first] + others).joined(separator: "\n")
+    }
 }
 
 extension QueueChange {
@@ -141,6 +170,17 @@ extension QueueChange {
         case .release: "Released"
         case .remove: "Removed"
         case .bounce: "Bounced"
+        }
+    }
+
+    /// What came of an attempt that was under way.
+    fileprivate func words(for end: AttemptEnd?) -> String {
+        let isBounce = self == .bounce
+        switch end {
+        case .delivered: return "delivered meanwhile"
+        case .failed: return isBounce ? "bounced" : "failed meanwhile; the sender is told"
+        case .undelivered: return isBounce ? "held: there is nobody to tell" : "removed"
+        case nil: return "still being delivered; \(isBounce ? "bounced" : "removed") unless that succeeds"
         }
     }
 }

@@ -9,6 +9,8 @@ enum ControlRequest: Codable, Sendable {
     case queueList(after: QueueID?, limit: Int)
     case queueShow(QueueID)
     case queueChange(QueueChange, QueueID)
+    /// What has come of the attempts that were under way when a message was removed or bounced.
+    case queueAttempts(QueueID)
 }
 
 /// What can be done to a queued message.
@@ -24,8 +26,41 @@ enum ControlAnswer: Codable, Sendable {
     case refused(complaints: [String])
     case listings([QueueListing])
     case done
+    /// Done, but for recipients that are being delivered just now.
+    case underWay([QueueAttempt])
+    /// By the recipients' places.
+    case attempts([Int: AttemptEnd])
     /// `isTemporary`: it may work later.
     case failed(String, isTemporary: Bool)
+}
+
+/// The delivery for one recipient that was under way when its message was removed or bounced.
+struct QueueAttempt: Codable, Sendable, Hashable {
+    /// The recipient's place in the message.
+    var number: Int
+    var recipient: EmailAddress
+    /// `nil`: it has not ended.
+    var end: AttemptEnd?
+}
+
+/// What came of an attempt.
+enum AttemptEnd: String, Codable, Sendable {
+    case delivered
+    /// For good; the sender is told where that is wanted.
+    case failed
+    /// Neither: there is no other attempt after a removal. After a bounce the message is held, for there is nobody who
+    /// could be told.
+    case undelivered
+}
+
+extension AttemptEnd {
+    init(_ result: RecipientOutcome.Result) {
+        switch result {
+        case .delivered, .relayed: self = .delivered
+        case .failed: self = .failed
+        case .deferred, .returned: self = .undelivered
+        }
+    }
 }
 
 /// How a running server is.

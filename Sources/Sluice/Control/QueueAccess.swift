@@ -42,9 +42,11 @@ struct QueueAccess {
         }
     }
 
-    func change(_ change: QueueChange, _ id: QueueID) async throws {
+    /// Answers the recipients that are being delivered just now, for whom a removal or a bounce may have come too late.
+    func change(_ change: QueueChange, _ id: QueueID) async throws -> [QueueAttempt] {
         switch try ControlClient(data: data).ask(.queueChange(change, id)) {
-        case .done: return
+        case .done: return []
+        case .underWay(let attempts): return attempts
         case let other?: throw unexpected(other)
         case nil: break
         }
@@ -58,6 +60,31 @@ struct QueueAccess {
             try await queue.apply(change, to: id, now: Date())
         } catch {
             throw CommandFailure(error)
+        }
+        return []
+    }
+
+    /// How long a command waits for attempts under way. Most take a second; one can take many minutes.
+    private static let patience = Duration.seconds(30)
+    private static let pause = Duration.milliseconds(100)
+
+    /// Waits until these attempts have ended, or patience has.
+    func ends(of attempts: [QueueID: [QueueAttempt]]) async throws -> [QueueID: [QueueAttempt]] {
+        var attempts = attempts
+        let deadline = ContinuousClock.now + Self.patience
+        while true {
+            let open = attempts.filter { $0.value.contains { $0.end == nil } }.keys
+            for id in open {
+                // A server that stops meanwhile tells no more.
+                guard case .attempts(let ends)? = try ControlClient(data: data).ask(.queueAttempts(id)) else {
+                    return attempts
+                }
+                for place in attempts[id, default: []].indices {
+                    if let number = attempts[id]?[place].number { attempts[id]?[place].end = ends[number] }
+                }
+            }
+            if open.isEmpty || ContinuousClock.now >= deadline { return attempts }
+            try await Task.sleep(for: Self.pause)
         }
     }
 
@@ -95,6 +122,15 @@ extension MailQueue {
         case .release: try await release(id, now: now)
         case .remove: try await remove(id)
         case .bounce: break
+        }
+    }
+}
+
+extension QueueListing {
+    /// These of its recipients, being delivered.
+    func attempts(_ numbers: [Int]) -> [QueueAttempt] {
+        numbers.filter(recipients.indices.contains).map {
+            QueueAttempt(number: $0, recipient: recipients[$0].recipient.address)
         }
     }
 }

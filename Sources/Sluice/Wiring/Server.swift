@@ -249,16 +249,30 @@ final class Server: Sendable {
             do throws(QueueFailure) { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
         case .queueChange(let change, let id):
             do throws(QueueFailure) {
-                let removed = change == .remove ? try queue.show(id) : nil
-                if change == .bounce {
-                    try await delivery.giveUp(id)
-                } else {
-                    try await queue.apply(change, to: id, now: Date())
-                }
-                if let removed { traces.keep(removed: removed) }
+                let underWay = try await apply(change, to: id)
                 logger.notice("queue changed", metadata: ["id": "\(id)", "change": "\(change.rawValue)"])
-                return .done
+                return underWay.isEmpty ? .done : .underWay(underWay)
             } catch { return ControlAnswer(error) }
+        case .queueAttempts(let id): return .attempts(queue.results(of: id).mapValues(AttemptEnd.init))
+        }
+    }
+
+    /// Answers whom it does not hold for yet.
+    private func apply(_ change: QueueChange, to id: QueueID) async throws(QueueFailure) -> [QueueAttempt] {
+        switch change {
+        case .retry, .hold, .release:
+            try await queue.apply(change, to: id, now: Date())
+            return []
+        case .remove:
+            let message = try queue.show(id)
+            let tried = try await queue.remove(id)
+            traces.keep(removed: message)
+            return message.attempts(tried)
+        case .bounce:
+            let message = try queue.show(id)
+            let tried = try queue.watchAttempts(of: id)
+            try await delivery.giveUp(id)
+            return message.attempts(tried)
         }
     }
 

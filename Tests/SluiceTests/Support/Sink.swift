@@ -18,6 +18,8 @@ final class Sink: Sendable {
         var octets: [UInt8] = []
         var connections = 0
         var answer: @Sendable (String) -> String?
+        var pause: EventLoopPromise<Void>?
+        var waiting = 0
     }
 
     private let state: Mutex<State>
@@ -65,6 +67,20 @@ final class Sink: Sendable {
 
     func answers(_ answer: @escaping @Sendable (String) -> String?) { state.withLock { $0.answer = answer } }
 
+    /// Messages that wait for their answer.
+    var waiting: Int { state.withLock { $0.waiting } }
+
+    /// No message is answered until ``resume()``.
+    func pause() { state.withLock { $0.pause = channel.eventLoop.makePromise() } }
+
+    func resume() {
+        let pause = state.withLock { state in
+            defer { (state.pause, state.waiting) = (nil, 0) }
+            return state.pause
+        }
+        pause?.succeed()
+    }
+
     func stop() async { try? await channel.close() }
 
     func messages(count: Int, within limit: Duration = .seconds(20)) async throws -> [Message] {
@@ -78,6 +94,14 @@ final class Sink: Sendable {
     fileprivate func heard(_ octets: ByteBufferView) { state.withLock { $0.octets += octets } }
     fileprivate func took(_ message: Message) { state.withLock { $0.messages.append(message) } }
     fileprivate func answer(_ command: String) -> String? { state.withLock { $0.answer }(command) }
+
+    /// What a message that has come now waits for.
+    fileprivate func pauseBeforeAnswer() -> EventLoopFuture<Void>? {
+        state.withLock { state in
+            if state.pause != nil { state.waiting += 1 }
+            return state.pause?.futureResult
+        }
+    }
 }
 
 private final class SinkHandler: ChannelInboundHandler {
@@ -139,10 +163,22 @@ private final class SinkHandler: ChannelInboundHandler {
         message.content = Array(input[..<max(0, end + 2)])
         input.removeFirst(end + mark.count)
         isData = false
+        guard let pause = sink.pauseBeforeAnswer() else {
+            answerMessage(context)
+            return true
+        }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        pause.hop(to: context.eventLoop).whenSuccess {
+            let (handler, context) = bound.value
+            handler.answerMessage(context)
+        }
+        return true
+    }
+
+    private func answerMessage(_ context: ChannelHandlerContext) {
         let answer = sink.answer(".")
         if answer?.hasPrefix("2") ?? true { sink.took(message) }
         write(answer ?? "250 ok", context)
-        return true
     }
 
     private static func path(_ line: String) -> String {
