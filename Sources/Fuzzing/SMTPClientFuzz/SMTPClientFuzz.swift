@@ -56,9 +56,9 @@ func read(_ pieces: [ArraySlice<UInt8>]) -> [Result<Reply, SMTPReplyParser.Malfo
 func check(_ reply: Reply, _ parser: SMTPReplyParser) {
     precondition((200...599).contains(reply.code))
     precondition((1...parser.maxLines).contains(reply.lines.count))
+    // An octet that is no UTF-8 becomes three that are.
+    precondition(reply.lines.reduce(0) { $0 + $1.utf8.count } <= 3 * parser.maxText)
     for line in reply.lines {
-        // An octet that is no UTF-8 becomes three that are.
-        precondition(line.utf8.count <= 3 * parser.maxLine)
         precondition(line.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control })
     }
 }
