@@ -23,14 +23,14 @@ build:
 test:
 	@scripts/install build test
 	$(BUILD) --build-tests
-	swift test --scratch-path $(SCRATCH)/debug --skip-build --parallel
+	scripts/test $(SCRATCH)/debug
 
 ## Format, warnings as errors, imports against the module table, and the tidy test.
 check:
 	@scripts/install build
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	$(BUILD) --build-tests
-	swift test --scratch-path $(SCRATCH)/debug --skip-build --filter TidyTests
+	scripts/test $(SCRATCH)/debug --filter TidyTests
 
 ## The optimised binary, stripped, at dist/sluice.
 release:
@@ -58,7 +58,7 @@ fuzz:
 ## The unit tests under the thread sanitizer.
 sanitize:
 	@scripts/install build test
-	swift test --sanitize=thread --scratch-path $(SCRATCH)/thread --parallel --skip SluiceTests
+	scripts/sanitize
 
 clean:
 	rm -rf $(SCRATCH)/debug $(SCRATCH)/release $(SCRATCH)/thread $(SCRATCH)/fuzz dist

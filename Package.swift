@@ -106,7 +106,8 @@ let package = Package(
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes"], exclude: ["Mistakes"]),
+            name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes", "SluiceTesting"],
+            exclude: ["Mistakes"]),
         .testTarget(
             name: "DeliveryTests",
             dependencies: [

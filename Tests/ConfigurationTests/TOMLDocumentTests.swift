@@ -1,5 +1,6 @@
 import Foundation
 import MailTypes
+import SluiceTesting
 import Testing
 
 @testable import Configuration
@@ -73,7 +74,7 @@ import Testing
         let kinds = Array(
             #"a.b."c d" = [1, 2.5, true, 1979-05-27T07:32:00Z, 07:32:00, 'x', """y"""] # c"#.utf8)
         let seeds = [Array(sample), whole, kinds + Array("\n[[x.y]]\nz = { a = 1, b.c = 0x1F }\n".utf8)]
-        var random = SeededGenerator(state: 2026)
+        var random = SeededRandom(2026)
         var refused = 0
         for round in 0..<5000 {
             var octets = seeds[round % seeds.count]
@@ -92,7 +93,7 @@ import Testing
         #expect(refused < 5000)
     }
 
-    private func damage(_ octets: inout [UInt8], _ random: inout SeededGenerator) {
+    private func damage(_ octets: inout [UInt8], _ random: inout SeededRandom) {
         let signs = Array("[]{}=.,\"'#\\\n\r\t 0e+-_\u{0}é\u{202E}".utf8) + [0xFF, 0xC0, 0x80]
         let place = Int.random(in: 0...octets.count, using: &random)
         let other = Int.random(in: 0...octets.count, using: &random)
@@ -104,18 +105,5 @@ import Testing
         case 3 where place < octets.count: octets[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
         default: octets.removeLast(min(octets.count, range.count))
         }
-    }
-}
-
-/// The same numbers in every run (splitmix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

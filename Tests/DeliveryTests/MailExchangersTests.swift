@@ -42,20 +42,17 @@ import Testing
 
     @Test(arguments: cases)
     func `the order of hosts follows from the records`(_ one: Case) {
-        var generator = SystemRandomNumberGenerator()
         let found = Result { () throws(RoutingFailure) in
-            try MailExchangers.hosts(for: "there.test", one.answer, isOwn: { $0 == "own" }, using: &generator)
+            try MailExchangers.hosts(for: "there.test", one.answer, isOwn: { $0 == "own" })
         }
         #expect(found == one.expected)
     }
 
     @Test func `equals are tried in any order`() throws {
-        var generator = SystemRandomNumberGenerator()
         var firsts: Set<String> = []
         for _ in 0..<200 {
             let hosts = try MailExchangers.hosts(
-                for: "there.test", Self.mx((1, "a"), (1, "b"), (1, "c"), (2, "d")), isOwn: { _ in false },
-                using: &generator)
+                for: "there.test", Self.mx((1, "a"), (1, "b"), (1, "c"), (2, "d")), isOwn: { _ in false })
             #expect(hosts.last == "d")
             firsts.formUnion(hosts.prefix(1))
         }
@@ -63,9 +60,8 @@ import Testing
     }
 
     @Test func `a thousand records are not a thousand connections`() throws {
-        var generator = SystemRandomNumberGenerator()
         let answer = DNSAnswer.records((0..<1000).map { .exchanger(preference: $0, host: "h\($0)") }, isSecure: false)
-        let hosts = try MailExchangers.hosts(for: "there.test", answer, isOwn: { _ in false }, using: &generator)
+        let hosts = try MailExchangers.hosts(for: "there.test", answer, isOwn: { _ in false })
         #expect(hosts.count == MailExchangers.most && hosts[0] == "h0")
     }
 

@@ -138,8 +138,10 @@ import Testing
         await fixture.run(
             { $0.maxConnectionsPerDestination = 1 },
             hooks: { hooks in
-                hooks.resolve = { _ throws(StageFailure) in
+                hooks.resolve = { [queue = fixture.queue] _ throws(StageFailure) in
                     looks.withLock { $0 += 1 }
+                    // The answer comes when the whole queue waits for it.
+                    await queue.until { entries in entries.values.allSatisfy { $0.due.isEmpty } }
                     return .noName
                 }
             }

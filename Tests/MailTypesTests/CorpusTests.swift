@@ -1,5 +1,6 @@
 import Foundation
 import MailTypes
+import SluiceTesting
 import Testing
 
 /// What holds for any octets at all.
@@ -74,19 +75,6 @@ enum Invariants {
 
 /// A stand-in for the fuzzers that runs with every test: the same mutations each time.
 @Suite struct MutationTests {
-    /// A generator that gives the same numbers everywhere (SplitMix64).
-    struct Chance: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var word = state
-            word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-            return word ^ (word >> 31)
-        }
-    }
-
     static let seeds: [String] = [
         "From: a@b\r\nTo: G: \"x y\" <c@d>, e@f (g);\r\nDate: Fri, 21 Nov 1997 09:55:06 -0600\r\n\r\nbody\r\n",
         """
@@ -110,7 +98,7 @@ enum Invariants {
         ]
         .map { Array($0.utf8) } + [[0xFF], [0xC3], [0x80]]
 
-    static func mutated(_ seed: [UInt8], _ chance: inout Chance) -> [UInt8] {
+    static func mutated(_ seed: [UInt8], _ chance: inout SeededRandom) -> [UInt8] {
         var octets = seed
         for _ in 0..<Int.random(in: 1...6, using: &chance) {
             let place = Int.random(in: 0...octets.count, using: &chance)
@@ -141,7 +129,7 @@ enum Invariants {
     }
 
     @Test func `20,000 mutations break no parser`() {
-        var chance = Chance(state: 1997)
+        var chance = SeededRandom(1997)
         let seeds = Self.seeds.map { Array($0.utf8) }
         let paths = Self.paths.map { Array($0.utf8) }
         for round in 0..<10_000 {

@@ -39,17 +39,14 @@ struct HostFinder: Sendable {
 
     private func exchangers(of domain: String) async throws(RoutingFailure) -> [Target] {
         if let literal = Self.literal(domain) { return try usable([(domain, literal)], for: domain) }
-        do throws(StageFailure) {
-            if try await hooks.isHosted(domain) { throw StageFailure(Self.hostedMark) }
-        } catch {
-            throw error.reason == Self.hostedMark ? .hosted(domain) : .noAnswer(error.reason)
-        }
+        let isHosted: Bool
+        do throws(StageFailure) { isHosted = try await hooks.isHosted(domain) } catch { throw .noAnswer(error.reason) }
+        if isHosted { throw .hosted(domain) }
         let answer: DNSAnswer
         do throws(StageFailure) { answer = try await hooks.resolve(DNSQuestion(domain, .mx)) } catch {
             throw .noAnswer(error.reason)
         }
-        var generator = SystemRandomNumberGenerator()
-        let hosts = try MailExchangers.hosts(for: domain, answer, isOwn: isOwn, using: &generator)
+        let hosts = try MailExchangers.hosts(for: domain, answer, isOwn: isOwn)
         var found: [(String, IPAddress)] = []
         var failure: StageFailure?
         for host in hosts where found.count < options.maxHosts {
@@ -60,8 +57,6 @@ struct HostFinder: Sendable {
         if found.isEmpty, let failure { throw .noAnswer(failure.reason) }
         return try usable(found, for: domain)
     }
-
-    private static let hostedMark = "hosted"
 
     private func usable(_ found: [(name: String, address: IPAddress)], for domain: String) throws(RoutingFailure)
         -> [Target]

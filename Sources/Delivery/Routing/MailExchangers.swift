@@ -7,12 +7,11 @@ enum MailExchangers {
     static let most = 100
 
     /// What DNS's answer means for mail to `domain`.
-    /// - Parameters:
-    ///   - isOwn: whether a host name is this server's.
-    ///   - generator: chance, which spreads the load over hosts of one preference.
+    ///
+    /// Chance spreads the load over hosts of one preference.
+    /// - Parameter isOwn: whether a host name is this server's.
     static func hosts(
-        for domain: String, _ answer: DNSAnswer, isOwn: (String) -> Bool,
-        using generator: inout some RandomNumberGenerator
+        for domain: String, _ answer: DNSAnswer, isOwn: (String) -> Bool
     ) throws(RoutingFailure) -> [String] {
         guard case .records(let records, _) = answer else {
             if case .noName = answer { throw .noDomain(domain) }
@@ -26,7 +25,7 @@ enum MailExchangers {
         let named = exchangers.filter { !$0.host.isEmpty }
         if named.isEmpty { throw .nullMX(domain) }
         // Shuffled, then sorted by a sort that keeps equals as they are.
-        var sorted = Array(named.shuffled(using: &generator).sorted { $0.preference < $1.preference }.prefix(most))
+        var sorted = Array(named.shuffled().sorted { $0.preference < $1.preference }.prefix(most))
         if let own = sorted.first(where: { isOwn($0.host) }) {
             // Who is no better than we are would hand the mail back to us.
             sorted.removeAll { $0.preference >= own.preference }

@@ -19,8 +19,7 @@ struct KeyDigest: Sendable {
 
     /// With a secret that nobody has had before.
     static func random() -> KeyDigest {
-        var system = SystemRandomNumberGenerator()
-        return KeyDigest((system.next(), system.next()))
+        KeyDigest((.random(in: .min ... .max), .random(in: .min ... .max)))
     }
 
     /// As ``init(secret:)`` reads it.

@@ -125,7 +125,10 @@ final class TestClient: Sendable {
         try await channel.eventLoop.submit { [channel] in
             let handler = try NIOSSLClientHandler(context: context, serverHostname: name)
             try channel.pipeline.syncOperations.addHandler(handler, position: .first)
-            if !early.isEmpty { channel.writeAndFlush(ByteBuffer(string: early), promise: nil) }
+            if !early.isEmpty {
+                try channel.pipeline.syncOperations.addHandler(FlushGatherer(), position: .first)
+                channel.writeAndFlush(ByteBuffer(string: early), promise: nil)
+            }
         }.get()
         for _ in 0..<2000 {
             if inbox.isSecure || inbox.isClosed { break }
@@ -139,6 +142,21 @@ final class TestClient: Sendable {
     func certificateName() async throws -> String {
         let certificate = try await channel.nioSSL_peerCertificate().get()
         return certificate.map { "\($0)" } ?? ""
+    }
+}
+
+/// Sends what is written in one turn of the loop with one call, so that it arrives together.
+private final class FlushGatherer: ChannelOutboundHandler {
+    typealias OutboundIn = ByteBuffer
+    private var isPlanned = false
+
+    func flush(context: ChannelHandlerContext) {
+        guard !isPlanned else { return }
+        isPlanned = true
+        context.eventLoop.assumeIsolated().execute {
+            self.isPlanned = false
+            context.flush()
+        }
     }
 }
 
