@@ -61,11 +61,11 @@ public final class DeliveryAgent: Sendable {
             perform: { [queue, threads] work, worker in
                 await Self.perform(work, worker, queue: queue, settler: settler, threads: threads)
             },
-            giveBack: { [given] works in
+            giveBack: { [threads] works, reply in
+                guard let reply else { return works.forEach { settler.giveBack($0, until: hooks.now()) } }
                 // Not now: a minute from now the host may be back, and if not, one of them finds out for all.
-                let now = hooks.now()
-                let until = now.addingTimeInterval(Self.giveBackDelay)
-                for work in works { settler.giveBack(work, until: given.contains(work.id) ? now : until) }
+                let until = hooks.now().addingTimeInterval(Self.giveBackDelay)
+                settler.giveBack(works, since: reply, until: until, threads: threads)
             },
             onRoom: onRoom)
     }
@@ -148,10 +148,10 @@ public final class DeliveryAgent: Sendable {
         return Timer(due: due, task: task, alarm: alarm)
     }
 
-    /// One work for another server. `false`: nobody there could be talked to.
+    /// One work for another server. Answers why nobody there could be talked to, if it was so.
     private static func perform(
         _ work: Work, _ worker: RemoteWorker, queue: any DeliveryQueue, settler: Settler, threads: NIOThreadPool
-    ) async -> Bool {
+    ) async -> Reply? {
         let begun = ContinuousClock.now
         let read: Result<QueuedMessage, QueueFailure>
         do {
@@ -164,15 +164,17 @@ public final class DeliveryAgent: Sendable {
         switch read {
         case .failure(let failure):
             settler.unreadable(work, failure)
-            return true
+            return nil
         case .success(let message) where settler.given.contains(work.id):
             // While it waited for a connection.
             settler.settleUntried(message, work, took: .now - begun)
-            return true
+            return nil
         case .success(let message):
             let (attempts, isUnreachable) = await worker.attempt(message, work.recipients)
             settler.settle(message, attempts, took: .now - begun)
-            return !isUnreachable
+            guard isUnreachable else { return nil }
+            for case .deferred(let reply) in attempts.map(\.result) { return reply }
+            return nil
         }
     }
 

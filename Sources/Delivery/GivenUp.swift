@@ -14,10 +14,9 @@ final class GivenUp: Sendable {
     func remove(_ id: QueueID) { ids.withLock { _ = $0.remove(id) } }
     func contains(_ id: QueueID) -> Bool { ids.withLock { !$0.isEmpty && $0.contains(id) } }
 
-    /// What attempts have brought, for a message that may have been given up meanwhile: then they were the last.
-    func last(_ attempts: [Attempt], of id: QueueID) -> [Attempt] {
-        guard contains(id) else { return attempts }
-        return attempts.map { attempt in
+    /// What attempts have brought for a message that was given up meanwhile: they were the last.
+    static func last(_ attempts: [Attempt]) -> [Attempt] {
+        attempts.map { attempt in
             switch attempt.result {
             case .delivered, .discarded, .relayed, .failed: return attempt
             case .deferred, .returned:

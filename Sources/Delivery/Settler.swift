@@ -1,5 +1,6 @@
 import Logging
 import MailTypes
+import NIOPosix
 import Pipeline
 import Queue
 import struct Foundation.Date
@@ -23,14 +24,26 @@ struct Settler: Sendable {
     /// Tells the queue at once, or, if a report is due, when that is safe in the queue.
     func settle(_ message: QueuedMessage, _ attempts: [Attempt], took: Duration, lazily: Bool = false) {
         let now = hooks.now()
-        let last = given.last(attempts, of: message.id)
+        let wasGiven = given.contains(message.id)
+        let last = wasGiven ? GivenUp.last(attempts) : attempts
         let plan = SettlementPlan(message, last, schedule: options.schedule, now: now)
         tell(message, plan, took: took)
         guard plan.reports.isEmpty, plan.heldFor == nil else {
-            flights.begin { await finish(message, plan, now: now) }
+            flights.begin {
+                await finish(message, plan, now: now)
+                if !wasGiven { callIfGiven(message.id) }
+            }
             return
         }
         queue.settle(message.id, plan.outcomes, now: now, lazily: lazily, completion: nil)
+        if !wasGiven { callIfGiven(message.id) }
+    }
+
+    /// An operator who gave the message up while its attempt was being settled has called what waited; these
+    /// recipients did not yet.
+    private func callIfGiven(_ id: QueueID) {
+        guard given.contains(id) else { return }
+        flights.begin { try? await queue.retry(id, now: hooks.now()) }
     }
 
     /// As ``settle(_:_:took:lazily:)``, without an attempt having been made.
@@ -51,6 +64,42 @@ struct Settler: Sendable {
     func giveBack(_ work: Work, until: Date) {
         let outcomes = work.recipients.map { RecipientOutcome($0.number, .returned(until: until)) }
         queue.settle(work.id, outcomes, now: hooks.now(), lazily: true, completion: nil)
+    }
+
+    /// What waits for a host that does not answer, given back without an attempt of its own, unless its time is over:
+    /// one attempt for all of them must do, or a long line would take days to be given up.
+    func giveBack(_ works: [Work], since reply: Reply, until: Date, threads: NIOThreadPool) {
+        var overdue: [Work] = []
+        for work in works {
+            if given.contains(work.id) {
+                giveBack(work, until: hooks.now())
+            } else if isOverdue(work) {
+                overdue.append(work)
+            } else {
+                giveBack(work, until: until)
+            }
+        }
+        guard !overdue.isEmpty else { return }
+        flights.begin { [overdue] in
+            // One after the other, since each is read.
+            for work in overdue {
+                guard let message = try? await threads.runIfActive({ try queue.read(work.id) }) else {
+                    giveBack(work, until: until)
+                    continue
+                }
+                settle(message, work.recipients.map { Attempt(claimed: $0, result: .deferred(reply)) }, took: .zero)
+            }
+        }
+    }
+
+    /// Whether an attempt that fails now would end the message or be told to its sender.
+    private func isOverdue(_ work: Work) -> Bool {
+        work.recipients.contains { recipient in
+            switch options.schedule.decision(after: recipient, of: work.id) {
+            case .giveUp: true
+            case .retry(_, let warns): warns
+            }
+        }
     }
 
     // MARK: Reports

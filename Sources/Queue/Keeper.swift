@@ -7,6 +7,7 @@ import Synchronization
 final class Keeper: Sendable {
     private struct Chores {
         var removals: [String] = []
+        var cancelled: [IndexedMessage] = []
         var sweeps = false
         /// A segment is in use, so there should be a next one.
         var wantsSpare = false
@@ -15,6 +16,8 @@ final class Keeper: Sendable {
         var grows = false
         var isClosing = false
         var isClosed = false
+
+        var isAny: Bool { !removals.isEmpty || !cancelled.isEmpty || sweeps || grows || isClosing }
     }
 
     private let chores = Monitor(Chores())
@@ -33,6 +36,13 @@ final class Keeper: Sendable {
     /// Removes body files whose messages are done for good.
     func remove(_ paths: [String]) {
         chores.withLock { $0.removals += paths }
+        chores.ring()
+    }
+
+    /// Removes the body files of messages that were refused after all, and lets go of their ids.
+    func remove(cancelled messages: [IndexedMessage]) {
+        guard !messages.isEmpty else { return }
+        chores.withLock { $0.cancelled += messages }
         chores.ring()
     }
 
@@ -77,9 +87,10 @@ final class Keeper: Sendable {
         var spare: SpareSegment?
         while true {
             let now = chores.wait { chores, _ -> Chores? in
-                guard !chores.removals.isEmpty || chores.sweeps || chores.grows || chores.isClosing else { return nil }
+                guard chores.isAny else { return nil }
                 defer {
                     chores.removals = []
+                    chores.cancelled = []
                     chores.sweeps = false
                     chores.grows = false
                 }
@@ -87,6 +98,7 @@ final class Keeper: Sendable {
             }
             // What cannot be removed now is removed by the next start.
             for path in now.removals { try? queue.files.remove(path) }
+            if !now.cancelled.isEmpty { queue.removeBodies(ofCancelled: now.cancelled) }
             if now.sweeps { queue.deleteSegments() }
             if now.isClosing { break }
             if now.grows, now.wantsSpare { grow(&spare, of: queue) }
@@ -130,6 +142,19 @@ final class Keeper: Sendable {
 }
 
 extension MailQueue {
+    /// An id whose file stays is not free: a message of that name would find it.
+    func removeBodies(ofCancelled messages: [IndexedMessage]) {
+        forget(
+            messages.filter { message in
+                do throws(SystemError) {
+                    try files.remove(QueueLayout.body(message.id, in: directory))
+                    return true
+                } catch {
+                    return error.isNoSuchFile
+                }
+            })
+    }
+
     /// Deletes all segments that nothing needs any more. Each round ends with a sync of the directory, since the
     /// next may depend on it.
     func deleteSegments() {

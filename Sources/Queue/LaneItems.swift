@@ -17,11 +17,13 @@ final class Acceptance: Sendable {
         self.inlineLimit = inlineLimit
         self.submissions = submissions
         hasBodyFiles = messages.contains(where: \.hasBodyFile)
+        hasDerivedIDs = submissions.contains(where: \.hasDerivedID)
     }
 
     var ids: [QueueID] { messages.map(\.id) }
     /// Then the records are made when the files are written, by the lane.
     let hasBodyFiles: Bool
+    let hasDerivedIDs: Bool
 
     /// Writes and syncs the body files and makes the records. What fails leaves no file.
     func writeBodies(_ files: any FileSystem, in directory: String) throws(SystemError) -> [UInt8] {
@@ -33,8 +35,10 @@ final class Acceptance: Sendable {
                 if place < submissions.count - 1 { record.flags.insert(.more) }
                 if submission.size > inlineLimit {
                     let path = QueueLayout.body(submission.id, in: directory)
+                    // One that is there is not ours, and stays.
+                    let descriptor = try files.open(path, create: true, isReadOnly: false)
                     paths.append(path)
-                    record.contentChecksum = try Self.write(submission.content, to: path, files)
+                    record.contentChecksum = try Self.write(submission.content, to: descriptor, files)
                     record.flags.insert(.bodyFile)
                 }
                 run.append(record, content: submission.content)
@@ -54,9 +58,8 @@ final class Acceptance: Sendable {
     }
 
     private static func write(
-        _ pieces: [Bytes], to path: String, _ files: any FileSystem
+        _ pieces: [Bytes], to descriptor: CInt, _ files: any FileSystem
     ) throws(SystemError) -> UInt32 {
-        let descriptor = try files.open(path, create: true, isReadOnly: false)
         var checksum: UInt32 = 0
         do throws(SystemError) {
             var place = 0

@@ -102,7 +102,7 @@ final class LaneWriter {
                 try file.synchronize()
                 lastSync = MonotonicTime.now &- began
                 segment?.end = start + count
-                if !doubtful.isEmpty { owner.cancelled(cancelled, of: doubtful, in: file) }
+                if !cancelled.isEmpty || !doubtful.isEmpty { owner.cancelled(cancelled, of: doubtful, in: file) }
                 cancelled = []
                 doubtful = []
                 owner.written(

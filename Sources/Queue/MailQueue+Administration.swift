@@ -55,14 +55,17 @@ extension MailQueue {
         let ids = state.withLock { Array($0.messages.keys) }
         var (listed, last) = ([QueueListing](), after)
         while listed.count < limit {
-            let next = ids.smallest(limit - listed.count, after: last)
+            // Some more than are missing, since a look at all ids is not worth one.
+            let next = ids.smallest(max(limit - listed.count, Self.leastLook), after: last)
             guard let end = next.last else { break }
             last = end
             // Those that are not durable yet are not shown.
             listed += next.compactMap { try? show($0) }
         }
-        return listed
+        return Array(listed.prefix(max(limit, 0)))
     }
+
+    private static let leastLook = 256
 
     /// One message with its recipients.
     public func show(_ id: QueueID) throws(QueueFailure) -> QueueListing {

@@ -71,16 +71,20 @@ extension MailQueue: LaneOwner {
             for file in doubtful { state.segments.lift(file.number, by: segment.number) }
         }
         if !doubtful.isEmpty { keeper.sweep() }
-        let bodies = messages.filter(\.hasBodyFile).map { QueueLayout.body($0.id, in: directory) }
-        if !bodies.isEmpty { keeper.remove(bodies) }
+        forget(messages.filter { !$0.hasBodyFile })
+        // Their ids are free when their files are gone.
+        keeper.remove(cancelled: messages.filter(\.hasBodyFile))
     }
 
     func failed(_ items: [LaneItem], _ failure: QueueFailure, isDoubtful: Bool) {
         for item in items {
             if case .acceptance(let acceptance) = item.role {
-                forget(acceptance)
-                // A record in doubt keeps its body until it is cancelled: after a crash it may be mail again.
-                if !isDoubtful { acceptance.removeBodies(files, in: directory) }
+                // A record in doubt keeps its id and its body until it is cancelled: after a crash it may be mail
+                // again, and its cancellation must not meet another of its name.
+                if !isDoubtful {
+                    acceptance.removeBodies(files, in: directory)
+                    forget(acceptance.messages)
+                }
             }
             tell(item, .failure(failure))
         }

@@ -8,7 +8,7 @@ public final class MailQueue: Sendable {
     let files: any FileSystem
     let options: QueueOptions
     let state: Monitor<QueueState>
-    /// Those that take commits in turn, and one more for messages with body files, which take longer.
+    /// Those that take commits in turn, and one more for messages with body files, which take longer, and for reports.
     let lanes: [Lane]
     let keeper: Keeper
     let gauge: SpaceGauge
@@ -52,6 +52,9 @@ public final class MailQueue: Sendable {
     private func journalAndWait(_ changes: [(IndexedMessage, RecordRun)]) {
         guard !changes.isEmpty else { return }
         let open = Monitor(changes.count)
+        state.withLock { _ in
+            for (message, _) in changes { message.unwritten += 1 }
+        }
         for (message, run) in changes {
             journal(message, isLazy: false) {
                 $0 = run
@@ -80,7 +83,7 @@ public final class MailQueue: Sendable {
             waiting.add(size, ordering: .relaxed)
             guard lane(for: acceptance).append(item) else {
                 waiting.subtract(size, ordering: .relaxed)
-                forget(acceptance)
+                forget(acceptance.messages)
                 throw .closed
             }
         } catch {
@@ -158,8 +161,11 @@ extension MailQueue {
 
     private func lane(for acceptance: Acceptance) -> Lane {
         let bulk = lanes.count - 1
-        var best = acceptance.hasBodyFiles ? bulk : 0
-        if !acceptance.hasBodyFiles {
+        // An id that may come again keeps to one lane: a cancellation of it in one journal and a second acceptance in
+        // another would be read in any order.
+        let isBulk = acceptance.hasBodyFiles || acceptance.hasDerivedIDs
+        var best = isBulk ? bulk : 0
+        if !isBulk {
             // The first that is not at the disk, if there is one; of the others the one that will be back first. One
             // that should have been back long ago counts last: nobody knows what its disk is doing.
             let now = MonotonicTime.now
@@ -191,9 +197,10 @@ extension MailQueue {
         }
     }
 
-    func forget(_ acceptance: Acceptance) {
+    /// The ids of messages that were not taken are free again.
+    func forget(_ messages: [IndexedMessage]) {
         state.withLock { state in
-            for message in acceptance.messages { state.messages[message.id] = nil }
+            for message in messages { state.messages[message.id] = nil }
         }
     }
 }

@@ -102,17 +102,34 @@ struct SegmentTable {
         }.map(\.key)
     }
 
+    /// The segments that stay whatever is copied forward: those with something that cannot be read, and all that
+    /// wait for one of them.
+    private var blocked: Set<UInt32> {
+        var blocked: Set<UInt32> = []
+        var isTaintStuck = false
+        for number in numbers {
+            guard let segment = segments[number] else { continue }
+            // What a segment refers to is older.
+            let isStuck = segment.isStuck && segment.live > 0
+            guard isStuck || isTaintStuck || !segment.references.isDisjoint(with: blocked) else { continue }
+            blocked.insert(number)
+            if segment.isTainted { isTaintStuck = true }
+        }
+        return blocked
+    }
+
     /// The segment whose live records are worth copying forward, if what is dead takes more room than
     /// what lives (and than a few segments), or there are too many small ones.
     func worthCompacting(segmentSize: Int) -> UInt32? {
-        let closed = segments.filter { !$0.value.isOpen && $0.value.live > 0 && !$0.value.isStuck }
-        if let tainted = closed.filter(\.value.isTainted).keys.min() { return tainted }
-        let open = segments.count - segments.filter { !$0.value.isOpen }.count
-        let dead = segments.reduce(0) { $0 + ($1.value.isOpen ? 0 : $1.value.size - $1.value.liveOctets) }
+        let blocked = self.blocked
+        let closed = segments.filter { !$0.value.isOpen && !blocked.contains($0.key) }
+        let movable = closed.filter { $0.value.live > 0 }
+        if let tainted = movable.filter(\.value.isTainted).keys.min() { return tainted }
+        let dead = closed.reduce(0) { $0 + $1.value.size - $1.value.liveOctets }
         let most = 64 + 2 * liveOctets / max(segmentSize, 1)
-        guard dead > liveOctets + 4 * segmentSize || segments.count - open > most else { return nil }
+        guard dead > liveOctets + 4 * segmentSize || closed.count > most else { return nil }
         // The emptiest gives most for the least copying; of those the oldest, on which others wait.
-        return closed.min {
+        return movable.min {
             let (left, right) = (
                 $0.value.liveOctets * 8 / max($0.value.size, 1), $1.value.liveOctets * 8 / max($1.value.size, 1)
             )

@@ -59,19 +59,67 @@ import Testing
         let attempts = results.enumerated().map { number, result in
             Attempt(claimed: Work.Recipient(number: number, attempts: 0, age: "0s", warned: false), result: result)
         }
-        func replies(_ id: QueueID) -> [Int?] {
-            given.last(attempts, of: id).map { attempt in
-                switch attempt.result {
-                case .failed(let reply), .deferred(let reply), .relayed(let reply, _): reply.code
-                case .delivered, .discarded, .returned: nil
-                }
+        let replies = GivenUp.last(attempts).map { attempt -> Int? in
+            switch attempt.result {
+            case .failed(let reply), .deferred(let reply), .relayed(let reply, _): reply.code
+            case .delivered, .discarded, .returned: nil
             }
         }
+        #expect(replies == [nil, nil, 250, 554, 550, 554])
         given.insert(id)
-        #expect(replies(id) == [nil, nil, 250, 554, 550, 554])
-        #expect(replies(other) == [nil, nil, 250, 451, 550, nil])
+        #expect(given.contains(id) && !given.contains(other))
         given.remove(id)
-        #expect(replies(id) == replies(other))
+        #expect(!given.contains(id))
+    }
+
+    /// Its recipients wait for nobody then, and are not called by what calls those who wait.
+    @Test func `who gives a message up while its attempt is told has given it up`() async throws {
+        let (asked, answer) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
+        let id = fixture.submit(to: [("bob@far.test", .exchanger(domain: "far.test"))])
+        fixture.queue.set(id, Work.Recipient(number: 0, attempts: 5, age: "5h", warned: false))
+        try await fixture.run(hooks: {
+            $0.resolve = { _ throws(StageFailure) in throw StageFailure("no answer") }
+            // The sender is to be warned, and it takes long to find out how.
+            $0.routes = { address in
+                asked.continuation.yield()
+                for await _ in answer.stream {}
+                return [Destination(address: address, route: .mailbox(address))]
+            }
+        }) {
+            for await _ in asked.stream { break }
+            try await #require(fixture.agent.withLock { $0 }).giveUp(id)
+            answer.continuation.finish()
+            await fixture.queue.until { $0[id]?.outcomes[0]?.word == "failed" }
+            #expect(fixture.queue.entries[id]?.outcomes[0]?.reply?.lines == ["Given up by the postmaster"])
+        }
+    }
+
+    @Test func `of a long line for a dead host, one attempt ends all whose time is over`() async throws {
+        let looks = Atomic(0)
+        let ids = (0..<50).map { _ in fixture.submit(to: [("bob@far.test", .exchanger(domain: "far.test"))]) }
+        for id in ids.dropLast() {
+            fixture.queue.set(id, Work.Recipient(number: 0, attempts: 9, age: "31h", warned: true))
+        }
+        await fixture.run(
+            { $0.maxConnectionsPerDestination = 1 },
+            hooks: { hooks in
+                hooks.resolve = { [queue = fixture.queue] _ throws(StageFailure) in
+                    looks.add(1, ordering: .relaxed)
+                    await queue.until { entries in entries.values.allSatisfy { $0.due.isEmpty } }
+                    throw StageFailure("no answer")
+                }
+            }
+        ) {
+            for id in ids.dropLast() {
+                let outcome = await fixture.settled(id)[0]
+                #expect(outcome?.word == "failed")
+                #expect(outcome?.reply?.description.contains("no answer") == true)
+            }
+            let last = await fixture.settled(ids[49])[0]
+            #expect(last?.word == "returned", "it has time")
+        }
+        #expect(looks.load(ordering: .relaxed) == 1)
+        #expect(fixture.queue.log.filter { $0.hasPrefix("commit") }.count == 49, "each sender is told")
     }
 
     /// The clock stands still until the agent has looked at it often, so that each timer before goes off too early.

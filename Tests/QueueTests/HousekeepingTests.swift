@@ -105,6 +105,71 @@ import Testing
         again.close()
     }
 
+    /// What is copied forward beside it frees nothing, however much of it is dead.
+    @Test(arguments: [false, true])
+    func `segments behind one that cannot be read are not copied in vain`(isStuck: Bool) {
+        var table = SegmentTable()
+        for number in UInt32(1)...8 {
+            let header = SegmentHeader(mark: 1, number: UInt64(number), made: 0)
+            table.add(
+                SegmentTable.Segment(path: "\(number)", header: header, file: nil, size: 1000, end: 1000),
+                number: number)
+            table.enter(number, octets: 10)
+            if number > 1 { table.refer(number, to: number - 1) }
+        }
+        #expect(table.worthCompacting(segmentSize: 1000) == 1)
+        if isStuck { table.stick(1) } else { table.stick(8) }
+        #expect(table.worthCompacting(segmentSize: 1000) == (isStuck ? nil : 1))
+        // A mail that cannot be read, and is removed by a person, is in nobody's way.
+        _ = table.leave(1, octets: 10)
+        #expect(table.worthCompacting(segmentSize: 1000) == 2)
+        #expect(table.deletable == [1])
+    }
+
+    @Test(arguments: [300, options.inlineLimit + 1])
+    func `an id that comes again waits until its refusal is durable`(size: Int) async throws {
+        let disk = MemoryDisk()
+        var options = Self.options
+        options.preparesSegments = false
+        let (queue, _) = try Sample.open(disk, options)
+        func report(_ number: Int, _ size: Int = 300) -> Submission {
+            var report = Sample.submission(number, size: size)
+            report.hasDerivedID = true
+            return report
+        }
+        let (first, wanted) = (report(1), report(7, size))
+        _ = try await queue.commit([first])
+        // The last sync fails, the journal's: the record is perhaps on the disk. A large one's file and its folder
+        // are synced before.
+        let isLarge = size > options.inlineLimit
+        let syncs = disk.syncs + (isLarge ? 2 : 0)
+        disk.onSync {
+            guard disk.syncs == syncs else { return }
+            disk.fail(.init(call: disk.calls + 1, kind: .inputOutput, lasts: true))
+        }
+        await #expect(throws: QueueFailure.self) { _ = try await queue.commit([wanted]) }
+        await #expect(throws: QueueFailure.inUse(wanted.id)) { _ = try await queue.commit([wanted]) }
+        #expect(throws: QueueFailure.unknown(wanted.id)) { _ = try queue.read(wanted.id) }
+        let body = QueueLayout.body(wanted.id, in: Sample.directory)
+        #expect(disk.paths.contains(body) == isLarge)
+        disk.onSync(nil)
+        disk.fail()
+        _ = try await queue.commit([report(8)])
+        // The file of the refused one may just be being removed.
+        var isTaken = false
+        for _ in 0..<1000 where !isTaken {
+            isTaken = (try? await queue.commit([wanted])) != nil
+            if !isTaken { try await Task.sleep(for: .milliseconds(1)) }
+        }
+        #expect(isTaken)
+        queue.close()
+        let (again, damages) = try Sample.open(disk.afterPowerLoss(), options)
+        #expect(damages.damages.isEmpty)
+        #expect(again.ids == [first.id, wanted.id, Sample.id(8)])
+        #expect(try again.read(wanted.id).content.array == Sample.octets(7, size))
+        again.close()
+    }
+
     @Test func `a body is removed with the last change, not with the first that finds the message done`() async throws {
         let disk = MemoryDisk()
         var options = Self.options

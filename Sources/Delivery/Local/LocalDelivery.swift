@@ -23,6 +23,8 @@ final class LocalDelivery: Sendable {
 
     private struct State {
         var waiting: ArraySlice<LocalWork> = []
+        /// Works about which the directory is being asked.
+        var asked = 0
         var threads = 0
         var isStopped = false
         /// Lies in mailboxes, is not durable yet, and the queue does not know.
@@ -53,20 +55,21 @@ final class LocalDelivery: Sendable {
 
     private var options: DeliveryOptions { settler.options }
 
-    var isFull: Bool {
-        let asked = inquiry.count
-        return state.withLock { $0.waiting.count + asked >= options.maxWaitingLocal }
-    }
+    var isFull: Bool { state.withLock { isFull($0) } }
+
+    private func isFull(_ state: State) -> Bool { state.waiting.count + state.asked >= options.maxWaitingLocal }
 
     var isIdle: Bool {
-        inquiry.count == 0
-            && state.withLock { $0.threads == 0 && $0.waiting.isEmpty && $0.delivered.isEmpty }
+        state.withLock { $0.asked == 0 && $0.threads == 0 && $0.waiting.isEmpty && $0.delivered.isEmpty }
     }
 
-    func offer(_ works: [Work]) { offer(works.map(LocalWork.init)) }
+    func offer(_ works: [Work]) { offer(works.map(LocalWork.init), asked: 0) }
 
-    private func offer(_ works: [LocalWork]) {
+    /// - Parameter asked: how many of them the directory was asked about. They count once, wherever they stand: there
+    ///   is room when a round has taken some, and at no other time.
+    private func offer(_ works: [LocalWork], asked: Int) {
         let more = state.withLock { state -> Int? in
+            state.asked -= asked
             if state.isStopped { return nil }
             state.waiting += works
             // A thread for each round that is there, not for each message.
@@ -94,9 +97,8 @@ final class LocalDelivery: Sendable {
     private func work() {
         let batch = store.batch()
         while true {
-            let asked = inquiry.count
             let (works, hasRoom) = state.withLock { state -> ([LocalWork], Bool) in
-                let wasFull = state.waiting.count + asked >= options.maxWaitingLocal
+                let wasFull = isFull(state)
                 let works = Array(state.waiting.prefix(options.localBatch))
                 state.waiting = state.waiting.dropFirst(works.count)
                 if works.isEmpty { state.threads -= 1 }
@@ -117,7 +119,8 @@ final class LocalDelivery: Sendable {
                 let message = try settler.queue.read(work.work.id)
                 let unknown = unknownMailboxes(of: work, message, batch)
                 if !unknown.isEmpty {
-                    inquiry.ask(work, about: unknown) { self.offer($0) }
+                    state.withLock { $0.asked += 1 }
+                    inquiry.ask(work, about: unknown) { self.offer($0, asked: $0.count) }
                     continue
                 }
                 var open = work.work

@@ -20,8 +20,6 @@ final class MailboxInquiry: Sendable {
     private struct State {
         var questions: [Question] = []
         var isAsking = false
-        /// Those that are being asked, too.
-        var count = 0
     }
 
     private let hooks: DeliveryHooks
@@ -33,25 +31,18 @@ final class MailboxInquiry: Sendable {
         self.flights = flights
     }
 
-    /// Works that wait for an answer.
-    var count: Int { state.withLock { $0.count } }
-
     /// Has the standings of `mailboxes` filled in.
     func ask(
         _ work: LocalWork, about mailboxes: [EmailAddress], then answered: @escaping @Sendable ([LocalWork]) -> Void
     ) {
         let isFirst = state.withLock { state in
             state.questions.append((work, mailboxes))
-            state.count += 1
             defer { state.isAsking = true }
             return !state.isAsking
         }
         guard isFirst else { return }
         flights.begin { [self] in
-            while let questions = takeQuestions() {
-                answered(await answer(questions))
-                state.withLock { $0.count -= questions.count }
-            }
+            while let questions = takeQuestions() { answered(await answer(questions)) }
         }
     }
 

@@ -8,7 +8,7 @@ import Synchronization
 /// A worker that has a connection waits a little for the next message before it ends, so that messages
 /// to one place share it. Both the workers of one destination and all of them are limited.
 final class RemoteDelivery: Sendable {
-    typealias Perform = @Sendable (Work, RemoteWorker) async -> Bool
+    typealias Perform = @Sendable (Work, RemoteWorker) async -> Reply?
 
     private struct Lane {
         var waiting: ArraySlice<Work> = []
@@ -25,16 +25,16 @@ final class RemoteDelivery: Sendable {
     }
 
     private let surroundings: RemoteSurroundings
-    /// Delivers one work and settles it; `false`: the destination cannot be reached just now.
+    /// Delivers one work and settles it; a reply says why the destination cannot be reached just now.
     private let perform: Perform
-    /// What to do with works that are not tried: `nil` when the server stops, else since nobody can be reached.
-    private let giveBack: @Sendable ([Work]) -> Void
+    /// What to do with works that are not tried, and why nobody can be reached; `nil`: the server stops.
+    private let giveBack: @Sendable ([Work], Reply?) -> Void
     private let onRoom: @Sendable () -> Void
     private let state = Mutex(State())
 
     init(
         _ surroundings: RemoteSurroundings, perform: @escaping Perform,
-        giveBack: @escaping @Sendable ([Work]) -> Void, onRoom: @escaping @Sendable () -> Void
+        giveBack: @escaping @Sendable ([Work], Reply?) -> Void, onRoom: @escaping @Sendable () -> Void
     ) {
         self.surroundings = surroundings
         self.perform = perform
@@ -95,7 +95,7 @@ final class RemoteDelivery: Sendable {
             return (waiting, idle)
         }
         for wake in idle { wake.resume(returning: nil) }
-        giveBack(waiting)
+        giveBack(waiting, nil)
     }
 
     // MARK: Workers
@@ -104,7 +104,9 @@ final class RemoteDelivery: Sendable {
         Task {
             let worker = RemoteWorker(destination, self.surroundings)
             while let work = await self.next(destination, isConnected: worker.isConnected) {
-                if await !self.perform(work, worker) { self.giveBack(self.takeWaiting(destination)) }
+                if let reply = await self.perform(work, worker) {
+                    self.giveBack(self.takeWaiting(destination), reply)
+                }
             }
             worker.close()
             self.ended(destination)

@@ -43,6 +43,7 @@ struct ReportWriter: Sendable {
         // What was to be kept from other eyes is so on its way back. RFC 8689 §5.
         submission.parameters.requireTLS = message.parameters.requireTLS
         submission.arrival = "report by \(hostname)"
+        submission.hasDerivedID = true
         return submission
     }
 
