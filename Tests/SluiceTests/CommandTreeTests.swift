@@ -55,7 +55,8 @@ import Testing
         #expect(leaves.count > 35)
         for (path, command) in leaves {
             let ran = try await Programs.run(Programs.sluice, path + command.words)
-            #expect(path == ["version"] ? ran.code == 0 : [1, 75].contains(ran.code), "\(path + command.words): \(ran)")
+            let codes: [Int32] = path == ["version"] ? [0] : [1, 75]
+            #expect(codes.contains(ran.code), "\(path + command.words): \(ran)")
             #expect(!ran.output.contains("OVERVIEW:"), "\(path) prints its help")
         }
     }
