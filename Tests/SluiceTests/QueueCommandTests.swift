@@ -3,17 +3,38 @@ import Testing
 
 /// Changing the queue by hand.
 @Suite struct QueueCommandTests {
-    @Test func `what is held is not tried, keeps its first reason, and is named by its transaction too`() async throws {
+    /// Puts a file where the folder of carl's mail should be: nothing can be delivered there. Answers its path.
+    private static func block(_ server: LiveServer) throws -> String {
+        let place = "\(server.data)/mailboxes/acme.test/carl"
+        try FileManager.default.createDirectory(
+            atPath: "\(server.data)/mailboxes/acme.test", withIntermediateDirectories: true)
+        try "in the way".write(toFile: place, atomically: false, encoding: .utf8)
+        return place
+    }
+
+    private static let mail = "From: a@out.test\r\nSubject: hello\r\n\r\nbody\r\n"
+
+    @Test func `without a server nothing is tried, and nothing else is said`() async throws {
         try await LiveServer.run { server in
-            // Nothing can be delivered while a file lies where the folder should be.
-            let place = "\(server.data)/mailboxes/acme.test/carl"
-            try FileManager.default.createDirectory(
-                atPath: "\(server.data)/mailboxes/acme.test", withIntermediateDirectories: true)
-            try "in the way".write(toFile: place, atomically: false, encoding: .utf8)
+            _ = try Self.block(server)
             let wire = try await server.smtp()
             try await wire.greet()
-            let mail = "From: a@out.test\r\nSubject: hello\r\n\r\nbody\r\n"
-            let transaction = String(try await wire.deliver(mail, from: "", to: ["carl@acme.test"]).suffix(16))
+            let id = String(try await wire.deliver(Self.mail, to: ["carl@acme.test"]).suffix(16)) + "-0"
+            #expect(await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 })
+            await server.stop()
+            let retry = try await server.sluice("queue", "retry", id)
+            #expect(retry.code == 75 && retry.output.isEmpty)
+            #expect(retry.errors.contains("The server is not running"), "\(retry)")
+            #expect(try await server.sluice("queue", "hold", id).code == 0)
+        }
+    }
+
+    @Test func `what is held is not tried, keeps its first reason, and is named by its transaction too`() async throws {
+        try await LiveServer.run { server in
+            let place = try Self.block(server)
+            let wire = try await server.smtp()
+            try await wire.greet()
+            let transaction = String(try await wire.deliver(Self.mail, from: "", to: ["carl@acme.test"]).suffix(16))
             let id = transaction + "-0"
             #expect(await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 })
             // It has no sender who could be told: it is held.

@@ -86,6 +86,10 @@ struct QueueAccess {
             throw CommandFailure.again(
                 "The server is not running, and it is the server that writes reports. Start it first.")
         }
+        // What is due at once is not written down: a server that starts goes by its schedule.
+        guard change != .retry else {
+            throw CommandFailure.again("The server is not running, so nothing can be tried now. Start it first.")
+        }
         let queue = try open(isReadOnly: false)
         defer { queue.close() }
         do throws(QueueFailure) {
