@@ -122,7 +122,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "SluiceTests",
-            dependencies: ["Sluice", "SluiceTesting", "Protocols", "MailTypes", nio, nioPosix, nioSSL]),
+            dependencies: [
+                "Sluice", "SluiceTesting", "Protocols", "Configuration", "MailTypes", nio, nioPosix, nioSSL, logging,
+            ]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

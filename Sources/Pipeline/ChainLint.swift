@@ -74,11 +74,11 @@ extension Chain {
     }
 
     private var unroutable: [Lint] {
-        guard !active.contains(where: { $0.effects.contains(.routes) && $0.base.phases.contains(.recipient) }) else {
-            return []
-        }
+        let routers = active.filter { $0.effects.contains(.routes) && $0.base.phases.contains(.recipient) }
+        guard routers.allSatisfy({ $0.effects.contains(.relays) }) else { return [] }
+        let refused = routers.isEmpty ? "every recipient" : "every recipient in this server's own domains"
         let message =
-            "no stage says where mail goes, so every recipient is refused; the stage \"recipients\" is missing"
+            "no stage says where mail goes, so \(refused) is refused; the stage \"recipients\" is missing"
         return [Lint(file: links.last?.file ?? "filters.d", message: message)]
     }
 

@@ -83,6 +83,8 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let acceptsAlways = Self(rawValue: 1 << 13)
     /// Leaves a Received field and refuses what has too many: without it nothing ends a loop. RFC 5321 §6.3.
     public static let endsLoops = Self(rawValue: 1 << 14)
+    /// Routes only what is for other servers: mail for this one's own domains needs another stage.
+    public static let relays = Self(rawValue: 1 << 15)
 }
 
 extension Bytes: Codable {

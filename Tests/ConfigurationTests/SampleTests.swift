@@ -68,7 +68,8 @@ import Testing
     @Test func `so has the sample with every option switched on`() throws {
         let folder = try Self.folder()
         let loaded = ServerConfiguration.read(Array(try Self.wholeSample().utf8), file: "\(folder.path)/sluice.toml")
-        #expect(loaded.diagnostics == [])
+        // This machine need not have the sample's user.
+        #expect(loaded.diagnostics.filter { !$0.message.contains("on this machine") } == [])
     }
 
     @Test func `sample, documentation and decoder know the same options with the same defaults`() throws {

@@ -85,6 +85,22 @@ import Testing
         #expect(Chain([Self.counter, Self.link(50, Judge())]).lints.count == 1)
     }
 
+    struct Relaying: RecipientStage {
+        static let name: StageName = "relaying"
+        static let effects: Effects = [.routes, .relays]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func recipient(
+            _ recipient: Recipient, in transaction: Transaction
+        ) async throws(StageFailure) -> Finding { .none }
+    }
+
+    @Test func `a chain that only relays is told, for its own domains have nobody`() {
+        let lints = Chain([Self.counter, Self.link(50, Relaying())]).lints.map(\.message)
+        #expect(lints.count == 1 && lints[0].contains("in this server's own domains"))
+        #expect(Chain([.router, Self.counter, Self.link(50, Relaying())]).lints.isEmpty)
+    }
+
     @Test func `a chain in which nothing ends a loop is told, and one in shadow ends none`() {
         let message = Chain([.router]).lints.map(\.message)
         #expect(message.count == 1 && message[0].contains("\"received\" is missing"))

@@ -51,6 +51,34 @@ import Testing
         try Self.expect("\(folder.path)/data", toBelongTo: nobody)
     }
 
+    @Test(.enabled(if: isRoot)) func `sockets and low ports are had by whom the server becomes`() async throws {
+        let folder = try Self.folder()
+        let nobody = try #require(getpwnam("nobody")).pointee
+        let usual = try folder.text("sluice.toml")
+        let run = folder.path + "/run"
+        try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: false)
+        #expect(chown(run, nobody.pw_uid, nobody.pw_gid) == 0)
+        let socket = "[[listener]]\nprotocol = \"lmtp\"\nbind = [\"unix:\(run)/lmtp.sock\"]\n"
+        // Only root may bind it.
+        let metrics = "[metrics]\nbind = [\"127.0.0.77:911\"]\n"
+        try folder.write(usual + socket + metrics, to: "sluice.toml")
+        let child = try Child(
+            Programs.sluice, ["serve", "--config", folder.path + "/sluice.toml"], place: folder.path)
+        #expect(await eventually { (try? folder.text("err").contains("msg=serving")) ?? false })
+        let attributes = try FileManager.default.attributesOfItem(atPath: run + "/lmtp.sock")
+        #expect(attributes[.ownerAccountID] as? Int == Int(nobody.pw_uid))
+        #expect(attributes[.groupOwnerAccountID] as? Int == Int(nobody.pw_gid))
+        // It goes, and comes back.
+        for text in [usual, usual + socket] {
+            try folder.write(text + metrics, to: "sluice.toml")
+            let reload = try await Programs.run(Programs.sluice, ["reload"], folder: folder.path)
+            #expect(reload.code == 0, "\(reload)")
+            #expect(FileManager.default.fileExists(atPath: run + "/lmtp.sock") == text.contains("lmtp.sock"))
+        }
+        #expect(await child.stop() == 0)
+        #expect(!FileManager.default.fileExists(atPath: run + "/lmtp.sock"))
+    }
+
     /// The configuration of a server that becomes `nobody`, where its new user gets through.
     static func folder() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()

@@ -98,7 +98,16 @@ import Testing
             try server.folder.write("data = \n", to: "sluice.toml")
             let unreadable = try await server.sluice("reload")
             #expect(unreadable.code == 1 && unreadable.errors.contains("sluice.toml:1:"), "\(unreadable)")
+            #expect(unreadable.errors.contains("Not reloaded; a server that runs goes on with the old configuration."))
+            try server.folder.write("", to: "sluice.toml")
+            let empty = try await server.sluice("reload")
+            #expect(empty.code == 1 && empty.errors.contains("Not reloaded; a server that runs goes on"), "\(empty)")
             #expect(server.refusals == 1)
+            let moved = good.replacing("data     = \"data\"", with: "data     = \"data2\"")
+            try server.folder.write(moved, to: "sluice.toml")
+            let elsewhere = try await server.sluice("reload")
+            let told = "No server is running on \(server.data)2. If `data` was changed, that needs a restart."
+            #expect(elsewhere.code == 75 && elsewhere.errors.contains(told), "\(elsewhere)")
             try server.folder.write(good, to: "sluice.toml")
         }
     }

@@ -65,6 +65,14 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("  reply       250 2.0.0 Taken as ") })
     }
 
+    @Test func `of many recipients the envelope shows a few`() async throws {
+        let lines = try await tried(["anna", "bert", "carl", "both"].flatMap { ["--to", "\($0)@acme.test"] })
+        let few = "anna@acme.test, bert@acme.test, carl@acme.test +1"
+        #expect(lines.contains("  envelope    a@out.test to \(few)"), "\(lines)")
+        #expect(lines.contains { $0.hasPrefix("  result      anna@acme.test  ") })
+        #expect(lines.contains { $0.hasPrefix("              both@acme.test  ") }, "the result has all of them")
+    }
+
     @Test func `a message that was refused is delivered to nobody`() async throws {
         let lines = try await tried(["--to", "anna@acme.test"], "Subject: x\n\nbody\n")
         #expect(lines.contains("  result      anna@acme.test  refused"))

@@ -62,6 +62,11 @@ enum SourceFile {
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Whether this machine knows a user of that name.
+    static func hasUser(_ name: String) -> Bool { getpwnam(name) != nil }
+
+    static func hasGroup(_ name: String) -> Bool { getgrnam(name) != nil }
+
     /// The name of this machine.
     static var systemName: String {
         var name = [CChar](repeating: 0, count: 256)

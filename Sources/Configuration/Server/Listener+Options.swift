@@ -23,6 +23,7 @@ extension Listener: OptionGroup {
         options.read("line_ends", &lineEnds)
         options.read("sync_violation", &syncViolation)
         options.read("extensions_off", &extensionsOff)
+        options.read("socket_mode", &socketMode)
         limits = Limits(options)
     }
 

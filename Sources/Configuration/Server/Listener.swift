@@ -77,6 +77,8 @@ public struct Listener: Sendable, Hashable {
     public var lineEnds = LineEnds.strict
     public var syncViolation = SyncViolation.refuse
     public var extensionsOff: [ServiceExtension] = []
+    /// Who may connect to its sockets in the file system.
+    public var socketMode: FileMode = "0660"
     public var limits = Limits()
 
     public init(_ language: Language, name: String? = nil, bind: [BindAddress] = []) {

@@ -189,6 +189,21 @@ struct ServerChecks {
         if configuration.run.group != nil, configuration.run.user == nil, isSound(["run", "user"]) {
             report(["run", "group"], "`group` needs `user` beside it")
         }
+        checkUser()
+        checkMetrics()
+    }
+
+    private mutating func checkUser() {
+        let run = configuration.run
+        if let user = run.user, isSound(["run", "user"]), !SourceFile.hasUser(user) {
+            report(["run", "user"], "`user`: there is no user \(user.quoted) on this machine")
+        }
+        if let group = run.group, isSound(["run", "group"]), !SourceFile.hasGroup(group) {
+            report(["run", "group"], "`group`: there is no group \(group.quoted) on this machine")
+        }
+    }
+
+    private mutating func checkMetrics() {
         for (index, bind) in configuration.metrics.bind.enumerated() where isSound(["metrics", "bind"]) {
             guard case .address(let address, _) = bind else {
                 report(

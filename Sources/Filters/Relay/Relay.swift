@@ -9,7 +9,7 @@ public import Pipeline
 /// one can be led to do it.
 public struct Relay: SenderStage, RecipientStage, MessageStage {
     public static let name: StageName = "relay"
-    public static let effects: Effects = [.rejects, .routes]
+    public static let effects: Effects = [.rejects, .routes, .relays]
 
     public struct Configuration: Decodable, Sendable {
         /// Where a user must send under an address of his own.

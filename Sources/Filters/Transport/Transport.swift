@@ -32,6 +32,9 @@ public struct Transport: RecipientStage, MessageStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
+    /// An empty table routes nothing.
+    public var currentEffects: Effects { policy.routes.isEmpty ? [] : Self.effects }
+
     /// Where mail for an address goes, if the table has its domain.
     public func destination(of address: EmailAddress) -> Destination? {
         policy.route(of: address.domain)?.route.destination(of: address)

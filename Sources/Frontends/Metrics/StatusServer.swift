@@ -42,16 +42,42 @@ public final class StatusServer: Sendable {
     }
 
     /// Listens at this address besides those before; the answer tells the port that the system chose for port 0.
+    /// - Throws: ``BindFailure``.
     @discardableResult
-    public func start(_ address: BindAddress) async throws -> SocketAddress? {
-        let bootstrap = ServerBootstrap(group: group)
+    public func start(_ address: BindAddress) async throws(BindFailure) -> SocketAddress? {
+        let bound = try await bind(address)
+        accept()
+        return bound
+    }
+
+    /// Binds an address, from which nobody is accepted before ``accept()``: a low port takes rights that nothing
+    /// which speaks with strangers should have.
+    /// - Throws: ``BindFailure``.
+    @discardableResult
+    public func bind(_ address: BindAddress) async throws(BindFailure) -> SocketAddress? {
+        do {
+            let channel = try await bootstrap.bind(to: address.socketAddress()).get()
+            channels.withLock { $0.append(channel) }
+            return channel.localAddress
+        } catch {
+            throw BindFailure(address, of: "[metrics]", error)
+        }
+    }
+
+    /// From now on there are answers at all addresses that are bound.
+    public func accept() {
+        for channel in channels.withLock({ $0 }) {
+            channel.setOption(.autoRead, value: true).whenFailure { _ in }
+        }
+    }
+
+    private var bootstrap: ServerBootstrap {
+        ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.autoRead, value: false)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try setUp(channel) }
             }
-        let channel = try await bootstrap.bind(to: address.socketAddress()).get()
-        channels.withLock { $0.append(channel) }
-        return channel.localAddress
     }
 
     public func stop() async {

@@ -49,6 +49,8 @@ public struct ListenerOptions: Sendable, Hashable {
     public var proxyTimeout: Interval = "5s"
     /// Connections that the kernel holds ready. listen(2).
     public var backlog = 1024
+    /// Who may connect to its sockets in the file system: the mode of these. unix(7).
+    public var socketMode = 0o660
 
     public init(name: String, bind: [BindAddress], machine: SMTPServerMachine.Configuration) {
         self.name = name

@@ -18,11 +18,12 @@ public struct BoundSockets: Sendable {
     public init() {}
 
     /// Binds all addresses of these listeners; if one cannot be bound none is.
+    /// - Throws: ``BindFailure``.
     public init(_ listeners: [ListenerOptions], on group: any EventLoopGroup) async throws {
         do {
             for options in listeners {
                 for address in options.bind where sockets[address] == nil {
-                    sockets[address] = try await ListeningSocket.bind(address, backlog: options.backlog, on: group)
+                    sockets[address] = try await ListeningSocket.bind(address, of: options, on: group)
                 }
             }
         } catch {
@@ -51,10 +52,13 @@ final class ListeningSocket: Sendable {
 
     private let channel: any Channel
     private let owner: Owner
+    /// What lies in the file system for it.
+    private let file: SocketFile?
 
-    private init(_ channel: any Channel, _ owner: Owner) {
+    private init(_ channel: any Channel, _ owner: Owner, _ file: SocketFile? = nil) {
         self.channel = channel
         self.owner = owner
+        self.file = file
     }
 
     var address: SocketAddress? { channel.localAddress }
@@ -62,18 +66,34 @@ final class ListeningSocket: Sendable {
     var listener: SMTPListener? { owner.value?.listener }
 
     /// From now on connections are this listener's.
-    func belongs(to listener: SMTPListener, of frontend: SMTPFrontend) { owner.value = (frontend, listener) }
+    func belongs(to listener: SMTPListener, of frontend: SMTPFrontend) {
+        owner.value = (frontend, listener)
+        // Where somebody else has the file, there is nothing to say.
+        try? file?.setMode(listener.options.socketMode)
+    }
 
     func accept() { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
 
-    func close() async { try? await channel.close() }
+    func close() async {
+        // Before the end: who finds no socket need not be refused by one that is closing.
+        file?.remove()
+        try? await channel.close()
+    }
 
     static func bind(
-        _ address: BindAddress, backlog: Int, on group: any EventLoopGroup
+        _ address: BindAddress, of listener: ListenerOptions, on group: any EventLoopGroup
+    ) async throws(BindFailure) -> ListeningSocket {
+        do { return try await open(address, of: listener, on: group) } catch {
+            throw BindFailure(address, of: "listener \(listener.name)", error)
+        }
+    }
+
+    private static func open(
+        _ address: BindAddress, of listener: ListenerOptions, on group: any EventLoopGroup
     ) async throws -> ListeningSocket {
         let owner = Owner()
         var bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: CInt(clamping: backlog))
+            .serverChannelOption(.backlog, value: CInt(clamping: listener.backlog))
             .serverChannelOption(.autoRead, value: false)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -99,7 +119,13 @@ final class ListeningSocket: Sendable {
         if case .unix(let path) = address {
             if await isServed(path, on: group) { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
             let channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
-            return ListeningSocket(channel, owner)
+            let file = SocketFile(path)
+            do { try file?.setMode(listener.socketMode) } catch {
+                file?.remove()
+                try? await channel.close()
+                throw error
+            }
+            return ListeningSocket(channel, owner, file)
         }
         return ListeningSocket(try await bootstrap.bind(to: address.socketAddress()).get(), owner)
     }

@@ -11,6 +11,8 @@ struct AuditCommand: DirectoryListing {
     @Option(help: ArgumentHelp("Only changes of this name or address.", valueName: "name")) var object: String?
     @Option(help: ArgumentHelp("How many.", valueName: "number")) var limit = 50
 
+    func validate() throws { try Self.check(limit: limit) }
+
     func entries(in directory: MailDirectory) throws -> [AuditEntry] {
         try directory.audit(object: object, limit: limit)
     }

@@ -13,8 +13,10 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let loaded = try configuration.loadAll()
-        for diagnostic in loaded.diagnostics { Terminal.note(diagnostic) }
-        guard loaded.isUsable else { throw CommandFailure.silent }
+        // What is wrong in sluice.toml already would be told twice.
+        let certificates = loaded.isUsable ? loaded.certificateDiagnostics : []
+        for diagnostic in loaded.diagnostics + certificates { Terminal.note(diagnostic) }
+        guard loaded.isUsable, certificates.isEmpty else { throw CommandFailure.silent }
         let doubts = loaded.diagnostics.isEmpty ? "" : "; \(loaded.diagnostics.count) to look at"
         print("The configuration is fine: \(loaded.chain.links.count) stages\(doubts).")
     }

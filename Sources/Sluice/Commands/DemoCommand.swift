@@ -21,8 +21,9 @@ struct DemoCommand: AsyncParsableCommand {
         try demo.prepare()
         let file = demo.configuration
         let loaded = try LoadedConfiguration(file: file).usable()
-        FileHandle.standardOutput.write(Data(demo.welcome.utf8))
-        try await Server.run(loaded, file: file)
+        try await Server.run(loaded, file: file) {
+            FileHandle.standardOutput.write(Data(demo.welcome.utf8))
+        }
     }
 }
 

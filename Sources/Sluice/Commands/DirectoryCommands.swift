@@ -127,7 +127,7 @@ struct DomainCommand: ParsableCommand {
         }
     }
 
-    struct Remove: ParsableCommand {
+    struct Remove: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Remove a domain.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain.") var name: String
@@ -200,7 +200,7 @@ struct AliasCommand: ParsableCommand {
         }
     }
 
-    struct Remove: ParsableCommand {
+    struct Remove: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Remove an alias.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The alias.") var address: String
@@ -280,7 +280,7 @@ struct GroupCommand: ParsableCommand {
         }
     }
 
-    struct Remove: ParsableCommand {
+    struct Remove: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Remove a group.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String

@@ -34,11 +34,17 @@ struct QueueCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Show one message of the queue.")
         @OptionGroup var place: QueueOptionsGroup
         @OptionGroup var output: OutputOptions
-        @Argument(help: "Its id.") var id: QueueIDArgument
+        @Argument(help: "Its id; or a transaction's, for all its copies (a list in JSON).") var id: QueueIDArgument
 
         func run() async throws {
-            let report = QueueReport(try await place.access().show(id.id))
-            print(output.json ? try Terminal.json(report) : report.text)
+            switch id {
+            case .message(let id):
+                let report = QueueReport(try await place.access().show(id))
+                print(output.json ? try Terminal.json(report) : report.text)
+            case .transaction(let id):
+                let reports = try await place.access().copies(of: id).map(QueueReport.init)
+                print(output.json ? try Terminal.json(reports) : reports.map(\.text).joined(separator: "\n"))
+            }
         }
     }
 
@@ -73,12 +79,20 @@ struct QueueCommand: ParsableCommand {
     }
 }
 
-/// A queue id on the command line.
-struct QueueIDArgument: ExpressibleByArgument {
-    let id: QueueID
+/// A message of the queue on the command line.
+enum QueueIDArgument: ExpressibleByArgument {
+    case message(QueueID)
+    /// Every copy of what came in it: its id is what replies and most log lines show.
+    case transaction(TransactionID)
+
     init?(argument: String) {
-        guard let id = QueueID(argument) else { return nil }
-        self.id = id
+        if let id = QueueID(argument) {
+            self = .message(id)
+        } else if let id = TransactionID(argument) {
+            self = .transaction(id)
+        } else {
+            return nil
+        }
     }
 }
 
@@ -100,7 +114,7 @@ struct QueueOptionsGroup: ParsableArguments {
 struct QueueChoice: ParsableArguments {
     @OptionGroup var place: QueueOptionsGroup
     @OptionGroup var output: OutputOptions
-    @Argument(help: "The messages' ids.") var ids: [QueueIDArgument] = []
+    @Argument(help: "The messages' ids; or a transaction's, for all its copies.") var ids: [QueueIDArgument] = []
     @Flag(help: "All messages of the queue.") var all = false
 
     func validate() throws {
@@ -117,7 +131,15 @@ protocol QueueChangeCommand: AsyncParsableCommand {
 extension QueueChangeCommand {
     func run() async throws {
         let access = try messages.place.access()
-        let chosen = messages.all ? try await access.all().map(\.id) : messages.ids.map(\.id)
+        let listed = messages.all ? try await access.all() : []
+        let named = messages.all ? listed.map(\.id) : try await access.ids(of: messages.ids)
+        // However due a held message is, it is not tried.
+        var held: [QueueID: String] = [:]
+        if Self.change == .retry {
+            for one in listed { held[one.id] = one.holdReason }
+            if !messages.all { held = try await access.held(among: named) }
+        }
+        let chosen = named.filter { held[$0] == nil }
         var underWay: [QueueID: [QueueAttempt]] = [:]
         for id in chosen {
             let attempts = try await access.change(Self.change, id)
@@ -125,7 +147,24 @@ extension QueueChangeCommand {
         }
         let ends = try await access.ends(of: underWay)
         let report = QueueChangeReport(Self.change, chosen, ends)
-        print(messages.output.json ? try Terminal.json(report) : report.text)
+        if messages.output.json {
+            print(try Terminal.json(report))
+        } else if !chosen.isEmpty || held.isEmpty {
+            print(report.text)
+        }
+        if !held.isEmpty { try tell(held) }
+    }
+
+    /// Who names a message means it; of all, those that are held are left out.
+    private func tell(_ held: [QueueID: String]) throws {
+        if messages.all {
+            let verb = held.count == 1 ? "is" : "are"
+            return Terminal.complain("\(Terminal.counted(held.count, "message")) \(verb) held, and not tried.")
+        }
+        let lines = held.sorted { $0.key.description < $1.key.description }.map { id, reason in
+            "\(id) is held (\(Terminal.harmless(reason))) and is not tried; release it first."
+        }
+        throw CommandFailure.wrong(lines.joined(separator: "\n"))
     }
 }
 

@@ -27,6 +27,7 @@ struct ReplayCommand: AsyncParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
+        try Self.check(limit: limit)
         guard (id != nil) != (since != nil || to != nil || from != nil) else {
             throw ValidationError("Name a transaction by its id, or choose some with --since, --to or --from.")
         }

@@ -32,12 +32,15 @@ struct ReloadCommand: ParsableCommand {
 
     func run() throws {
         let path = try configuration.path()
-        guard let settings = try configuration.settingsForServer(),
-            let answer = try ControlClient(data: DataFolder(settings)).ask(.reload)
-        else {
-            // Nobody to ask: what `check` would tell is all there is.
+        guard let settings = try configuration.settingsForServer() else {
+            // It does not say where the server is: what `check` would tell is all there is.
+            for diagnostic in LoadedConfiguration(file: path).diagnostics { Terminal.note(diagnostic) }
+            throw CommandFailure.wrong("Not reloaded; a server that runs goes on with the old configuration.")
+        }
+        guard let answer = try ControlClient(data: DataFolder(settings)).ask(.reload) else {
             let data = DataFolder(try LoadedConfiguration(file: path).usable().settings)
-            throw CommandFailure.again("No server is running on \(data.path).")
+            throw CommandFailure.again(
+                "No server is running on \(data.path). If `data` was changed, that needs a restart.")
         }
         switch answer {
         case .reloaded(let file, let changes, let complaints):

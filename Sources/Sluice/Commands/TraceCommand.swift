@@ -26,6 +26,8 @@ struct TraceCommand: ParsableCommand {
     @OptionGroup var options: TraceOptions
     @Flag(help: "Print JSON.") var json = false
 
+    func validate() throws { try Self.check(limit: limit) }
+
     func run() throws {
         let settings = try configuration.load()
         let traces = try TraceAccess(settings)
@@ -67,11 +69,18 @@ struct TraceCommand: ParsableCommand {
         let rows = records.map { record in
             [
                 record.id.text, record.started.stamp, record.outcome, record.sender?.description ?? "<>",
-                record.recipients.map(\.description).joined(separator: ", "),
+                Terminal.few(record.recipients.map(\.description)),
                 record.code == 0 ? "-" : "\(record.code) \(record.text)",
             ].map(Terminal.harmless)
         }
         print(Terminal.table(["ID", "TIME", "OUTCOME", "FROM", "TO", "REPLY"], rows))
+    }
+}
+
+extension ParsableCommand {
+    /// Nobody asks for no entries at all.
+    static func check(limit: Int) throws {
+        guard limit > 0 else { throw ValidationError("--limit must be at least 1, not \(limit).") }
     }
 }
 

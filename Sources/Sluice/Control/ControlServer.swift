@@ -7,13 +7,21 @@ import Synchronization
     import Glibc
 #endif
 
-/// Takes commands from the command line, one connection at a time, on a thread of its own.
+/// Takes commands from the command line: a thread that accepts, and one for each of a few connections.
 final class ControlServer: Sendable {
+    /// Connections that are served at the same time; further ones wait to be accepted.
+    static let mostConnections = 16
+    /// How long a request may take to come. Whoever connects has it ready.
+    static let requestPatience: Interval = "2s"
+    /// Octets of a request.
+    static let longestRequest = 64 << 10
+
     private let path: String
     private let descriptor: CInt
     private let logger: Logger
     private let answer: @Sendable (ControlRequest) async -> ControlAnswer
     private let isStopping = Mutex(false)
+    private let places = Places(mostConnections)
 
     init(
         _ data: DataFolder, logger: Logger, answer: @escaping @Sendable (ControlRequest) async -> ControlAnswer
@@ -40,13 +48,18 @@ final class ControlServer: Sendable {
         let thread = Thread { [self] in
             var isFailing = false
             while true {
+                places.take()
                 let connection = accept(descriptor, nil, nil)
                 let reason = errno
-                if isStopping.withLock({ $0 }) { return }
-                if connection >= 0 {
+                if connection >= 0, !isStopping.withLock({ $0 }) {
                     isFailing = false
-                    serve(ControlSocket(descriptor: connection))
-                } else if reason != EINTR, reason != ECONNABORTED {
+                    serve(connection)
+                    continue
+                }
+                places.give()
+                if connection >= 0 { close(connection) }
+                if isStopping.withLock({ $0 }) { return }
+                if reason != EINTR, reason != ECONNABORTED {
                     // Out of descriptors or of memory: that passes, and then commands are wanted more than ever.
                     if !isFailing { report(SystemError(call: "accept", path: path, code: reason)) }
                     isFailing = true
@@ -72,9 +85,20 @@ final class ControlServer: Sendable {
         unlink(path)
     }
 
+    /// On a thread of its own, so that nobody waits for somebody who is silent, or whose command takes long.
+    private func serve(_ connection: CInt) {
+        let thread = Thread { [self] in
+            serve(ControlSocket(descriptor: connection))
+            places.give()
+        }
+        thread.name = "command"
+        thread.start()
+    }
+
     private func serve(_ socket: consuming ControlSocket) {
         do {
-            guard let line = try socket.receive() else { return }
+            let line = try socket.receive(longest: Self.longestRequest, within: Self.requestPatience)
+            guard let line else { return }
             let answered = wait(for: try JSONDecoder().decode(ControlRequest.self, from: line))
             try socket.send(try JSONEncoder().encode(answered))
         } catch {
@@ -87,6 +111,35 @@ final class ControlServer: Sendable {
         let slot = AnswerSlot()
         Task { slot.fill(await answer(request)) }
         return slot.wait()
+    }
+}
+
+/// Places for threads, of which one is waited for.
+private final class Places: Sendable {
+    private let condition = NSCondition()
+    private let free: Mutex<Int>
+
+    init(_ count: Int) { free = Mutex(count) }
+
+    func take() {
+        condition.lock()
+        defer { condition.unlock() }
+        while !takeIfFree() { condition.wait() }
+    }
+
+    private func takeIfFree() -> Bool {
+        free.withLock { free in
+            guard free > 0 else { return false }
+            free -= 1
+            return true
+        }
+    }
+
+    func give() {
+        condition.lock()
+        defer { condition.unlock() }
+        free.withLock { $0 += 1 }
+        condition.signal()
     }
 }
 

@@ -39,11 +39,15 @@ struct ControlSocket: ~Copyable {
 
     deinit { _ = Glibc.close(descriptor) }
 
-    /// The other side's next line; `nil` at its end.
-    func receive() throws(SystemError) -> Data? {
+    /// The other side's next line, all of which has come `within` that time; `nil` at its end.
+    func receive(
+        longest: Int = longestMessage, within limit: Interval = patience
+    ) throws(SystemError) -> Data? {
+        let deadline = ContinuousClock.now + .seconds(limit.seconds)
         var line = Data()
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while line.count < Self.longestMessage {
+        while line.count < longest {
+            try wait(until: deadline)
             let count = read(descriptor, &buffer, buffer.count)
             if count < 0 {
                 if errno == EINTR { continue }
@@ -54,6 +58,18 @@ struct ControlSocket: ~Copyable {
             if buffer[count - 1] == .lf { return line }
         }
         throw SystemError(call: "read", code: EMSGSIZE)
+    }
+
+    /// Waits until there is something to read.
+    private func wait(until deadline: ContinuousClock.Instant) throws(SystemError) {
+        while true {
+            let left = max(.zero, deadline - .now) / .milliseconds(1)
+            var readable = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let count = poll(&readable, 1, CInt(clamping: Int(left.rounded(.up))))
+            if count > 0 { return }
+            if count == 0 { throw SystemError(call: "read", code: ETIMEDOUT) }
+            guard errno == EINTR else { throw SystemError(call: "poll", code: errno) }
+        }
     }
 
     func send(_ line: Data) throws(SystemError) {

@@ -42,6 +42,38 @@ struct QueueAccess {
         }
     }
 
+    /// What is in the queue of what came in one transaction, in the order of its copies.
+    func copies(of transaction: TransactionID) async throws -> [QueueListing] {
+        let first = QueueID(transaction)
+        // The first may be done while others wait.
+        var found = (try? await show(first)).map { [$0] } ?? []
+        while true {
+            let own = try list(after: found.last?.id ?? first).prefix { $0.id.transaction == transaction }
+            found += own
+            if own.count < Self.page { break }
+        }
+        return found.isEmpty ? [try await show(first)] : found
+    }
+
+    /// Why these are held, as far as they are.
+    func held(among ids: [QueueID]) async throws -> [QueueID: String] {
+        var held: [QueueID: String] = [:]
+        for id in ids { held[id] = try await show(id).holdReason }
+        return held
+    }
+
+    /// The messages that somebody has named.
+    func ids(of arguments: [QueueIDArgument]) async throws -> [QueueID] {
+        var ids: [QueueID] = []
+        for argument in arguments {
+            switch argument {
+            case .message(let id): ids.append(id)
+            case .transaction(let transaction): ids += try await copies(of: transaction).map(\.id)
+            }
+        }
+        return ids
+    }
+
     /// Answers the recipients that are being delivered just now, for whom a removal or a bounce may have come too late.
     func change(_ change: QueueChange, _ id: QueueID) async throws -> [QueueAttempt] {
         switch try ControlClient(data: data).ask(.queueChange(change, id)) {
@@ -53,6 +85,10 @@ struct QueueAccess {
         guard change != .bounce else {
             throw CommandFailure.again(
                 "The server is not running, and it is the server that writes reports. Start it first.")
+        }
+        // What is due at once is not written down: a server that starts goes by its schedule.
+        guard change != .retry else {
+            throw CommandFailure.again("The server is not running, so nothing can be tried now. Start it first.")
         }
         let queue = try open(isReadOnly: false)
         defer { queue.close() }
@@ -118,7 +154,9 @@ extension MailQueue {
     func apply(_ change: QueueChange, to id: QueueID, now: Date) async throws(QueueFailure) {
         switch change {
         case .retry: try retry(id, now: now)
-        case .hold: try await hold(id, reason: "held by an operator")
+        case .hold:
+            // The first reason is the one to look after.
+            if (try? show(id))?.holdReason == nil { try await hold(id, reason: "held by an operator") }
         case .release: try await release(id, now: now)
         case .remove: try await remove(id)
         case .bounce: break

@@ -44,6 +44,14 @@ enum Terminal {
     /// `1 message`, `2 messages`.
     static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
+    /// The first of them, and how many more there are: `a, b, c +997`.
+    static func few(_ words: [String]) -> String {
+        let shown = words.prefix(fewest).joined(separator: ", ")
+        return words.count > fewest ? "\(shown) +\(words.count - fewest)" : shown
+    }
+
+    private static let fewest = 3
+
     /// Columns as wide as their widest cell; the last one is not padded.
     static func table(_ header: [String], _ rows: [[String]]) -> String {
         let widths = header.indices.map { column in

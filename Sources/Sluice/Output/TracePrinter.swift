@@ -54,7 +54,7 @@ struct TracePrinter {
         let who = [report.hello, report.user.map { "logged in as \($0)" }].compactMap(\.self).joined(separator: ", ")
         page.add("client", [Terminal.harmless("\(report.client)\(who.isEmpty ? "" : " (\(who))")")])
         if let sender = report.from {
-            let to = trace.asked.map(\.address.description).joined(separator: ", ")
+            let to = Terminal.few(trace.asked.map(\.address.description))
             page.add("envelope", [Terminal.harmless("\(sender.isEmpty ? "<>" : sender) to \(to.isEmpty ? "-" : to)")])
         }
         for (key, label) in Self.labels {
@@ -93,7 +93,7 @@ struct TracePrinter {
         // In the message phase it goes without saying who it is for, unless there are copies that differ.
         let isDivided = Set(groups.filter { $0.phase == .message }.map(\.recipients)).count > 1
         if group.phase == .recipient || (group.phase == .message && isDivided) {
-            page.add(label, [Terminal.harmless(group.recipients.joined(separator: ", "))])
+            page.add(label, [Terminal.harmless(Terminal.few(group.recipients))])
             label = ""
         }
         var quiet: [TraceReport.StageReport] = []

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Frontends
 import MailTypes
 import Pipeline
 
@@ -20,6 +21,20 @@ struct LoadedConfiguration: Sendable {
         let built = ChainBuilder.build(files, onMixed: onMixed)
         chain = built.chain
         diagnostics = (server.diagnostics + built.diagnostics).sorted()
+    }
+
+    /// What is wrong in the certificates' own files, as the server would find them at its start.
+    var certificateDiagnostics: [Diagnostic] {
+        let found = settings.certificateFiles.compactMap { files -> Diagnostic? in
+            do {
+                _ = try CertificateStore.ready([files])
+                return nil
+            } catch {
+                let place = SourceLocation(file: (error as? CertificateError)?.file ?? files.certificate)
+                return Diagnostic(.error, at: place, (error as? CertificateError)?.reason ?? "\(error)")
+            }
+        }
+        return Set(found).sorted()
     }
 
     /// The configuration if it can be used; otherwise everything that is wrong with it is told.

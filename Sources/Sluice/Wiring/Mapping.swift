@@ -69,6 +69,7 @@ extension ListenerOptions {
         writeTimeout = limits.writeTimeout
         handshakeTimeout = limits.tlsTimeout
         proxyTimeout = limits.proxyTimeout
+        socketMode = listener.socketMode.bits
     }
 }
 

@@ -33,6 +33,8 @@ final class Server: Sendable {
     private let queue: MailQueue
     private let certificates: CertificateStore
     private let frontend: SMTPFrontend
+    private let statusServer: StatusServer
+    private let witness = HealthWitness()
     private let delivery: DeliveryAgent
     private let group: MultiThreadedEventLoopGroup
 
@@ -45,13 +47,20 @@ final class Server: Sendable {
     }
 
     /// Serves until SIGTERM or SIGINT; returns when everything is written and closed.
-    static func run(_ loaded: LoadedConfiguration, file: String) async throws {
+    ///
+    /// `whenServing` is called once, when every socket is bound.
+    static func run(
+        _ loaded: LoadedConfiguration, file: String, whenServing: @Sendable () -> Void = {}
+    ) async throws {
         signal(SIGPIPE, SIG_IGN)
         Descriptors.raiseLimit()
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(registry)
-        let server = try await Server(loaded, file: file, registry: registry)
-        try await server.serve()
+        let server: Server
+        do { server = try await Server(loaded, file: file, registry: registry) } catch let failure as BindFailure {
+            throw CommandFailure.wrong(["\(failure)", failure.advice].compactMap(\.self).joined(separator: "\n"))
+        }
+        try await server.serve(whenServing)
     }
 
     // MARK: - Opening
@@ -68,10 +77,8 @@ final class Server: Sendable {
         // Low ports and keys may need root. Nothing is opened and nobody listened to before its rights are given up.
         let folder = try DataFolder(settings).made(for: identity)
         certificates = try Self.certificates(settings)
-        let bound: Result<BoundSockets, any Error>
-        do { bound = .success(try await BoundSockets(Self.listeners(settings), on: group)) } catch {
-            bound = .failure(error)
-        }
+        statusServer = StatusServer(group: group, registry: registry) { [witness] in witness.health }
+        let bound = await Self.bind(settings, on: group, status: statusServer)
         try identity?.becomeForGood()
 
         data = try folder.prepared()
@@ -158,21 +165,16 @@ final class Server: Sendable {
         }
     }
 
-    private static func listeners(_ settings: ServerConfiguration) -> [ListenerOptions] {
-        settings.listeners.map {
-            ListenerOptions($0, hostname: settings.hostname, hasCertificate: settings.hasCertificate(for: $0))
-        }
-    }
-
     // MARK: - Serving
 
-    private func serve() async throws {
+    private func serve(_ whenServing: () -> Void) async throws {
         let settings = state.withLock { $0.settings }
-        let status = StatusServer(group: group, registry: registry) { [self] in health }
-        for address in settings.metrics.bind { try await status.start(.init(address)) }
+        witness.server = self
+        statusServer.accept()
         let control = try ControlServer(data, logger: logger) { [self] in await answer($0) }
         control.start()
         let delivering = Task { await delivery.run() }
+        whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
         logger.info(
             "serving",
@@ -192,7 +194,7 @@ final class Server: Sendable {
         await frontend.stop()
         delivering.cancel()
         await withoutSilentServers { await delivering.value }
-        await status.stop()
+        await statusServer.stop()
         close()
         try? await group.shutdownGracefully()
         logger.info("stopped")
@@ -226,7 +228,7 @@ final class Server: Sendable {
         }
     }
 
-    private var health: StatusServer.Health {
+    var health: StatusServer.Health {
         let warnings = warnings
         return StatusServer.Health(isWell: warnings.isEmpty, details: warnings)
     }
@@ -304,7 +306,9 @@ final class Server: Sendable {
             try await frontend.listen(Self.listeners(loaded.settings)) { [certificates] in certificates.use(readied) }
         } catch {
             logger.error("not reloaded", metadata: ["reason": "\(error)"])
-            return .refused(complaints: ["\(file): error: \(error)"])
+            let advice = (error as? BindFailure)?.advice
+            let complaint = Diagnostic(.error, at: SourceLocation(file: file), "\(error)", hint: advice)
+            return .refused(complaints: [complaint.description])
         }
         let changes = loaded.chain.difference(from: chain.current).map(\.description)
         chain.current = loaded.chain
