@@ -77,7 +77,7 @@ final class Server: Sendable {
         // Low ports and keys may need root. Nothing is opened and nobody listened to before its rights are given up.
         let folder = try DataFolder(settings).made(for: identity)
         certificates = try Self.certificates(settings)
-        statusServer = StatusServer(group: group, registry: registry) { [witness] in witness.health }
+        statusServer = StatusServer(group: group, registry: registry, logger: logger) { [witness] in witness.health }
         let bound = await Self.bind(settings, on: group, status: statusServer)
         try identity?.becomeForGood()
 
