@@ -126,6 +126,37 @@ import Testing
         }
     }
 
+    @Test func `what a restart must bring is told until it is undone, and nothing of it holds before`() async throws {
+        let port = try Ports.free(1)[0]
+        var setup = LiveServer.Setup()
+        setup.more = "[metrics]\nbind = [\"127.0.0.1:\(port)\"]"
+        try await LiveServer.run(setup) { server in
+            let good = try server.folder.text("sluice.toml")
+            let changed = good.replacingOccurrences(of: "mx.acme.test", with: "mail.acme.test")
+            try server.folder.write(changed + "[memory]\ncapacity = 5000\n", to: "sluice.toml")
+            let told = "hostname, [memory] changed: that needs a restart"
+            for _ in 0..<2 {
+                let reload = try await server.sluice("reload")
+                #expect(reload.code == 0 && reload.errors.contains(told), "\(reload)")
+            }
+            let status = try await server.sluice("status")
+            #expect(status.code == 1 && status.output.contains(told), "\(status)")
+            #expect(status.output.contains("mx.acme.test") && !status.output.contains("mail.acme.test"))
+            let asking = try await Wire.connect(port: port)
+            asking.push(Array("GET /health HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+            #expect(try await asking.end().contains(told))
+            let wire = try await server.smtp()
+            #expect(try await wire.reply().hasPrefix("220 mx.acme.test "))
+            #expect(try await wire.say("EHLO client.test").hasPrefix("250-mx.acme.test"))
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+            let mail = try await server.mail(of: "anna@acme.test", count: 1)
+            #expect(mail[0].contains("by mx.acme.test") && !mail[0].contains("mail.acme.test"))
+            try server.folder.write(good, to: "sluice.toml")
+            #expect(try await !server.sluice("reload").errors.contains("restart"))
+            #expect(try await server.sluice("status").code == 0)
+        }
+    }
+
     @Test func `a reload says which sockets have come and gone`() async throws {
         try await LiveServer.run { server in
             let good = try server.folder.text("sluice.toml")
