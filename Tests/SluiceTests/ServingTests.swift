@@ -157,6 +157,26 @@ import Testing
         }
     }
 
+    @Test func `the id of a refusal before MAIL leads to its trace`() async throws {
+        var setup = LiveServer.Setup()
+        setup.smtp = "greet_delay = \"1s\""
+        try await LiveServer.run(setup) { server in
+            let wire = try await server.smtp()
+            wire.push(Array("EHLO early.test\r\n".utf8))
+            let reply = try await wire.reply()
+            #expect(reply.hasPrefix("554 5.5.0"))
+            let id = try #require(reply.firstMatch(of: /\[(\w{16})\]$/)).1
+            var trace = try await server.sluice("trace", String(id))
+            for _ in 0..<100 where trace.code != 0 {
+                try await Task.sleep(for: .milliseconds(100))
+                trace = try await server.sluice("trace", String(id))
+            }
+            #expect(trace.output.contains("rejected") && trace.output.contains("554 5.5.0"), "\(trace)")
+            let other = try await server.sluice("trace", "06gzrsa5b6sge00w")
+            #expect(other.code == 1 && other.errors.contains("look for the id in the log"), "\(other)")
+        }
+    }
+
     @Test func `a reload says which sockets have come and gone`() async throws {
         try await LiveServer.run { server in
             let good = try server.folder.text("sluice.toml")
@@ -241,7 +261,10 @@ import Testing
     }
 
     @Test func `R169: a transaction under way ends on the chain it began with, and sockets stay open`() async throws {
-        try await LiveServer.run { server in
+        var setup = LiveServer.Setup()
+        // On the last chain, who was refused on the one between would not be.
+        setup.isReplayed = false
+        try await LiveServer.run(setup) { server in
             var wires: [Wire] = []
             for _ in 0..<20 {
                 let wire = try await server.smtp()
@@ -263,6 +286,12 @@ import Testing
             #expect(try await refused.reply().hasPrefix("5"))
             try server.folder.write(usual, to: "filters.d/10-access.toml")
             #expect(try await server.sluice("reload").code == 0)
+            // Traces are written behind the replies.
+            #expect(
+                try await eventually {
+                    let replayed = try await server.sluice("replay", "--to", "anna@acme.test", "--since", "1h")
+                    return replayed.output.contains("Judged 20 again: 0 found otherwise")
+                })
         }
     }
 
