@@ -1,4 +1,5 @@
 public import MailTypes
+public import struct Foundation.Date
 
 /// What was found of a connection before its first transaction; every transaction begins with it.
 public struct Opening: Sendable {
@@ -45,6 +46,19 @@ public struct Opening: Sendable {
     ) async -> Reply? {
         notes = connected
         return await run(.hello, session, chain, id, hostname, source)
+    }
+
+    /// The trace of a client that was turned away with `reply` before any transaction.
+    public func trace(of session: Session, id: TransactionID, started: Date, reply: Reply) -> Trace {
+        var trace = Trace(id: id, started: started, session: session)
+        trace.openings = notes.sessions
+        trace.steps = notes.steps
+        trace.facts = notes.facts
+        trace.symbols = notes.symbols
+        trace.authentication = notes.authentication
+        trace.replies = [reply]
+        trace.outcome = reply.isTemporary ? .deferred : .rejected
+        return trace
     }
 
     private mutating func run(

@@ -1,5 +1,6 @@
 import MailTypes
 import NIOCore
+import Pipeline
 import Protocols
 import Testing
 
@@ -103,13 +104,22 @@ import Testing
         try await second.send(Array(piece[..<460_800]))
         #expect(try await second.reply().hasPrefix("421 4.7.0"))
         #expect(await server.eventually { server.frontend.openConnections == 0 })
+        #expect(await server.eventually { server.traces.contains { $0.replies.first?.code == 421 } })
         let closed = "sluice_smtp_closed_connections_total"
         #expect(server.metrics.value(closed, [("listener", "test"), ("reason", "budget")]) == 1)
 
         // The third may not begin; another address may.
         let (third, refusal) = try await begin(server)
         #expect(refusal.hasPrefix("451 4.7.1"))
+        #expect(await server.eventually { server.traces.contains { refusal.hasSuffix("[\($0.id)]") } })
+        #expect(server.traces.last?.replies.map(\.description) == [refusal])
         #expect(try await third.say("NOOP").hasPrefix("250"))
+        // Of a chunk the octets come first, and the refusal is the same.
+        for line in ["MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>"] { _ = try await third.say(line) }
+        let late = try await third.say("BDAT 3 LAST\r\nx")
+        #expect(late.hasPrefix("451 4.7.1"))
+        #expect(await server.eventually { server.traces.last.map { late.hasSuffix("[\($0.id)]") } == true })
+        #expect(server.traces.last?.replies.map(\.description) == [late])
         let (other, fine) = try await begin(server, from: "127.0.0.2")
         #expect(fine.hasPrefix("354"))
         #expect(try await other.say("Subject: x\r\n\r\nx\r\n.").hasPrefix("250"))

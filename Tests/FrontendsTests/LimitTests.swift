@@ -76,10 +76,13 @@ import Testing
                 try await Task.sleep(for: .milliseconds(20))
             }
         }
-        #expect(try await client.reply().hasPrefix("421 4.4.2"))
+        let reply = try await client.reply()
+        #expect(reply.hasPrefix("421 4.4.2"))
         dribble.cancel()
         #expect(server.acceptor.taken.isEmpty)
-        #expect(await server.eventually { server.traces.first?.outcome == .unfinished })
+        #expect(await server.eventually { server.traces.first?.outcome == .deferred })
+        #expect(server.traces.first.map { "\($0.replies)" }?.contains("too slowly") == true)
+        #expect(server.traces.first.map { reply.hasSuffix("[\($0.id)]") } == true)
         await server.stop()
     }
 
@@ -155,5 +158,53 @@ import Testing
         }
         await server.stop()
         try await group.shutdownGracefully()
+    }
+
+    @Test func `who spoke much before the greeting reads the whole refusal and a clean end`() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let server = try await LiveServer { $0.group = group }
+        let gate = DispatchSemaphore(value: 0)
+        group.next().execute { gate.wait() }
+        let client: TestClient
+        do {
+            defer { gate.signal() }
+            client = try await server.client()
+            try await client.send([UInt8](repeating: UInt8(ascii: "x"), count: 50_000))
+        }
+        let said = try await client.end()
+        #expect(said.wholeMatch(of: /554 5\.5\.0 You spoke before the greeting; wait for it \[\w{16}\]/) != nil)
+        #expect(client.failure == nil)
+        try await client.close()
+        await server.stop()
+        try await group.shutdownGracefully()
+    }
+
+    @Test(arguments: [
+        ("DATA", "Subject: x\r\n\r\na\rb\r\n.", "550 5.6.0"),
+        ("DATA", String(repeating: "x", count: 2000) + "\r\n.", "552 5.3.4"),
+        ("NOOP", "RCPT TO:<bert@here.test>", "452 4.5.3"),
+        ("NOOP", "MAIL FROM:<b@out.test>", "503 5.5.1"),
+        ("NOOP", "BDAT x", "501 5.5.4"),
+    ])
+    func `a refusal within a transaction names it`(_ first: String, _ second: String, _ code: String) async throws {
+        let server = try await LiveServer { setup in
+            setup.listener.machine.maxRecipients = 1
+            setup.listener.machine.maxMessageSize = 1000
+        }
+        let client = try await server.client()
+        _ = try await client.reply()
+        for line in ["EHLO c.test", "MAIL FROM:<a@out.test>", "RCPT TO:<anna@here.test>", first] {
+            _ = try await client.say(line)
+        }
+        let reply = try await client.say(second)
+        #expect(reply.hasPrefix(code))
+        try await client.close()
+        #expect(await server.eventually { server.traces.count == 1 })
+        let trace = try #require(server.traces.first)
+        #expect(reply.hasSuffix("[\(trace.id)]"))
+        // Those that do not end it are no part of its end.
+        let isEnd = !["452", "503"].contains(code.prefix(3))
+        #expect(trace.replies.map(\.code.description) == (isEnd ? [String(code.prefix(3))] : []))
+        await server.stop()
     }
 }

@@ -36,7 +36,8 @@ import Testing
             _ = try await busy.say(line)
         }
         await server.stop()
-        #expect(server.frontend.openConnections == 0)
+        // On a busy machine the loop may come to the close only after the stop has given up waiting for it.
+        #expect(await server.eventually { server.frontend.openConnections == 0 })
         #expect(try await busy.end().hasPrefix("421 4.3.2"))
         #expect(server.acceptor.taken.isEmpty)
     }

@@ -75,6 +75,22 @@ import Testing
         }
     }
 
+    @Test func `a crowd that asks nothing keeps nobody out`() async throws {
+        let server = StatusServer(group: LiveServer.group, registry: MetricsRegistry(), timeout: .minutes(10)) {
+            .init(isWell: true)
+        }
+        let port = try await server.start(.ip("127.0.0.1", port: 0))?.port ?? 0
+        var crowd: [TestClient] = []
+        for _ in 0..<StatusServer.mostConnections + 20 { crowd.append(try await TestClient.connect(port: port)) }
+        let client = try await TestClient.connect(port: port)
+        try await client.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        #expect(try await client.end().hasPrefix("HTTP/1.1 200"))
+        // Whoever was there first has gone.
+        for early in crowd.prefix(20) { #expect(try await early.end() == "") }
+        #expect(crowd.last?.isClosed == false)
+        await server.stop()
+    }
+
     @Test func `a server that is not well says 503`() async throws {
         let answer = try await Self.ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n", isWell: false)
         #expect(answer.hasPrefix("HTTP/1.1 503"))

@@ -94,9 +94,14 @@ import Testing
         #expect(await server.eventually { gate.isAwaited })
         try await client.send("RCPT TO:<anna@here.test>\r\n")
         gate.open()
-        #expect(try await client.reply().hasPrefix("554 5.5.0"))
+        let reply = try await client.reply()
+        #expect(reply.hasPrefix("554 5.5.0"))
         #expect(try await client.end() == "")
-        #expect(await server.eventually { server.traces.first?.outcome == .unfinished })
+        // The trace says what we said, not that the client went away.
+        #expect(await server.eventually { server.traces.first?.outcome == .rejected })
+        let trace = try #require(server.traces.first)
+        #expect(trace.replies.map(\.code) == [554])
+        #expect(reply.hasSuffix("[\(trace.id)]"))
         await server.stop()
     }
 

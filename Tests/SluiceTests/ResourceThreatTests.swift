@@ -82,6 +82,45 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func `R126: without a descriptor a listener tries five times a second, and says so once`(
+        _ isStatus: Bool
+    ) async throws {
+        let port = try Ports.free(1)[0]
+        var setup = LiveServer.Setup()
+        setup.more = "[metrics]\nbind = [\"127.0.0.1:\(port)\"]"
+        try await LiveServer.run(setup) { server in
+            let limits = try String(contentsOfFile: "/proc/\(server.child.pid)/limits", encoding: .utf8)
+            let usual = try #require(limits.firstMatch(of: /Max open files +(\d+)/))
+            let few = try #require((0..<1 << 20).first { !server.hasOpen($0) })
+            try await server.limitFiles(to: "\(few)")
+            let began = ContinuousClock.now
+            // What was free still is gone with the first.
+            var waiting: [Wire] = []
+            while !server.log.contains("cannot be accepted"), waiting.count < 20 {
+                waiting.append(try await Wire.connect(port: isStatus ? port : server.ports.smtp))
+                _ = await eventually(within: .seconds(2)) { server.log.contains("cannot be accepted") }
+            }
+            try await Task.sleep(for: .seconds(1))
+            try await server.limitFiles(to: String(usual.1))
+            let wire = try await server.smtp()
+            try await wire.greet()
+            let seconds = Double((ContinuousClock.now - began).components.seconds + 1)
+            let asking = try await Wire.connect(port: port)
+            asking.push(Array("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+            let metrics = try await asking.end()
+            let name = isStatus ? "metrics" : "smtp"
+            let start = "sluice_accept_failures_total{listener=\"\(name)\"} "
+            let line = try #require(metrics.split(separator: "\n").first { $0.hasPrefix(start) })
+            let failures = try #require(Int(line.dropFirst(start.count)))
+            #expect(failures > 0 && Double(failures) <= seconds * 5 + 2, "\(failures) in \(seconds) s")
+            #expect(server.log.components(separatedBy: "cannot be accepted").count == 2)
+            #expect(server.log.contains(/cannot be accepted.*advice="raise LimitNOFILE.*listener=\w+/))
+            for wire in waiting { await wire.close() }
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+        }
+    }
+
     @Test func `R126: a low soft limit is raised to the hard one`() async throws {
         var setup = LiveServer.Setup()
         setup.launcher = [try Programs.path(of: "prlimit"), "--nofile=256:8192"]

@@ -126,6 +126,57 @@ import Testing
         }
     }
 
+    @Test func `what a restart must bring is told until it is undone, and nothing of it holds before`() async throws {
+        let port = try Ports.free(1)[0]
+        var setup = LiveServer.Setup()
+        setup.more = "[metrics]\nbind = [\"127.0.0.1:\(port)\"]"
+        try await LiveServer.run(setup) { server in
+            let good = try server.folder.text("sluice.toml")
+            let changed = good.replacingOccurrences(of: "mx.acme.test", with: "mail.acme.test")
+            try server.folder.write(changed + "[memory]\ncapacity = 5000\n", to: "sluice.toml")
+            let told = "hostname, [memory] changed: that needs a restart"
+            for _ in 0..<2 {
+                let reload = try await server.sluice("reload")
+                #expect(reload.code == 0 && reload.errors.contains(told), "\(reload)")
+            }
+            let status = try await server.sluice("status")
+            #expect(status.code == 1 && status.output.contains(told), "\(status)")
+            #expect(status.output.contains("mx.acme.test") && !status.output.contains("mail.acme.test"))
+            let asking = try await Wire.connect(port: port)
+            asking.push(Array("GET /health HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+            #expect(try await asking.end().contains(told))
+            let wire = try await server.smtp()
+            #expect(try await wire.reply().hasPrefix("220 mx.acme.test "))
+            #expect(try await wire.say("EHLO client.test").hasPrefix("250-mx.acme.test"))
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+            let mail = try await server.mail(of: "anna@acme.test", count: 1)
+            #expect(mail[0].contains("by mx.acme.test") && !mail[0].contains("mail.acme.test"))
+            try server.folder.write(good, to: "sluice.toml")
+            #expect(try await !server.sluice("reload").errors.contains("restart"))
+            #expect(try await server.sluice("status").code == 0)
+        }
+    }
+
+    @Test func `the id of a refusal before MAIL leads to its trace`() async throws {
+        var setup = LiveServer.Setup()
+        setup.smtp = "greet_delay = \"1s\""
+        try await LiveServer.run(setup) { server in
+            let wire = try await server.smtp()
+            wire.push(Array("EHLO early.test\r\n".utf8))
+            let reply = try await wire.reply()
+            #expect(reply.hasPrefix("554 5.5.0"))
+            let id = try #require(reply.firstMatch(of: /\[(\w{16})\]$/)).1
+            var trace = try await server.sluice("trace", String(id))
+            for _ in 0..<100 where trace.code != 0 {
+                try await Task.sleep(for: .milliseconds(100))
+                trace = try await server.sluice("trace", String(id))
+            }
+            #expect(trace.output.contains("rejected") && trace.output.contains("554 5.5.0"), "\(trace)")
+            let other = try await server.sluice("trace", "06gzrsa5b6sge00w")
+            #expect(other.code == 1 && other.errors.contains("look for the id in the log"), "\(other)")
+        }
+    }
+
     @Test func `a reload says which sockets have come and gone`() async throws {
         try await LiveServer.run { server in
             let good = try server.folder.text("sluice.toml")
@@ -210,7 +261,10 @@ import Testing
     }
 
     @Test func `R169: a transaction under way ends on the chain it began with, and sockets stay open`() async throws {
-        try await LiveServer.run { server in
+        var setup = LiveServer.Setup()
+        // On the last chain, who was refused on the one between would not be.
+        setup.isReplayed = false
+        try await LiveServer.run(setup) { server in
             var wires: [Wire] = []
             for _ in 0..<20 {
                 let wire = try await server.smtp()
@@ -232,6 +286,12 @@ import Testing
             #expect(try await refused.reply().hasPrefix("5"))
             try server.folder.write(usual, to: "filters.d/10-access.toml")
             #expect(try await server.sluice("reload").code == 0)
+            // Traces are written behind the replies.
+            #expect(
+                try await eventually {
+                    let replayed = try await server.sluice("replay", "--to", "anna@acme.test", "--since", "1h")
+                    return replayed.output.contains("Judged 20 again: 0 found otherwise")
+                })
         }
     }
 

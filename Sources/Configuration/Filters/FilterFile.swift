@@ -67,11 +67,22 @@ public struct FilterFile: Sendable {
     ) -> [Diagnostic] {
         words.filter { !vocabulary.contains($0.value) }.map { word in
             let nearest = NearestWord.to(word.value, in: vocabulary).map { "; did you mean \($0.quoted)?" } ?? ""
-            let list = vocabulary.sorted().map(\.quoted).joined(separator: ", ")
+            let list = choices(for: word.value, of: vocabulary).joined(separator: ", ")
             let hint = nearest.isEmpty && !vocabulary.isEmpty ? "there are \(list)" : nil
             return Diagnostic(
                 .error, at: word.location, "\(word.value.quoted) is not a \(kind)\(nearest)", hint: hint)
         }
+    }
+}
+
+extension FilterFile {
+    /// What may stand in a word's place. Words that begin alike, as `spf.pass` and `spf.fail` do, are one choice, but
+    /// for a word that begins as they do.
+    private static func choices(for word: String, of vocabulary: some Collection<String>) -> [String] {
+        func family(_ word: String) -> Substring? { word.firstIndex(of: ".").map { word[...$0] } }
+        let own = vocabulary.filter { family($0) != nil && family($0) == family(word) }
+        guard own.isEmpty else { return own.sorted().map(\.quoted) }
+        return Set(vocabulary.map { family($0).map { "\($0)…" } ?? $0 }).sorted().map(\.quoted)
     }
 }
 

@@ -1,3 +1,5 @@
+public import Logging
+import Metrics
 public import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -5,7 +7,7 @@ import Synchronization
 
 /// The HTTP listener for operators: `GET /metrics` for Prometheus and `GET /health` for whoever watches.
 public final class StatusServer: Sendable {
-    /// Connections at once; more are closed unheard.
+    /// Connections at once; for each one more the oldest is closed.
     public static let mostConnections = 64
     /// From the connection to the last octet of the answer, unless something else is asked for.
     public static let usualTimeout = TimeAmount.seconds(10)
@@ -16,7 +18,10 @@ public final class StatusServer: Sendable {
     private let registry: MetricsRegistry
     private let health: @Sendable () -> Health
     private let timeout: TimeAmount
-    private let open = Mutex(0)
+    private let logger: Logger
+    private let acceptFailures: Counter
+    /// In the order in which they came.
+    private let open = Mutex<[any Channel]>([])
     private let channels = Mutex<[any Channel]>([])
 
     /// How the server is.
@@ -33,11 +38,13 @@ public final class StatusServer: Sendable {
 
     public init(
         group: any EventLoopGroup, registry: MetricsRegistry, timeout: TimeAmount = usualTimeout,
-        health: @escaping @Sendable () -> Health
+        logger: Logger = Logger(label: "sluice"), health: @escaping @Sendable () -> Health
     ) {
         self.group = group
         self.registry = registry
         self.timeout = timeout
+        self.logger = logger
+        acceptFailures = .acceptFailures("metrics", registry)
         self.health = health
     }
 
@@ -75,6 +82,12 @@ public final class StatusServer: Sendable {
         ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.autoRead, value: false)
+            .serverChannelInitializer { [acceptFailures, logger] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pause = AcceptPauseHandler { $0.note(acceptFailures, logger, listener: "metrics") }
+                    try channel.pipeline.syncOperations.addHandler(pause)
+                }
+            }
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try setUp(channel) }
             }
@@ -89,16 +102,13 @@ public final class StatusServer: Sendable {
     }
 
     private func setUp(_ channel: any Channel) throws {
-        let mayCome = open.withLock { open in
-            guard open < Self.mostConnections else { return false }
-            open += 1
-            return true
+        // A crowd that asks nothing must keep nobody out; who came first has had the most time to ask and to read.
+        let oldest = open.withLock { open in
+            open.append(channel)
+            return open.count > Self.mostConnections ? open.removeFirst() : nil
         }
-        guard mayCome else {
-            channel.close(promise: nil)
-            return
-        }
-        channel.closeFuture.whenComplete { [self] _ in open.withLock { $0 -= 1 } }
+        oldest?.close(promise: nil)
+        channel.closeFuture.whenComplete { [self] _ in open.withLock { open in open.removeAll { $0 === channel } } }
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderListSize = Self.longestHeader
         let operations = channel.pipeline.syncOperations

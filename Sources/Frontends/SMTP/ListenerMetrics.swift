@@ -27,6 +27,7 @@ struct ListenerMetrics: Sendable {
     let judged: Metrics.Timer
     let committed: Metrics.Timer
     let octets: Counter
+    let acceptFailures: Counter
     private let counters: [Kind: [String: Counter]]
 
     init(_ listener: String, factory: any MetricsFactory) {
@@ -36,6 +37,7 @@ struct ListenerMetrics: Sendable {
         judged = Metrics.Timer(label: "sluice_smtp_judge_seconds", dimensions: own, factory: factory)
         committed = Metrics.Timer(label: "sluice_smtp_commit_seconds", dimensions: own, factory: factory)
         octets = Counter(label: "sluice_smtp_message_octets_total", dimensions: own, factory: factory)
+        acceptFailures = .acceptFailures(listener, factory)
         var counters: [Kind: [String: Counter]] = [:]
         for kind in Kind.allCases {
             let key = kind == .transactions || kind == .logins ? "result" : "reason"

@@ -48,6 +48,12 @@ final class ListeningSocket: Sendable {
             guard let (frontend, listener) = value else { return channel.close(promise: nil) }
             try frontend.setUp(channel, listener)
         }
+
+        func note(_ failure: AcceptPauseHandler.Failure) {
+            guard let (_, listener) = value else { return }
+            failure.note(
+                listener.metrics.acceptFailures, listener.shared.environment.logger, listener: listener.options.name)
+        }
     }
 
     private let channel: any Channel
@@ -97,9 +103,7 @@ final class ListeningSocket: Sendable {
             .serverChannelOption(.autoRead, value: false)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // Out of descriptors: accepting pauses and goes on by itself.
-                    let pause = AcceptBackoffHandler(backoffProvider: { _ in acceptPause })
-                    try channel.pipeline.syncOperations.addHandler(pause)
+                    try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler { owner.note($0) })
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -139,7 +143,6 @@ final class ListeningSocket: Sendable {
         return true
     }
 
-    private static let acceptPause = TimeAmount.milliseconds(200)
     private static let receive = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 65536)
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 4096, high: 16384)
     private static let onlyIPv6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)

@@ -24,6 +24,8 @@ final class MailTransaction {
     var message: Message?
     /// It is with the queue: whatever becomes of the connection, it ends with the queue's answer.
     var isCommitting = false
+    /// The refusal that has ended it, if it was one.
+    var ending: Reply?
     /// The machine has found fault with the content; it is refused when it has ended.
     private(set) var isSpoilt = false
 

@@ -47,6 +47,8 @@ extension SMTPConnectionHandler {
     func dismiss(_ reply: Reply, _ reason: String) {
         listener.metrics.count(.closed, reason)
         log(.info, "connection ended", ["reason": "\(reason)"])
+        let reply = signed(reply)
+        transaction?.ending = reply
         put(reply)
         leave()
     }

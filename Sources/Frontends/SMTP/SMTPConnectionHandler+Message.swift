@@ -13,7 +13,10 @@ extension SMTPConnectionHandler {
         guard let transaction else { return answer(.outOfStep) }
         guard let charge = ContentCharge(listener.shared.content, session.client) else {
             log(.notice, "too much of this client is unfinished", [:])
-            return answer(.tooMuchUnfinished)
+            // To a chunk it is said only behind the chunk's octets, when the transaction is forgotten.
+            let reply = signed(.tooMuchUnfinished)
+            transaction.ending = reply
+            return answer(reply)
         }
         transaction.charge = charge
         let spool = ContentSpool(
@@ -150,6 +153,23 @@ extension SMTPConnectionHandler {
             ])
     }
 
+    /// A refusal within a transaction names it, so that its trace can be found.
+    func signed(_ reply: Reply) -> Reply {
+        guard let transaction, !reply.isPositive else { return reply }
+        return reply.naming(transaction.id)
+    }
+
+    /// The machine knows nothing of ids.
+    func signed(_ action: SMTPServerMachine.Action) -> SMTPServerMachine.Action {
+        guard transaction != nil else { return action }
+        return switch action {
+        case .send(let reply): .send(signed(reply))
+        case .sendEach(let replies): .sendEach(replies.map(signed))
+        case .close(let reply?): .close(signed(reply))
+        default: action
+        }
+    }
+
     /// Hands the trace of a transaction that is over to whoever keeps traces, off the path of replies.
     func finish(_ ended: MailTransaction, replies: [Reply]?, queued: [String]) {
         let (judge, environment, metrics) = (ended.judge, environment, listener.metrics)
@@ -165,6 +185,9 @@ extension SMTPConnectionHandler {
 }
 
 extension Reply {
+    /// With this id at its end, whether or not it was there.
+    func naming(_ id: TransactionID) -> Reply { text.hasSuffix("[\(id)]") ? self : marked(with: id) }
+
     static let tooMuchUnfinished = Reply(
         451, .deliveryNotAuthorized, "Too much unfinished mail from your address; try again later")
     static let overBudget = Reply(

@@ -94,7 +94,7 @@ extension SMTPConnectionHandler {
         guard chain.asks(in: .connect) || asksHello else {
             opening = Opening()
             opening.connect(session: session)
-            return answer(greeting)
+            return welcome(greeting)
         }
         let (environment, session, id) = (environment, session, connectionID)
         wait {
@@ -110,8 +110,31 @@ extension SMTPConnectionHandler {
         } then: { [self] opening, refusal in
             self.opening = opening
             if let refusal { log(.info, "greeting refused", ["reply": "\(refusal)"]) }
-            answer(refusal ?? greeting)
+            welcome(refusal ?? greeting)
         }
+    }
+
+    /// Lets the client in, or says why not.
+    private func welcome(_ reply: Reply) {
+        if state != .asking { openQuestion() }
+        hear()
+        takeFlags()
+        let action = machine.answered(reply)
+        // The machine may refuse who was welcome to the chain: an early talker.
+        guard case .close(let refusal?) = action else { return resume(action) }
+        let signed = refusal.naming(connectionID)
+        trace(refusal: signed, of: session)
+        resume(.close(signed))
+    }
+
+    /// Keeps what was found of a client that is turned away before MAIL, if it may be kept.
+    private func trace(refusal reply: Reply, of session: Session) {
+        guard !isRefusalTraced else { return }
+        isRefusalTraced = true
+        let seconds = Double(NIODeadline.now().uptimeNanoseconds) / 1e9
+        guard listener.shared.refusalTraces.keeps(session.client, at: seconds) else { return }
+        environment.traced(
+            opening.trace(of: session, id: connectionID, started: environment.now(), reply: reply), nil)
     }
 
     private var greeting: Reply {
@@ -141,7 +164,12 @@ extension SMTPConnectionHandler {
             return (opening, refusal)
         } then: { [self] opening, refusal in
             self.opening = opening
-            if let refusal { log(.info, "hello refused", ["reply": "\(refusal)"]) } else { self.session = session }
+            if let refusal {
+                log(.info, "hello refused", ["reply": "\(refusal)"])
+                trace(refusal: refusal, of: session)
+            } else {
+                self.session = session
+            }
             answer(refusal ?? Reply(250, hostname))
         }
     }

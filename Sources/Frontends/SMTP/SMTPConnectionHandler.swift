@@ -30,6 +30,8 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     var machine: SMTPServerMachine
     var session: Session
     var opening = Opening()
+    /// A refusal before MAIL has a trace already; further ones of this connection would have the same id.
+    var isRefusalTraced = false
     var transaction: MailTransaction?
     var state = State.starting
     private(set) var context: ChannelHandlerContext?
@@ -200,7 +202,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
             var octets = input ?? ByteBuffer()
             input = nil
             let before = octets.readableBytes
-            let action = machine.next(&octets)
+            let action = signed(machine.next(&octets))
             let isTaken = octets.readableBytes < before
             if octets.readableBytes > 0 { input = octets }
             if action == .wait {
@@ -249,7 +251,10 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         case .xclient(let told): xclient(told)
         case .close(let reply):
             if let reply {
-                if !reply.isPositive { log(.info, "sent away", ["reply": "\(reply)"]) }
+                if !reply.isPositive {
+                    log(.info, "sent away", ["reply": "\(reply)"])
+                    transaction?.ending = reply
+                }
                 put(reply)
             }
             leave()
@@ -261,6 +266,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         guard state == .asking else { return }
         state = .ready
         clock.progressed(within: options.commandTimeout)
+        let action = signed(action)
         run(action)
         forgetEndedTransaction(after: action)
         proceed()
@@ -273,11 +279,9 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         transaction = nil
         clock.contentEnds()
         ended.charge?.end(isComplete: ended.isSpoilt)
-        var said: [Reply]?
-        if ended.isSpoilt {
-            if case .send(let reply) = action { said = [reply] }
-            if case .sendEach(let replies) = action { said = replies }
-        }
+        var said = ended.ending.map { [$0] }
+        if case .send(let reply) = action, !reply.isPositive { said = [reply] }
+        if case .sendEach(let replies) = action { said = replies }
         finish(ended, replies: said, queued: [])
     }
 
@@ -379,7 +383,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         if let abandoned = transaction {
             transaction = nil
             abandoned.charge?.end(isComplete: false)
-            if !abandoned.isCommitting { finish(abandoned, replies: nil, queued: []) }
+            if !abandoned.isCommitting { finish(abandoned, replies: abandoned.ending.map { [$0] }, queued: []) }
         }
         log(.debug, "disconnected", [:])
     }

@@ -18,7 +18,7 @@ public struct SMTPEnvironment: Sendable {
     /// Where large messages lie while they arrive: `tmp/` of the data folder.
     public var temporaryDirectory: String
     /// Told of every transaction that has ended, well or not, with the message as it arrived if it came to
-    /// that; must not wait.
+    /// that; and of clients that were turned away before any, but for floods of them. Must not wait.
     public var traced: @Sendable (Trace, Message?) -> Void = { _, _ in }
     /// A domain in U-labels as A-labels; `nil` where it has none. RFC 5890 §2.3.2.
     public var domainToASCII: @Sendable (String) -> String? = { $0.utf8.allSatisfy { $0 < 0x80 } ? $0 : nil }

@@ -14,6 +14,7 @@ final class SharedState: Sendable {
     let content: ContentBudget
     let pool: NIOThreadPool
     let handshakes = Atomic<Int>(0)
+    let refusalTraces = RefusalTraces()
     /// What ``ServerLimits/maxConnections`` comes to with the descriptors that there are.
     let mostConnections: Int
 

@@ -5,6 +5,8 @@ enum SMTPParameters {
     // esmtp-param   = esmtp-keyword [ "=" esmtp-value ]
     // esmtp-keyword = ( ALPHA / DIGIT ) *( ALPHA / DIGIT / "-" )
     // esmtp-value   = 1*( %d33-60 / %d62-126 ), with SMTPUTF8 also UTF-8
+    //
+    // `take` throws `badArguments` for names that it knows, and for no other.
     static func each(
         _ octets: ArraySlice<UInt8>, _ take: (_ name: String, _ value: ArraySlice<UInt8>?) throws(Reply) -> Void
     ) throws(Reply) {
@@ -13,10 +15,14 @@ enum SMTPParameters {
         for word in octets.split(separator: .space) {
             let end = word.firstIndex(of: UInt8(ascii: "=")) ?? word.endIndex
             let name = String(decoding: word[..<end], as: UTF8.self).uppercased()
-            guard seen.insert(name).inserted else { throw .badArguments }
             let value = end < word.endIndex ? word[(end + 1)...] : nil
-            guard value?.isEmpty != true else { throw .badArguments }
-            try take(name, value)
+            let isNew = seen.insert(name).inserted
+            do {
+                try take(name, value)
+            } catch {
+                throw error == .badArguments ? .badParameter(name) : error
+            }
+            guard isNew, value?.isEmpty != true else { throw .badParameter(name) }
         }
     }
 

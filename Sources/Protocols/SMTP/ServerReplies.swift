@@ -17,8 +17,13 @@ extension Reply {
     static let controlCharacters = Reply(500, .syntaxError, "Control characters are not allowed in a command")
     static let bareLineEndInCommand = Reply(500, .syntaxError, "Lines must end with CR LF, not with LF alone")
     static let badArguments = Reply(501, .invalidArguments, "Syntax error in the arguments of this command")
+    /// `name` is one that the grammar has, not what the client made of it.
+    static func badParameter(_ name: String) -> Reply {
+        Reply(501, .invalidArguments, "The parameter \(name) is malformed, or there twice")
+    }
     static let badHello = Reply(501, .invalidArguments, "One host name or address literal must follow")
     static let unknownParameter = Reply(555, .invalidArguments, "Parameter not known or not available here")
+    static let unknownAttribute = Reply(501, .invalidArguments, "Attribute not known")
     static let badSender = Reply(501, .badSenderSyntax, "Not a valid sender; write MAIL FROM:<user@domain>")
     static let badRecipient = Reply(501, .badDestinationSyntax, "Not a valid recipient; write RCPT TO:<user@domain>")
     static let nonASCIIAddress = Reply(553, .nonASCIIAddress, "Not ASCII: give the SMTPUTF8 parameter with MAIL")

@@ -8,6 +8,7 @@ extension SMTPServerMachine.XClient {
         guard !arguments.isEmpty else { throw .badArguments }
         var told = Self([])
         try SMTPParameters.each([.space] + arguments) { (name, value) throws(Reply) in
+            guard names.contains(name) else { throw .unknownAttribute }
             guard let value else { throw .badArguments }
             let decoded = try SMTPParameters.xtext(value)
             guard let text = String(validating: decoded, as: UTF8.self) else { throw .badArguments }
@@ -15,6 +16,10 @@ extension SMTPServerMachine.XClient {
         }
         return told
     }
+
+    private static let names: Set = [
+        "NAME", "REVERSE_NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT",
+    ]
 
     private static func isUnavailable(_ text: String) -> Bool {
         text.utf8.equalsIgnoringCase("[UNAVAILABLE]") || text.utf8.equalsIgnoringCase("[TEMPUNAVAIL]")
@@ -31,7 +36,7 @@ extension SMTPServerMachine.XClient {
         case "LOGIN": .login(try login(text))
         case "DESTADDR": .destinationAddress(try address(text))
         case "DESTPORT": .destinationPort(try port(text))
-        default: throw .badArguments
+        default: throw .unknownAttribute
         }
     }
 

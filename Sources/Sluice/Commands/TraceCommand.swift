@@ -12,7 +12,8 @@ struct TraceCommand: ParsableCommand {
             With an id, the whole trace: each stage's finding, its time, and which value at which file and line \
             decided; stages that found nothing share a line. Otherwise the traces that fit, the newest first.
 
-            The id stands in every reply, in every log line and in the Received field.
+            The id stands in the reply to a message, in every refusal after MAIL, in log lines and in the Received \
+            field. A refusal before MAIL has one too; of those only some are traced, and the log has the rest.
             """)
     @OptionGroup var configuration: ConfigurationOptions
     @Argument(help: "A transaction's id.") var id: String?

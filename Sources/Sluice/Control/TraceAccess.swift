@@ -25,7 +25,11 @@ struct TraceAccess: ~Copyable {
             throw CommandFailure.wrong("\"\(text)\" is not an id; ids have 16 characters, as in \"Taken as …\".")
         }
         guard let record = try told({ try store.trace(id) }) else {
-            throw CommandFailure.wrong("There is no trace of \(id); it may be older than what is kept.")
+            throw CommandFailure.wrong(
+                """
+                There is no trace of \(id); it may be older than what is kept. Of clients refused before MAIL only \
+                some have one; look for the id in the log.
+                """)
         }
         return record
     }

@@ -7,9 +7,11 @@ import Synchronization
 // What a server listens with, and how it says how it is there.
 
 extension Server {
-    static func listeners(_ settings: ServerConfiguration) -> [ListenerOptions] {
+    /// - Parameter hostname: What the server is called, if not as there.
+    static func listeners(_ settings: ServerConfiguration, hostname: String? = nil) -> [ListenerOptions] {
         settings.listeners.map {
-            ListenerOptions($0, hostname: settings.hostname, hasCertificate: settings.hasCertificate(for: $0))
+            ListenerOptions(
+                $0, hostname: hostname ?? settings.hostname, hasCertificate: settings.hasCertificate(for: $0))
         }
     }
 

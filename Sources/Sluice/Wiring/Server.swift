@@ -19,6 +19,8 @@ import UnixSignals
 final class Server: Sendable {
     private let file: String
     private let data: DataFolder
+    /// As it was started: what only a restart changes holds still.
+    private let settings: ServerConfiguration
     private let started = Date()
     private let logger: Logger
     private let registry: MetricsRegistry
@@ -67,6 +69,7 @@ final class Server: Sendable {
 
     private init(_ loaded: LoadedConfiguration, file: String, registry: MetricsRegistry) async throws {
         let settings = loaded.settings
+        self.settings = settings
         self.file = file
         self.registry = registry
         logger = Self.makeLogger(settings)
@@ -77,7 +80,7 @@ final class Server: Sendable {
         // Low ports and keys may need root. Nothing is opened and nobody listened to before its rights are given up.
         let folder = try DataFolder(settings).made(for: identity)
         certificates = try Self.certificates(settings)
-        statusServer = StatusServer(group: group, registry: registry) { [witness] in witness.health }
+        statusServer = StatusServer(group: group, registry: registry, logger: logger) { [witness] in witness.health }
         let bound = await Self.bind(settings, on: group, status: statusServer)
         try identity?.becomeForGood()
 
@@ -168,7 +171,6 @@ final class Server: Sendable {
     // MARK: - Serving
 
     private func serve(_ whenServing: () -> Void) async throws {
-        let settings = state.withLock { $0.settings }
         witness.server = self
         statusServer.accept()
         let control = try ControlServer(data, logger: logger) { [self] in await answer($0) }
@@ -234,7 +236,9 @@ final class Server: Sendable {
     }
 
     private var warnings: [String] {
-        var warnings = state.withLock { $0.warnings }
+        let (current, complaints) = state.withLock { ($0.settings, $0.warnings) }
+        var warnings = complaints
+        if let late = settings.needsRestart(for: current) { warnings.append("\(file): warning: \(late)") }
         if let refusal = queue.refusal(forSize: 0) { warnings.append("No mail is taken: \(refusal).") }
         if let failure = memory.writeFailure { warnings.append("What stages remember is not written: \(failure).") }
         return warnings
@@ -281,7 +285,7 @@ final class Server: Sendable {
     private var status: ServerStatus {
         ServerStatus(
             version: Version.text, processID: getpid(), started: started,
-            hostname: state.withLock { $0.settings.hostname }, listeners: addresses, configuration: file,
+            hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
             droppedTraces: traces.dropped, warnings: warnings)
@@ -303,7 +307,9 @@ final class Server: Sendable {
         var remarks = complaints
         do {
             let readied = try CertificateStore.ready(loaded.settings.certificateFiles)
-            try await frontend.listen(Self.listeners(loaded.settings)) { [certificates] in certificates.use(readied) }
+            // The name is everywhere or nowhere the new one.
+            let listeners = Self.listeners(loaded.settings, hostname: settings.hostname)
+            try await frontend.listen(listeners) { [certificates] in certificates.use(readied) }
         } catch {
             logger.error("not reloaded", metadata: ["reason": "\(error)"])
             let advice = (error as? BindFailure)?.advice
@@ -316,7 +322,7 @@ final class Server: Sendable {
             defer { (state.settings, state.warnings) = (loaded.settings, complaints) }
             return state.settings
         }
-        if let late = before.needsRestart(for: loaded.settings) { remarks.append("\(file): warning: \(late)") }
+        if let late = settings.needsRestart(for: loaded.settings) { remarks.append("\(file): warning: \(late)") }
         let listeners = loaded.settings.listenerChanges(from: before)
         logger.notice("reloaded", metadata: ["changes": "\(changes.count + listeners.count)"])
         for change in listeners { logger.notice("listener changed", metadata: ["line": "\(change)"]) }

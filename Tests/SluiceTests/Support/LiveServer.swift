@@ -236,6 +236,18 @@ final class LiveServer: Sendable {
         return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
     }
 
+    func hasOpen(_ descriptor: Int) -> Bool {
+        let path = "/proc/\(child.pid)/fd/\(descriptor)"
+        return (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+    }
+
+    /// Changes the soft limit of open files while it runs.
+    func limitFiles(to count: String) async throws {
+        let prlimit = try Programs.path(of: "prlimit")
+        let ran = try await Programs.run(prlimit, ["--pid", "\(child.pid)", "--nofile=\(count):"])
+        guard ran.code == 0 else { throw Timeout("prlimit: \(ran)") }
+    }
+
     var openFiles: Int {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(child.pid)/fd")) ?? []).count
     }
