@@ -149,7 +149,7 @@ import Testing
             case "syncViolation": values["sync_violation"] = "\"\(value)\""
             case "implicitTLS": values["tls"] = "\"implicit\""
             case "offersStartTLS": values["tls"] = "\"none\""
-            case "early": values["greet_delay"] = "\"300ms\""
+            case "early": values["greet_delay"] = "\"5s\""
             case "with": values["xclient_from"] = "[\"127.0.0.1\"]"
             case "without":
                 values["extensions_off"] = value == "CHUNKING" ? "[\"CHUNKING\", \"BINARYMIME\"]" : "[\"\(value)\"]"
