@@ -12,7 +12,7 @@ final class ControlServer: Sendable {
     /// Connections that are served at the same time; further ones wait to be accepted.
     static let mostConnections = 16
     /// How long a request may take to come. Whoever connects has it ready.
-    static let requestPatience: Interval = "2s"
+    static let requestPatience: Interval = "5s"
     /// Octets of a request.
     static let longestRequest = 64 << 10
 
