@@ -23,20 +23,30 @@ struct Settler: Sendable {
 
     /// Tells the queue at once, or, if a report is due, when that is safe in the queue.
     func settle(_ message: QueuedMessage, _ attempts: [Attempt], took: Duration, lazily: Bool = false) {
+        let settlement = settlement(of: message, attempts, took: took)
+        let plan = settlement.plan
+        guard plan.reports.isEmpty, plan.heldFor == nil else {
+            flights.begin { await finish(message, settlement) }
+            return
+        }
+        queue.settle(message.id, plan.outcomes, now: settlement.now, lazily: lazily, completion: nil)
+        if !settlement.wasGiven { callIfGiven(message.id) }
+    }
+
+    private struct Settlement {
+        var plan: SettlementPlan
+        var now: Date
+        /// Whether it was given up before.
+        var wasGiven: Bool
+    }
+
+    private func settlement(of message: QueuedMessage, _ attempts: [Attempt], took: Duration) -> Settlement {
         let now = hooks.now()
         let wasGiven = given.contains(message.id)
         let last = wasGiven ? GivenUp.last(attempts) : attempts
         let plan = SettlementPlan(message, last, schedule: options.schedule, now: now)
         tell(message, plan, took: took)
-        guard plan.reports.isEmpty, plan.heldFor == nil else {
-            flights.begin {
-                await finish(message, plan, now: now)
-                if !wasGiven { callIfGiven(message.id) }
-            }
-            return
-        }
-        queue.settle(message.id, plan.outcomes, now: now, lazily: lazily, completion: nil)
-        if !wasGiven { callIfGiven(message.id) }
+        return Settlement(plan: plan, now: now, wasGiven: wasGiven)
     }
 
     /// An operator who gave the message up while its attempt was being settled has called what waited; these
@@ -81,13 +91,14 @@ struct Settler: Sendable {
         }
         guard !overdue.isEmpty else { return }
         flights.begin { [overdue] in
-            // One after the other, since each is read.
+            // One after the other, each to its end, since each is read and reported: no more than one is in memory.
             for work in overdue {
                 guard let message = try? await threads.runIfActive({ try queue.read(work.id) }) else {
                     giveBack(work, until: until)
                     continue
                 }
-                settle(message, work.recipients.map { Attempt(claimed: $0, result: .deferred(reply)) }, took: .zero)
+                let attempts = work.recipients.map { Attempt(claimed: $0, result: .deferred(reply)) }
+                await finish(message, settlement(of: message, attempts, took: .zero))
             }
         }
     }
@@ -104,8 +115,11 @@ struct Settler: Sendable {
 
     // MARK: Reports
 
-    private func finish(_ message: QueuedMessage, _ plan: SettlementPlan, now: Date) async {
-        var plan = plan
+    private func finish(_ message: QueuedMessage, _ settlement: Settlement) async {
+        var plan = settlement.plan
+        let now = settlement.now
+        // However it ends.
+        defer { if !settlement.wasGiven { callIfGiven(message.id) } }
         for report in plan.reports {
             let isRecovered = plan.attempts.contains { $0.claimed.isRecovered }
             switch await commit(report, about: message, isRecovered: isRecovered, now: now) {
