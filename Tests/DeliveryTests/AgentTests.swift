@@ -105,7 +105,7 @@ import Testing
             hooks: { hooks in
                 hooks.resolve = { [queue = fixture.queue] _ throws(StageFailure) in
                     looks.add(1, ordering: .relaxed)
-                    await queue.until { entries in entries.values.allSatisfy { $0.due.isEmpty } }
+                    await queue.untilGivenOut()
                     throw StageFailure("no answer")
                 }
             }

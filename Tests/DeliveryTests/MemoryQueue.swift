@@ -25,6 +25,8 @@ final class MemoryQueue: DeliveryQueue {
         var refusesCommits: QueueFailure?
     }
 
+    /// How often the agent had given out what it had claimed: then it asks when the next is due.
+    private let givenOut = Atomic(0)
     private let state = Mutex(State())
 
     var entries: [QueueID: Entry] { state.withLock { $0.entries } }
@@ -119,8 +121,15 @@ final class MemoryQueue: DeliveryQueue {
         }
     }
 
+    /// Returns when the agent has claimed everything there was and handed it on.
+    func untilGivenOut() async {
+        await until { entries in entries.values.allSatisfy { $0.due.isEmpty } }
+        while givenOut.load(ordering: .relaxed) == 0 { await Task.yield() }
+    }
+
     func nextDue(excluding: Set<QueueDestination>) -> Date? {
-        state.withLock { state in
+        givenOut.add(1, ordering: .relaxed)
+        return state.withLock { state in
             state.entries.values.filter { $0.heldFor == nil }.flatMap(\.due.values).min()
         }
     }

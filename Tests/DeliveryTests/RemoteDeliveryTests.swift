@@ -141,7 +141,7 @@ import Testing
                 hooks.resolve = { [queue = fixture.queue] _ throws(StageFailure) in
                     looks.withLock { $0 += 1 }
                     // The answer comes when the whole queue waits for it.
-                    await queue.until { entries in entries.values.allSatisfy { $0.due.isEmpty } }
+                    await queue.untilGivenOut()
                     return .noName
                 }
             }
