@@ -80,10 +80,14 @@ public final class DeliveryAgent: Sendable {
         let cleaning = Task { await self.clean() }
         await withTaskCancellationHandler {
             var timer: Timer?
+            var last = ContinuousClock.now - Self.rush
             for await _ in wakeUp.stream {
+                // A lone message leaves at once; what comes in a rush is given out together.
+                if ContinuousClock.now - last < Self.rush { try? await Task.sleep(for: Self.rush) }
                 if Task.isCancelled { break }
                 dispatch()
                 timer = schedule(after: timer)
+                last = .now
             }
             timer?.task.cancel()
         } onCancel: {
@@ -94,6 +98,9 @@ public final class DeliveryAgent: Sendable {
     }
 
     // MARK: Giving out
+
+    /// Two calls within so long are a rush.
+    private static let rush = Duration.milliseconds(1)
 
     private func dispatch() {
         while !Task.isCancelled {

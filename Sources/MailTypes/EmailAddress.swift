@@ -44,10 +44,6 @@ extension EmailAddress: ExpressibleByStringLiteral {
 extension EmailAddress: CustomStringConvertible {
     /// As it stands between `<` and `>`, the local part quoted where it must be. RFC 5321 §4.1.2.
     public var description: String {
-        let isDotString =
-            !localPart.isEmpty && localPart.utf8.allSatisfy { $0.isAtext || $0 == UInt8(ascii: ".") }
-            && localPart.utf8.first != UInt8(ascii: ".") && localPart.utf8.last != UInt8(ascii: ".")
-            && !localPart.contains("..")
         if isDotString { return "\(localPart)@\(domain)" }
         var quoted = "\""
         for scalar in localPart.unicodeScalars {
@@ -55,6 +51,21 @@ extension EmailAddress: CustomStringConvertible {
             quoted.unicodeScalars.append(scalar)
         }
         return "\(quoted)\"@\(domain)"
+    }
+
+    /// Whether the local part needs no quotes: atoms with one dot between each two.
+    private var isDotString: Bool {
+        var wantsAtom = true
+        for octet in localPart.utf8 {
+            if octet == UInt8(ascii: ".") {
+                if wantsAtom { return false }
+                wantsAtom = true
+            } else {
+                guard octet.isAtext else { return false }
+                wantsAtom = false
+            }
+        }
+        return !wantsAtom
     }
 }
 

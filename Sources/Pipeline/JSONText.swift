@@ -1,24 +1,25 @@
 /// JSON as it is written, octet by octet: for what is written so often that an encoder's detours show.
-struct JSONText {
-    private(set) var octets: [UInt8] = []
+package struct JSONText {
+    package private(set) var octets: [UInt8] = []
     private var needsComma = false
 
-    init(capacity: Int) { octets.reserveCapacity(capacity) }
+    package init(capacity: Int) { octets.reserveCapacity(capacity) }
 
-    mutating func object(_ body: (inout JSONText) -> Void) {
+    package mutating func object(_ body: (inout JSONText) -> Void) {
         open(UInt8(ascii: "{"))
         body(&self)
         close(UInt8(ascii: "}"))
     }
 
-    mutating func array<Element>(_ elements: some Sequence<Element>, _ body: (inout JSONText, Element) -> Void) {
+    package mutating func array<Element>(_ elements: some Sequence<Element>, _ body: (inout JSONText, Element) -> Void)
+    {
         open(UInt8(ascii: "["))
         for element in elements { body(&self, element) }
         close(UInt8(ascii: "]"))
     }
 
     /// The key of the member that follows. Keys are ours and need no escapes.
-    mutating func key(_ key: StaticString) {
+    package mutating func key(_ key: StaticString) {
         separate()
         octets.append(UInt8(ascii: "\""))
         key.withUTF8Buffer { octets.append(contentsOf: $0) }
@@ -28,13 +29,13 @@ struct JSONText {
     }
 
     /// A key that is a value of ours, such as an option's name.
-    mutating func key(_ key: String) {
+    package mutating func key(_ key: String) {
         string(key)
         octets.append(UInt8(ascii: ":"))
         needsComma = false
     }
 
-    mutating func string(_ text: String) {
+    package mutating func string(_ text: String) {
         separate()
         octets.append(UInt8(ascii: "\""))
         for octet in text.utf8 {
@@ -47,68 +48,68 @@ struct JSONText {
         octets.append(UInt8(ascii: "\""))
     }
 
-    mutating func number(_ number: Int) {
+    package mutating func number(_ number: Int) {
         separate()
         octets.append(contentsOf: String(number).utf8)
     }
 
     /// Not a number and infinity have no JSON: they become 0.
-    mutating func number(_ number: Double) {
+    package mutating func number(_ number: Double) {
         separate()
         octets.append(contentsOf: (number.isFinite ? number.description : "0").utf8)
     }
 
-    mutating func bool(_ value: Bool) {
+    package mutating func bool(_ value: Bool) {
         separate()
         octets.append(contentsOf: (value ? "true" : "false").utf8)
     }
 
     /// A whole value that something else has encoded.
-    mutating func encoded(_ json: some Sequence<UInt8>) {
+    package mutating func encoded(_ json: some Sequence<UInt8>) {
         separate()
         octets.append(contentsOf: json)
     }
 
     // MARK: Members of an object
 
-    mutating func member(_ key: StaticString, _ text: String) {
+    package mutating func member(_ key: StaticString, _ text: String) {
         self.key(key)
         string(text)
     }
 
-    mutating func member(named key: String, _ text: String) {
+    package mutating func member(named key: String, _ text: String) {
         self.key(key)
         string(text)
     }
 
-    mutating func member(_ key: StaticString, _ number: Int) {
+    package mutating func member(_ key: StaticString, _ number: Int) {
         self.key(key)
         self.number(number)
     }
 
-    mutating func member(_ key: StaticString, _ number: Double) {
+    package mutating func member(_ key: StaticString, _ number: Double) {
         self.key(key)
         self.number(number)
     }
 
-    mutating func member(_ key: StaticString, _ value: Bool) {
+    package mutating func member(_ key: StaticString, _ value: Bool) {
         self.key(key)
         bool(value)
     }
 
     /// An object.
-    mutating func member(_ key: StaticString, _ body: (inout JSONText) -> Void) {
+    package mutating func member(_ key: StaticString, _ body: (inout JSONText) -> Void) {
         self.key(key)
         object(body)
     }
 
     /// An object without members: a case that carries nothing.
-    mutating func empty(_ key: StaticString) {
+    package mutating func empty(_ key: StaticString) {
         self.key(key)
         encoded("{}".utf8)
     }
 
-    mutating func member<Element>(
+    package mutating func member<Element>(
         _ key: StaticString, _ elements: some Sequence<Element>, _ body: (inout JSONText, Element) -> Void
     ) {
         self.key(key)

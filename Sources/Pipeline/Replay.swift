@@ -51,13 +51,13 @@ extension Trace {
         let judge = TransactionJudge(
             chain: chain, id: id, hostname: hostname, session: session, opening: opening, started: started,
             source: source)
-        guard let envelope else { return await judge.trace() }
+        guard let envelope else { return judge.trace() }
         var said = envelope
         said.recipients = []
-        guard await judge.sender(said).isPositive else { return await judge.trace() }
+        guard await judge.sender(said).isPositive else { return judge.trace() }
         for recipient in asked { _ = await judge.recipient(recipient) }
-        guard let message else { return await judge.trace() }
+        guard let message else { return judge.trace() }
         let outcome = await judge.message(message)
-        return await judge.trace(replies: outcome.replies, queued: outcome.copies.isEmpty ? [] : queued)
+        return judge.trace(replies: outcome.replies, queued: outcome.copies.isEmpty ? [] : queued)
     }
 }

@@ -18,6 +18,8 @@ extension Trace {
         self = try JSONDecoder().decode(Trace.self, from: Data(json))
     }
 
+    private static let noResults = JSONText.encode(AuthenticationResults())
+
     private func write(to text: inout JSONText) {
         text.object { text in
             text.member("id", id.text)
@@ -36,7 +38,7 @@ extension Trace {
             text.member("steps", steps) { $1.write(to: &$0) }
             text.member("facts", facts) { $1.write(to: &$0) }
             text.member("symbols", symbols) { $1.write(to: &$0) }
-            text.member("authentication", rare: authentication)
+            text.member("authentication", rare: authentication, unless: AuthenticationResults(), is: Self.noResults)
             text.member("replies", replies) { $1.write(to: &$0) }
             text.member("outcome", outcome.rawValue)
             if let size { text.member("size", size) }

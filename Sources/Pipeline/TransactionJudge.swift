@@ -3,8 +3,9 @@ public import struct Foundation.Date
 
 /// Leads one mail transaction through the chain, from MAIL to the verdict on its message.
 ///
-/// It is asked in the session, before each reply; it applies what the stages find and keeps the trace.
-public actor TransactionJudge {
+/// It is asked in the session, before each reply; it applies what the stages find and keeps the trace. A session asks
+/// one question at a time, and from one executor: an actor would cost it two turns of its event loop for each.
+public final class TransactionJudge {
     private let chain: Chain
     private var transaction: Transaction
     private var notes: Opening.Notes
@@ -38,10 +39,15 @@ public actor TransactionJudge {
         trace.openings = notes.sessions
     }
 
-    /// The judgement of `MAIL FROM`.
-    public func sender(_ envelope: Envelope) async -> Reply {
+    /// Notes a sender about whom no stage is asked.
+    public func note(_ envelope: Envelope) {
         transaction.envelope = envelope
         trace.envelope = envelope
+    }
+
+    /// The judgement of `MAIL FROM`.
+    public func sender(_ envelope: Envelope) async -> Reply {
+        note(envelope)
         for link in chain.links(in: .sender) {
             transaction.symbols = notes.symbols
             transaction.authentication = notes.authentication

@@ -10,7 +10,7 @@ public struct QueueOptions: Sendable {
     /// doubles what is written.
     public var preparesSegments = true
     /// Threads that write and sync at the same time, each its own segment. On a fast disk the first does it all.
-    public var lanes = 4
+    public var lanes = 8
     /// Octets that may wait for the disk in all lanes; more is refused with 451.
     public var pendingLimit = 256 * 1024 * 1024
     /// Octets that one sync may cover.

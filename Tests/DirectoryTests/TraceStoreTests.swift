@@ -56,6 +56,20 @@ import Testing
                 && summary.outcome == "accepted")
     }
 
+    @Test(arguments: [nil, "\"a \\\"b\\\" c\"@out.test", "jörg@müller.test"] as [String?])
+    func `a record comes back as it was, whatever strangers wrote`(sender: String?) throws {
+        let folder = try TemporaryFolder()
+        let store = try open(folder)
+        var record = TraceRecord(
+            id: id(3), started: Self.start + 0.125, finished: Self.start + 1.5, client: "2001:db8::1",
+            sender: try sender.map { try AddressParser.mailbox($0) }, recipients: ["anna@acme.test", "carl@acme.test"],
+            code: 550, text: "No \"such\" user\\here\u{1}\u{e9}", outcome: "rejected", json: [])
+        record.json = Array("{}".utf8)
+        #expect(store.append(record))
+        store.flush()
+        #expect(try store.traces(TraceQuery()) == [record])
+    }
+
     @Test func `what became of its recipients is kept beside it, as long as it is`() throws {
         let folder = try TemporaryFolder()
         let now = Mutex(Self.start)

@@ -173,10 +173,10 @@ struct Play {
         let judge = judge()
         var replies = [await judge.sender(Envelope(sender: "a@out.example"))]
         for recipient in recipients { replies.append(await judge.recipient(EnvelopeRecipient(recipient))) }
-        guard replies.dropFirst().contains(where: \.isPositive) else { return (nil, replies, await judge.trace()) }
+        guard replies.dropFirst().contains(where: \.isPositive) else { return (nil, replies, judge.trace()) }
         let outcome = await judge.message(message)
         return (
-            outcome, replies, await judge.trace(replies: outcome.replies, queued: outcome.copies.isEmpty ? [] : ["q"])
+            outcome, replies, judge.trace(replies: outcome.replies, queued: outcome.copies.isEmpty ? [] : ["q"])
         )
     }
 }

@@ -103,7 +103,7 @@ extension ServerConfiguration {
         /// Crashes in the middle of a message's delivery after which it is held.
         public var crashLimit = 3
         /// Threads that write and sync at the same time.
-        public var lanes = 4
+        public var lanes = 8
         public init() {}
     }
 

@@ -70,12 +70,8 @@ struct TraceFile {
     /// One transaction. A trace of an id that is there already takes its place. Returns how many could not be encoded,
     /// and by how many octets the whole has grown.
     func write(_ entries: [Entry], _ deliveries: [DeliveryRecord] = []) throws -> (lost: Int, growth: Int) {
-        let encoder = JSONEncoder()
-        let rows = entries.compactMap { entry -> (TraceRecord, Data, Bytes?)? in
-            guard let record = try? entry.record() else { return nil }
-            var summary = record
-            summary.json = []
-            return (try? encoder.encode(summary)).map { (record, $0, entry.message) }
+        let rows = entries.compactMap { entry -> (TraceRecord, [UInt8], Bytes?)? in
+            (try? entry.record()).map { ($0, $0.summary, entry.message) }
         }
         let growth = try pool.write { db in
             var growth = deliveries.count * Self.deliverySize
@@ -86,7 +82,7 @@ struct TraceFile {
         return (entries.count - rows.count, growth)
     }
 
-    private func insert(_ record: TraceRecord, _ summary: Data, _ message: Bytes?, _ db: Database) throws -> Int {
+    private func insert(_ record: TraceRecord, _ summary: [UInt8], _ message: Bytes?, _ db: Database) throws -> Int {
         let message = message.map { Data($0.array) }
         let size = record.json.count + summary.count + (message?.count ?? 0) + Self.rowSize
         let former = try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ? RETURNING size")

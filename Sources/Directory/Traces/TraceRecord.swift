@@ -48,3 +48,23 @@ public struct TraceRecord: Sendable, Hashable, Codable {
     /// The trace; throws if another version wrote it, in a form that this one does not know.
     public func trace() throws -> Trace { try Trace(json: json) }
 }
+
+extension TraceRecord {
+    /// What is shown in lists: this record without the trace itself, as JSON for the synthesized decoder.
+    var summary: [UInt8] {
+        var text = JSONText(capacity: 512)
+        text.object { text in
+            text.member("id", id.text)
+            text.member("started", started.timeIntervalSinceReferenceDate)
+            text.member("finished", finished.timeIntervalSinceReferenceDate)
+            text.member("client", client)
+            if let sender { text.member("sender", sender.description) }
+            text.member("recipients", recipients) { $0.string($1.description) }
+            text.member("code", code)
+            text.member("text", self.text)
+            text.member("outcome", outcome)
+            text.member("json", EmptyCollection<Int>()) { $0.number($1) }
+        }
+        return text.octets
+    }
+}

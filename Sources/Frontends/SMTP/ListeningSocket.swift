@@ -33,7 +33,10 @@ public struct BoundSockets: Sendable {
     }
 }
 
-/// One listening socket.
+/// What listens at one address: a socket for each event loop.
+///
+/// The system gives each connection to one of them, and its loop keeps it: a connection that is accepted on one loop
+/// for another has to be handed over and back before it is greeted. socket(7), SO_REUSEPORT.
 final class ListeningSocket: Sendable {
     /// Whom the new connections of a socket belong to; nobody before it accepts.
     private final class Owner: Sendable {
@@ -56,18 +59,18 @@ final class ListeningSocket: Sendable {
         }
     }
 
-    private let channel: any Channel
+    private let channels: [any Channel]
     private let owner: Owner
     /// What lies in the file system for it.
     private let file: SocketFile?
 
-    private init(_ channel: any Channel, _ owner: Owner, _ file: SocketFile? = nil) {
-        self.channel = channel
+    private init(_ channels: [any Channel], _ owner: Owner, _ file: SocketFile? = nil) {
+        self.channels = channels
         self.owner = owner
         self.file = file
     }
 
-    var address: SocketAddress? { channel.localAddress }
+    var address: SocketAddress? { channels.first?.localAddress }
 
     var listener: SMTPListener? { owner.value?.listener }
 
@@ -78,12 +81,14 @@ final class ListeningSocket: Sendable {
         try? file?.setMode(listener.options.socketMode)
     }
 
-    func accept() { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
+    func accept() {
+        for channel in channels { channel.setOption(.autoRead, value: true).whenFailure { _ in } }
+    }
 
     func close() async {
         // Before the end: who finds no socket need not be refused by one that is closing.
         file?.remove()
-        try? await channel.close()
+        for channel in channels { try? await channel.close() }
     }
 
     static func bind(
@@ -98,8 +103,71 @@ final class ListeningSocket: Sendable {
         _ address: BindAddress, of listener: ListenerOptions, on group: any EventLoopGroup
     ) async throws -> ListeningSocket {
         let owner = Owner()
-        var bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: CInt(clamping: listener.backlog))
+        switch address {
+        case .ip: return ListeningSocket(try await openEach(address, of: listener, for: owner, on: group), owner)
+        case .unix(let path): return try await open(path, of: listener, for: owner, on: group)
+        }
+    }
+
+    /// One socket for each loop.
+    private static func openEach(
+        _ address: BindAddress, of listener: ListenerOptions, for owner: Owner, on group: any EventLoopGroup
+    ) async throws -> [any Channel] {
+        var channels: [any Channel] = []
+        do {
+            for loop in group.makeIterator() {
+                var bootstrap = bootstrap(for: owner, on: loop, backlog: listener.backlog)
+                    .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                    .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
+                if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(onlyIPv6, value: 1) }
+                guard let first = channels.first else {
+                    // The first shares with nobody, so that two servers with one port by mistake, of which each would
+                    // take half of the mail, are told; then it shares with those that follow.
+                    let first = try await bootstrap.bind(to: address.socketAddress()).get()
+                    channels.append(first)
+                    guard sharesPorts else { break }
+                    try await first.setOption(reusePort, value: 1).get()
+                    continue
+                }
+                guard let bound = first.localAddress else { break }
+                bootstrap = bootstrap.serverChannelOption(reusePort, value: 1)
+                channels.append(try await bootstrap.bind(to: bound).get())
+            }
+        } catch {
+            for channel in channels { try? await channel.close() }
+            throw error
+        }
+        return channels
+    }
+
+    /// Elsewhere the option means that the youngest socket gets all.
+    #if os(Linux)
+        private static let sharesPorts = true
+    #else
+        private static let sharesPorts = false
+    #endif
+
+    /// One socket in the file system: there is no second of its name.
+    private static func open(
+        _ path: String, of listener: ListenerOptions, for owner: Owner, on group: any EventLoopGroup
+    ) async throws -> ListeningSocket {
+        if await isServed(path, on: group) { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
+        let channel = try await bootstrap(for: owner, on: group, backlog: listener.backlog)
+            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        let file = SocketFile(path)
+        do { try file?.setMode(listener.socketMode) } catch {
+            file?.remove()
+            try? await channel.close()
+            throw error
+        }
+        return ListeningSocket([channel], owner, file)
+    }
+
+    private static func bootstrap(for owner: Owner, on group: any EventLoopGroup, backlog: Int) -> ServerBootstrap {
+        ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: CInt(clamping: backlog))
             .serverChannelOption(.autoRead, value: false)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -112,26 +180,6 @@ final class ListeningSocket: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try owner.setUp(channel) }
             }
-        if case .ip = address {
-            // No SO_REUSEPORT: two servers that share a port by mistake would each take half of the mail.
-            bootstrap = bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.socketOption(.so_keepalive), value: 1)
-        }
-        // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
-        if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(onlyIPv6, value: 1) }
-        if case .unix(let path) = address {
-            if await isServed(path, on: group) { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
-            let channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
-            let file = SocketFile(path)
-            do { try file?.setMode(listener.socketMode) } catch {
-                file?.remove()
-                try? await channel.close()
-                throw error
-            }
-            return ListeningSocket(channel, owner, file)
-        }
-        return ListeningSocket(try await bootstrap.bind(to: address.socketAddress()).get(), owner)
     }
 
     /// Whether somebody listens there: a socket in the file system can be taken away from under a living server.
@@ -145,5 +193,7 @@ final class ListeningSocket: Sendable {
 
     private static let receive = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 65536)
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 4096, high: 16384)
+    private static let reusePort = ChannelOptions.Types.SocketOption(
+        level: .socket, name: NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
     private static let onlyIPv6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
 }

@@ -8,15 +8,10 @@ import Queue
 /// client's reset, with the reply to its message, or with the connection.
 final class MailTransaction {
     let id: TransactionID
-    let judge: TransactionJudge
-    /// Whether the chain has stages for the sender phase; where not, the judge hears of the envelope
-    /// together with the first recipient, which saves a hop.
-    let asksSender: Bool
+    let judge: NIOLoopBound<TransactionJudge>
     let envelope: Envelope
     let received: Date
     let began: NIODeadline
-    /// The judge has been told the envelope.
-    var isJudged = false
     var spool: ContentSpool?
     /// What its content has taken of the client's budget.
     var charge: ContentCharge?
@@ -29,10 +24,9 @@ final class MailTransaction {
     /// The machine has found fault with the content; it is refused when it has ended.
     private(set) var isSpoilt = false
 
-    init(id: TransactionID, judge: TransactionJudge, asksSender: Bool, envelope: Envelope, received: Date) {
+    init(id: TransactionID, judge: NIOLoopBound<TransactionJudge>, envelope: Envelope, received: Date) {
         self.id = id
         self.judge = judge
-        self.asksSender = asksSender
         self.envelope = envelope
         self.received = received
         began = .now()

@@ -66,7 +66,7 @@ extension SMTPConnectionHandler {
         let began = NIODeadline.now()
         let judge = transaction.judge
         wait {
-            await judge.message(message)
+            await judge.value.message(message)
         } then: { [self] outcome in
             listener.metrics.judged.recordNanoseconds((NIODeadline.now() - began).nanoseconds)
             commit(outcome, envelope, transaction)
@@ -172,12 +172,9 @@ extension SMTPConnectionHandler {
 
     /// Hands the trace of a transaction that is over to whoever keeps traces, off the path of replies.
     func finish(_ ended: MailTransaction, replies: [Reply]?, queued: [String]) {
-        let (judge, environment, metrics) = (ended.judge, environment, listener.metrics)
-        let unsaid = ended.isJudged ? nil : ended.envelope
-        let message = ended.message
-        Task(executorPreference: loopContext.executor) {
-            if let unsaid { _ = await judge.sender(unsaid) }
-            let trace = await judge.trace(replies: replies, queued: queued)
+        let (judge, environment, metrics, message) = (ended.judge, environment, listener.metrics, ended.message)
+        loopContext.loop.execute {
+            let trace = judge.value.trace(replies: replies, queued: queued)
             metrics.count(.transactions, trace.outcome.rawValue)
             environment.traced(trace, message)
         }

@@ -64,13 +64,20 @@ extension SMTPConnectionHandler {
 
     /// Octets that lie in the socket, not read; in TLS they may be the end of the handshake.
     var waitingOctets: Int {
-        guard session.tls == nil, let context else { return 0 }
-        let operations = context.channel.pipeline.syncOperations
-        let count = try? operations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
-            var count: CInt = 0
-            return ioctl(socket, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+        // A socket that was closed may be somebody else's by now.
+        guard session.tls == nil, let context, context.channel.isActive, let socket = socket(of: context) else {
+            return 0
         }
-        return count ?? 0
+        var count: CInt = 0
+        return ioctl(socket, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
+    }
+
+    /// Asked of the channel once: it finds its transport by casting types, which is slow.
+    private func socket(of context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
+        if let knownSocket { return knownSocket }
+        let operations = context.channel.pipeline.syncOperations
+        knownSocket = try? operations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+        return knownSocket
     }
 
     // MARK: - Greeting and hello
@@ -196,16 +203,18 @@ extension SMTPConnectionHandler {
         }
         let chain = environment.chain()
         let (id, received) = (environment.makeID(), environment.now())
-        let judge = TransactionJudge(
-            chain: chain, id: id, hostname: environment.hostname, session: session, opening: opening,
-            started: received, source: environment.services)
-        let asks = chain.asks(in: .sender)
-        let begun = MailTransaction(id: id, judge: judge, asksSender: asks, envelope: envelope, received: received)
+        let judge = NIOLoopBound(
+            TransactionJudge(
+                chain: chain, id: id, hostname: environment.hostname, session: session, opening: opening,
+                started: received, source: environment.services), eventLoop: loopContext.loop)
+        let begun = MailTransaction(id: id, judge: judge, envelope: envelope, received: received)
         transaction = begun
-        guard asks else { return answer(Reply(250, .other, "Sender accepted")) }
-        begun.isJudged = true
+        guard chain.asks(in: .sender) else {
+            judge.value.note(envelope)
+            return answer(Reply(250, .other, "Sender accepted"))
+        }
         wait {
-            await judge.sender(envelope)
+            await judge.value.sender(envelope)
         } then: { [self] reply in
             if !reply.isPositive { refused(begun, reply) }
             answer(reply)
@@ -221,12 +230,8 @@ extension SMTPConnectionHandler {
         let recipient = EnvelopeRecipient(address, parameters: parameters)
         guard let transaction else { return answer(.outOfStep) }
         let judge = transaction.judge
-        let envelope = transaction.isJudged ? nil : transaction.envelope
-        transaction.isJudged = true
         wait {
-            // No stage is asked about the sender: this only tells the judge the envelope.
-            if let envelope { _ = await judge.sender(envelope) }
-            return await judge.recipient(recipient)
+            await judge.value.recipient(recipient)
         } then: { [self] reply in
             if !reply.isPositive {
                 log(.info, "recipient refused", ["recipient": "\(recipient.address)", "reply": "\(reply)"])

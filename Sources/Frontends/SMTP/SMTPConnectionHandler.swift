@@ -52,6 +52,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     private var inputEnded = false
     /// What the handshake has told.
     var tlsName: String?
+    var knownSocket: NIOBSDSocket.Handle?
     var tlsCipher: String?
     private var hasBegun = false
 
@@ -344,7 +345,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
     func leave() {
         guard state != .closing, state != .closed else { return }
         // What an early talker has said was seen in the socket, and has not been read.
-        let isRead = unread == 0 && !isReading && waitingOctets == 0 && !machine.spokeEarly
+        let isRead = unread == 0 && waitingOctets == 0 && !machine.spokeEarly
         let isClean = isRead || session.tls != nil || inputEnded
         state = .closing
         input = nil

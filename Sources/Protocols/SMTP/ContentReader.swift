@@ -212,13 +212,14 @@ struct SMTPContentReader: Sendable {
     @inline(__always)
     static func firstSpecial(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
         var index = start
-        // Thirty-two at a time, as long as nothing is below 14; a TAB costs one slow round.
-        while index + 32 <= bytes.count {
-            let block = bytes.loadUnaligned(fromByteOffset: index, as: SIMD32<UInt8>.self)
-            if any(block .< 14) {
-                for place in index..<index + 32 where isSpecial(bytes[place]) { return place }
+        // Eight at a time, as long as nothing is below 14: taking 14 from it borrows into its highest bit. A TAB, or
+        // what stands behind a borrow, costs one slow round.
+        while index + 8 <= bytes.count {
+            let block = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            if (block &- 0x0e0e_0e0e_0e0e_0e0e) & ~block & 0x8080_8080_8080_8080 != 0 {
+                for place in index..<index + 8 where isSpecial(bytes[place]) { return place }
             }
-            index += 32
+            index += 8
         }
         while index < bytes.count, !isSpecial(bytes[index]) { index += 1 }
         return index

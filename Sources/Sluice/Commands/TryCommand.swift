@@ -140,17 +140,17 @@ struct Trial {
         }
         let judge = TransactionJudge(
             chain: chain, id: id, hostname: hostname, session: session, opening: opening, started: now, source: source)
-        if let refusal { return await judge.trace(replies: [refusal]) }
-        guard await judge.sender(envelope).isPositive else { return await judge.trace() }
+        if let refusal { return judge.trace(replies: [refusal]) }
+        guard await judge.sender(envelope).isPositive else { return judge.trace() }
         var isAnyTaken = false
         for recipient in recipients {
             let reply = await judge.recipient(EnvelopeRecipient(recipient))
             isAnyTaken = isAnyTaken || reply.isPositive
         }
-        guard isAnyTaken else { return await judge.trace() }
+        guard isAnyTaken else { return judge.trace() }
         let outcome = await judge.message(message)
         let queued = outcome.copies.indices.map { "\(id)-\($0)" }
-        return await judge.trace(replies: outcome.replies, queued: queued)
+        return judge.trace(replies: outcome.replies, queued: queued)
     }
 }
 

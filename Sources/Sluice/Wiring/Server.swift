@@ -55,6 +55,8 @@ final class Server: Sendable {
         _ loaded: LoadedConfiguration, file: String, whenServing: @Sendable () -> Void = {}
     ) async throws {
         signal(SIGPIPE, SIG_IGN)
+        // From the first moment on: whoever is told that it serves may stop it at once, and in order.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         Descriptors.raiseLimit()
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(registry)
@@ -62,7 +64,7 @@ final class Server: Sendable {
         do { server = try await Server(loaded, file: file, registry: registry) } catch let failure as BindFailure {
             throw CommandFailure.wrong(["\(failure)", failure.advice].compactMap(\.self).joined(separator: "\n"))
         }
-        try await server.serve(whenServing)
+        try await server.serve(until: signals, whenServing)
     }
 
     // MARK: - Opening
@@ -170,7 +172,7 @@ final class Server: Sendable {
 
     // MARK: - Serving
 
-    private func serve(_ whenServing: () -> Void) async throws {
+    private func serve(until signals: UnixSignalsSequence, _ whenServing: () -> Void) async throws {
         witness.server = self
         statusServer.accept()
         let control = try ControlServer(data, logger: logger) { [self] in await answer($0) }
@@ -184,7 +186,7 @@ final class Server: Sendable {
                 "hostname": "\(settings.hostname)", "listeners": "\(addresses.joined(separator: " "))",
                 "stages": "\(chain.current.links.count)",
             ])
-        for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup) {
+        for await signal in signals {
             guard signal == .sighup else { break }
             _ = await reload()
         }
