@@ -130,6 +130,18 @@ import Testing
         await server.stop()
     }
 
+    /// A client that has said this before the server's loop, which stands still until then, could greet it.
+    private static func early(
+        _ octets: [UInt8], to server: LiveServer, on group: MultiThreadedEventLoopGroup
+    ) async throws -> TestClient {
+        let gate = DispatchSemaphore(value: 0)
+        group.next().execute { gate.wait() }
+        defer { gate.signal() }
+        let client = try await server.client()
+        try await client.send(octets)
+        return client
+    }
+
     @Test(arguments: [("refuse", "0s"), ("refuse", "50ms"), ("note", "0s"), ("note", "50ms")])
     func `who speaks before the greeting is noticed`(_ policy: String, _ delay: String) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -139,15 +151,7 @@ import Testing
             setup.listener.greetDelay = try Interval(parsing: delay)
             setup.listener.machine.syncViolation = violation
         }
-        // The server's loop stands still until the client has spoken.
-        let gate = DispatchSemaphore(value: 0)
-        group.next().execute { gate.wait() }
-        let client: TestClient
-        do {
-            defer { gate.signal() }
-            client = try await server.client()
-            try await client.send("EHLO client.test\r\n")
-        }
+        let client = try await Self.early(Array("EHLO client.test\r\n".utf8), to: server, on: group)
         let reply = try await client.reply()
         #expect(reply.hasPrefix(violation == .refuse ? "554" : "220"))
         if violation == .note {
@@ -163,14 +167,7 @@ import Testing
     @Test func `who spoke much before the greeting reads the whole refusal and a clean end`() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let server = try await LiveServer { $0.group = group }
-        let gate = DispatchSemaphore(value: 0)
-        group.next().execute { gate.wait() }
-        let client: TestClient
-        do {
-            defer { gate.signal() }
-            client = try await server.client()
-            try await client.send([UInt8](repeating: UInt8(ascii: "x"), count: 50_000))
-        }
+        let client = try await Self.early([UInt8](repeating: UInt8(ascii: "x"), count: 50_000), to: server, on: group)
         let said = try await client.end()
         #expect(said.wholeMatch(of: /554 5\.5\.0 You spoke before the greeting; wait for it \[\w{16}\]/) != nil)
         #expect(client.failure == nil)
