@@ -202,6 +202,9 @@ import Testing
         // Those that do not end it are no part of its end.
         let isEnd = !["452", "503"].contains(code.prefix(3))
         #expect(trace.replies.map(\.code.description) == (isEnd ? [String(code.prefix(3))] : []))
+        let line = server.log.lines.first { $0.contains("msg=message ") && $0.contains("id=\(trace.id)") }
+        #expect((line != nil) == isEnd)
+        if let line { #expect(line.contains("to=anna@here.test") && line.contains("reply=\"\(reply)\""), "\(line)") }
         await server.stop()
     }
 }

@@ -40,6 +40,19 @@ import Testing
         await server.stop()
     }
 
+    @Test func `a sender that is refused is in the log`() async throws {
+        let server = try await LiveServer()
+        let client = try await server.client()
+        _ = try await client.reply()
+        _ = try await client.say("EHLO c.test")
+        let reply = try await client.say("MAIL FROM:<a@bad.test>")
+        #expect(reply.hasPrefix("550 5.7.1"))
+        let line = try #require(server.log.lines.first { $0.contains("msg=message ") })
+        #expect(line.contains("from=a@bad.test") && line.contains("recipients=0"))
+        #expect(line.contains("reply=\"\(reply)\""))
+        await server.stop()
+    }
+
     @Test func `a hello that is refused has one trace, and the transaction after it another`() async throws {
         let server = try await LiveServer()
         let client = try await server.client()

@@ -9,7 +9,8 @@ import Queue
 final class MailTransaction {
     let id: TransactionID
     let judge: NIOLoopBound<TransactionJudge>
-    let envelope: Envelope
+    /// With the recipients that were taken so far.
+    var envelope: Envelope
     let received: Date
     let began: NIODeadline
     var spool: ContentSpool?

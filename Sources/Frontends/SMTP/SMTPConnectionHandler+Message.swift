@@ -141,7 +141,7 @@ extension SMTPConnectionHandler {
         flush()
     }
 
-    private func logEnd(_ ended: MailTransaction, _ envelope: Envelope, _ replies: [Reply]) {
+    func logEnd(_ ended: MailTransaction, _ envelope: Envelope, _ replies: [Reply]) {
         let seconds = Double((NIODeadline.now() - ended.began).nanoseconds) / 1e9
         log(
             .info, "message",
@@ -151,6 +151,13 @@ extension SMTPConnectionHandler {
                 "recipients": "\(envelope.recipients.count)", "reply": "\(replies.first?.description ?? "")",
                 "ms": "\(Int(seconds * 1000))",
             ])
+    }
+
+    /// The end of a transaction with its connection, whoever has ended that.
+    func giveUp(_ abandoned: MailTransaction) {
+        let said = abandoned.ending.map { [$0] }
+        if let said { logEnd(abandoned, abandoned.envelope, said) }
+        finish(abandoned, replies: said, queued: [])
     }
 
     /// A refusal within a transaction names it, so that its trace can be found.

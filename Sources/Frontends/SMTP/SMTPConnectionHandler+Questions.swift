@@ -233,7 +233,9 @@ extension SMTPConnectionHandler {
         wait {
             await judge.value.recipient(recipient)
         } then: { [self] reply in
-            if !reply.isPositive {
+            if reply.isPositive {
+                transaction.envelope.recipients.append(recipient)
+            } else {
                 log(.info, "recipient refused", ["recipient": "\(recipient.address)", "reply": "\(reply)"])
             }
             answer(reply)
@@ -257,6 +259,7 @@ extension SMTPConnectionHandler {
     /// The sender was refused: that was this transaction.
     private func refused(_ refused: MailTransaction, _ reply: Reply) {
         transaction = nil
+        logEnd(refused, refused.envelope, [reply])
         finish(refused, replies: [reply], queued: [])
     }
 }

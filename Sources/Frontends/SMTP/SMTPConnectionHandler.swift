@@ -283,6 +283,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         var said = ended.ending.map { [$0] }
         if case .send(let reply) = action, !reply.isPositive { said = [reply] }
         if case .sendEach(let replies) = action { said = replies }
+        if let said { logEnd(ended, ended.envelope, said) }
         finish(ended, replies: said, queued: [])
     }
 
@@ -384,7 +385,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
         if let abandoned = transaction {
             transaction = nil
             abandoned.charge?.end(isComplete: false)
-            if !abandoned.isCommitting { finish(abandoned, replies: abandoned.ending.map { [$0] }, queued: []) }
+            if !abandoned.isCommitting { giveUp(abandoned) }
         }
         log(.debug, "disconnected", [:])
     }
