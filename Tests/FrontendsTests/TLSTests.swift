@@ -50,6 +50,8 @@ import Testing
         try await client.startTLS()
         #expect(try await client.say("HELP").hasPrefix("214"))
         #expect(client.unread == "", "there is no reply to what was injected")
+        let line = server.log.lines.first { $0.contains("octets after STARTTLS thrown away") }
+        #expect(line?.contains("octets=\(injected.utf8.count)") == true)
         #expect(try await client.say("EHLO client.test").hasPrefix("250-"))
         await server.stop()
     }

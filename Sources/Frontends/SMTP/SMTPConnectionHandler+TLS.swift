@@ -10,7 +10,8 @@ import Protocols
 extension SMTPConnectionHandler {
     func startTLS(_ reply: Reply) {
         put(reply)
-        if unread > 0 { log(.notice, "octets after STARTTLS thrown away", ["octets": "\(unread)"]) }
+        let octets = machine.octetsBehindStartTLS
+        if octets > 0 { log(.notice, "octets after STARTTLS thrown away", ["octets": "\(octets)"]) }
         dropInput()
         flush()
         shakeHands()

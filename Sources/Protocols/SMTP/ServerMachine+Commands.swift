@@ -96,6 +96,7 @@ extension SMTPServerMachine {
         guard !isEncrypted else { throw .alreadyEncrypted }
         guard helloVerb != nil, helloVerb != .helo else { throw .helloFirst }
         // What was sent along in the clear must never be read as if it came encrypted.
+        octetsBehindStartTLS = input.readableBytes
         input.moveReaderIndex(to: input.writerIndex)
         lines = SMTPLineReader()
         transaction = nil

@@ -70,6 +70,8 @@ public struct SMTPServerMachine: Sendable {
     /// What the client called itself in its last accepted hello.
     public internal(set) var helloName: String?
     public internal(set) var isEncrypted = false
+    /// Octets that came in the clear behind STARTTLS, and were thrown away. RFC 3207 §6.
+    public internal(set) var octetsBehindStartTLS = 0
     public internal(set) var isAuthenticated = false
 
     /// A MAIL was accepted and the transaction has not ended.
