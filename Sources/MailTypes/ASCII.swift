@@ -28,6 +28,7 @@ extension UInt8 {
     }
 
     public var asciiLowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+    public var asciiUppercased: UInt8 { self &- 0x61 < 26 ? self & 0xDF : self }
 }
 
 extension Sequence<UInt8> {

@@ -14,7 +14,7 @@ enum SMTPParameters {
         var seen: Set<String> = []
         for word in octets.split(separator: .space) {
             let end = word.firstIndex(of: UInt8(ascii: "=")) ?? word.endIndex
-            let name = String(decoding: word[..<end], as: UTF8.self).uppercased()
+            let name = String(decoding: word[..<end].map(\.asciiUppercased), as: UTF8.self)
             let value = end < word.endIndex ? word[(end + 1)...] : nil
             let isNew = seen.insert(name).inserted
             do {
