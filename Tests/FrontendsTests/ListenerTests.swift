@@ -3,6 +3,7 @@ import Frontends
 import Logging
 import MailTypes
 import NIOCore
+import NIOPosix
 import Pipeline
 import Protocols
 import Synchronization
@@ -166,6 +167,30 @@ import Testing
         let next = try await LiveServer(change)
         #expect(try await TestClient.connect(path: path).reply().hasPrefix("220"))
         await next.stop()
+    }
+
+    @Test func `a socket of the file system is not taken from a server that is too busy to answer`() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/lmtp"
+        let busy = try await ServerBootstrap(group: LiveServer.group)
+            .serverChannelOption(.backlog, value: 1).serverChannelOption(.autoRead, value: false)
+            .bind(unixDomainSocketPath: path).get()
+        func place() throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
+        }
+        let before = try #require(try place())
+        var waiting: [TestClient] = []
+        while waiting.count < 100, let client = try? await TestClient.connect(path: path) { waiting.append(client) }
+        #expect(waiting.count < 100, "its queue is full")
+        await #expect(throws: BindFailure.self) {
+            try await LiveServer { setup in
+                setup.listener.machine.language = .lmtp
+                setup.listener.bind = [.unix(path: path)]
+            }
+        }
+        #expect(try place() == before)
+        for client in waiting { try await client.close() }
+        try await busy.close()
     }
 
     @Test func `LMTP listens on a socket of the file system`() async throws {

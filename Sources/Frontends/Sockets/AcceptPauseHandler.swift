@@ -71,7 +71,7 @@ extension AcceptPauseHandler.Failure {
         logger.error(
             "connections cannot be accepted",
             metadata: [
-                "listener": "\(listener)", "address": "\(address?.description ?? "")", "reason": "\(error)",
+                "listener": "\(listener)", "address": "\(address?.text ?? "")", "reason": "\(error.words)",
                 "advice": "\(advice)",
             ])
     }

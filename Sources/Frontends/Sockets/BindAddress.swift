@@ -1,4 +1,4 @@
-import NIOCore
+public import NIOCore
 
 /// Where a listener listens.
 public enum BindAddress: Sendable, Hashable {
@@ -43,5 +43,13 @@ extension BindAddress: CustomStringConvertible {
         case .ip(let host, let port): try SocketAddress(ipAddress: host, port: port)
         case .unix(let path): try SocketAddress(unixDomainSocketPath: path)
         }
+    }
+}
+
+extension SocketAddress {
+    /// As a listener's `bind` has it: `127.0.0.1:25`, `[::1]:25`, `unix:/run/sluice/lmtp`.
+    public var text: String {
+        if let ip = ipAddress, let port { return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
+        return pathname.map { "unix:\($0)" } ?? description
     }
 }

@@ -22,8 +22,7 @@ public struct BindFailure: Error, Hashable {
         self.owner = owner
         switch error {
         case let error as IOError:
-            let words = String(cString: strerror(error.errnoCode))
-            reason = words.prefix(1).lowercased() + words.dropFirst()
+            reason = error.words
             advice = Self.advice(error.errnoCode, address)
         case is UnixDomainSocketPathWrongType: reason = "there is a file that is no socket"
         default: reason = "\(error)"
@@ -33,12 +32,21 @@ public struct BindFailure: Error, Hashable {
     private static func advice(_ code: CInt, _ address: BindAddress) -> String? {
         switch (address, code) {
         case (.ip, EADDRINUSE): "Another server has the port; `ss -ltnp` names it."
+        case (.ip, EADDRNOTAVAIL): "This machine has no such address; `ip address` lists those that it has."
         case (.ip, EACCES): "Ports below 1024 need root or CAP_NET_BIND_SERVICE."
         case (.unix, EADDRINUSE): "Another server listens there."
         case (.unix, EACCES), (.unix, EPERM), (.unix, ENOENT):
             "The socket's folder must be there, and must be the server's user's."
         default: nil
         }
+    }
+}
+
+extension IOError {
+    /// What the system calls it, as part of a sentence.
+    var words: String {
+        let words = String(cString: strerror(errnoCode))
+        return words.prefix(1).lowercased() + words.dropFirst()
     }
 }
 

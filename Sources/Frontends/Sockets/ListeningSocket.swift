@@ -153,7 +153,7 @@ final class ListeningSocket: Sendable {
     private static func open(
         _ path: String, of listener: ListenerOptions, for owner: Owner, on group: any EventLoopGroup
     ) async throws -> ListeningSocket {
-        if await isServed(path, on: group) { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
+        if try await isServed(path, on: group) { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
         let channel = try await bootstrap(for: owner, on: group, backlog: listener.backlog)
             .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         let file = SocketFile(path)
@@ -183,12 +183,22 @@ final class ListeningSocket: Sendable {
     }
 
     /// Whether somebody listens there: a socket in the file system can be taken away from under a living server.
-    private static func isServed(_ path: String, on group: any EventLoopGroup) async -> Bool {
-        guard let channel = try? await ClientBootstrap(group: group).connect(unixDomainSocketPath: path).get() else {
-            return false
+    /// - Throws: What keeps us from knowing.
+    private static func isServed(_ path: String, on group: any EventLoopGroup) async throws -> Bool {
+        do {
+            let channel = try await ClientBootstrap(group: group).connect(unixDomainSocketPath: path).get()
+            try? await channel.close()
+            return true
+        } catch let error as IOError {
+            switch error.errnoCode {
+            case ECONNREFUSED, ENOENT: return false
+            // It is alive, and its queue is full.
+            case EAGAIN: return true
+            // A mode that keeps its own user out: a socket of ours, which only a server that has died leaves behind.
+            case EACCES where SocketFile(path)?.isOwn == true: return false
+            default: throw error
+            }
         }
-        try? await channel.close()
-        return true
     }
 
     private static let receive = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 65536)

@@ -11,6 +11,8 @@ struct SocketFile: Sendable {
     private let path: String
     private let device: dev_t
     private let inode: ino_t
+    /// It belongs to the user that we are.
+    let isOwn: Bool
 
     /// What lies there now; `nil` if that is no socket.
     init?(_ path: String) {
@@ -18,6 +20,7 @@ struct SocketFile: Sendable {
         self.path = path
         device = status.st_dev
         inode = status.st_ino
+        isOwn = status.st_uid == geteuid()
     }
 
     /// Says who may connect: it takes the right to write. What has taken its place, a link even, stays as it is.
