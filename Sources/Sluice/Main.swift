@@ -96,9 +96,14 @@ enum ExitCodes {
 struct CommandFailure: Error {
     let message: String
     let code: Int32
+    /// What was named is not in the queue.
+    var isUnknown = false
 
     /// The thing asked is wrong.
     static func wrong(_ message: String) -> Self { Self(message: message, code: ExitCodes.wrong) }
+    static func unknown(_ message: String) -> Self {
+        Self(message: message, code: ExitCodes.wrong, isUnknown: true)
+    }
     /// It may work later.
     static func again(_ message: String) -> Self { Self(message: message, code: ExitCodes.again) }
     /// Everything was said already.

@@ -1,5 +1,9 @@
+import Configuration
 import Foundation
+import Logging
 import Testing
+
+@testable import Sluice
 
 /// Changing the queue by hand.
 @Suite struct QueueCommandTests {
@@ -42,8 +46,9 @@ import Testing
             #expect(await eventually { (try? await server.queue().first?.held) != .some(nil) })
             let reason = try #require(try await server.queue().first?.held)
 
-            for words in [["hold", id], ["hold", "--all"], ["hold", transaction]] {
-                #expect(try await server.sluice(["queue"] + words).code == 0)
+            for words in [[id], ["--all"], [transaction], [transaction, id]] {
+                let hold = try await server.sluice(["queue", "hold"] + words)
+                #expect(hold.code == 0 && hold.output == "Held 1 message.\n", "\(words): \(hold)")
                 #expect(try await server.queue().first?.held == reason)
             }
             let retry = try await server.sluice("queue", "retry", id)
@@ -59,11 +64,38 @@ import Testing
             let listed = try await server.sluice("queue", "show", transaction, "--json").json() as? [[String: Any]]
             #expect(listed?.map { $0["id"] as? String } == [id])
             let unknown = try await server.sluice("queue", "show", "0000000000000000")
-            #expect(unknown.code == 1 && unknown.errors.contains("0000000000000000-0"), "\(unknown)")
+            #expect(unknown.code == 1 && unknown.errors.contains("nothing of 0000000000000000 in"), "\(unknown)")
             try FileManager.default.removeItem(atPath: place)
             #expect(try await server.sluice("queue", "release", transaction).output == "Released 1 message.\n")
             _ = try await server.mail(of: "carl@acme.test", count: 1)
             #expect(try await server.queueIsEmpty())
+        }
+    }
+
+    @Test func `what leaves the queue meanwhile keeps no other message from being changed`() async throws {
+        try await LiveServer.run { server in
+            _ = try Self.block(server)
+            let wire = try await server.smtp()
+            try await wire.greet()
+            for _ in 0..<3 { #expect(try await wire.deliver(Self.mail, to: ["carl@acme.test"]).hasPrefix("250")) }
+            #expect(
+                try await eventually { try await server.queue().filter { $0.recipients[0].attempts == 1 }.count == 3 })
+            let second = try await server.queue()[1].id
+            // Between the command and the server is somebody who takes a message away once the list is told.
+            let (place, logger) = (try await Place(), Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            var (real, own) = (ServerConfiguration(), ServerConfiguration())
+            (real.data, own.data) = (server.data, place.folder.path + "/data")
+            let between = try ControlServer(DataFolder(own), logger: logger) { [real] request in
+                let answer = try? ControlClient(data: DataFolder(real)).ask(request)
+                if case .queueList = request { _ = try? await server.sluice("queue", "remove", second) }
+                return answer ?? .failed("no answer", isTemporary: true)
+            }
+            between.start()
+            defer { between.stop() }
+            let hold = try await Programs.run(
+                Programs.sluice, ["queue", "hold", "--all", "--config", place.folder.path + "/sluice.toml"])
+            #expect(hold.code == 0 && hold.output == "Held 2 messages.\n", "\(hold)")
+            #expect(try await server.queue().map(\.held) == ["held by an operator", "held by an operator"])
         }
     }
 }

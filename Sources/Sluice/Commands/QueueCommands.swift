@@ -139,20 +139,29 @@ extension QueueChangeCommand {
             for one in listed { held[one.id] = one.holdReason }
             if !messages.all { held = try await access.held(among: named) }
         }
-        let chosen = named.filter { held[$0] == nil }
+        var changed: [QueueID] = []
         var underWay: [QueueID: [QueueAttempt]] = [:]
-        for id in chosen {
-            let attempts = try await access.change(Self.change, id)
+        for id in named where held[id] == nil {
+            guard let attempts = try await change(id, by: access) else { continue }
+            changed.append(id)
             if !attempts.isEmpty { underWay[id] = attempts }
         }
         let ends = try await access.ends(of: underWay)
-        let report = QueueChangeReport(Self.change, chosen, ends)
+        let report = QueueChangeReport(Self.change, changed, ends)
         if messages.output.json {
             print(try Terminal.json(report))
-        } else if !chosen.isEmpty || held.isEmpty {
+        } else if !changed.isEmpty || held.isEmpty {
             print(report.text)
         }
         if !held.isEmpty { try tell(held) }
+    }
+
+    /// `nil`: of all that were in the queue, this one has left it meanwhile.
+    private func change(_ id: QueueID, by access: QueueAccess) async throws -> [QueueAttempt]? {
+        do { return try await access.change(Self.change, id) } catch let failure as CommandFailure {
+            guard messages.all, failure.isUnknown else { throw failure }
+            return nil
+        }
     }
 
     /// Who names a message means it; of all, those that are held are left out.

@@ -30,6 +30,8 @@ enum ControlAnswer: Codable, Sendable {
     case underWay([QueueAttempt])
     /// By the recipients' places.
     case attempts([Int: AttemptEnd])
+    /// There is no such message.
+    case unknown(String)
     /// `isTemporary`: it may work later.
     case failed(String, isTemporary: Bool)
 }

@@ -52,7 +52,10 @@ struct QueueAccess {
             found += own
             if own.count < Self.page { break }
         }
-        return found.isEmpty ? [try await show(first)] : found
+        guard !found.isEmpty else {
+            throw CommandFailure.unknown("There is nothing of \(transaction) in the queue.")
+        }
+        return found
     }
 
     /// Why these are held, as far as they are.
@@ -71,7 +74,9 @@ struct QueueAccess {
             case .transaction(let transaction): ids += try await copies(of: transaction).map(\.id)
             }
         }
-        return ids
+        // One message may be named twice, by its own id and by its transaction's.
+        var seen: Set<QueueID> = []
+        return ids.filter { seen.insert($0).inserted }
     }
 
     /// Answers the recipients that are being delivered just now, for whom a removal or a bounce may have come too late.
@@ -142,10 +147,11 @@ struct QueueAccess {
     }
 
     private func unexpected(_ answer: ControlAnswer) -> CommandFailure {
-        if case .failed(let reason, let isTemporary) = answer {
-            return isTemporary ? .again(reason) : .wrong(reason)
+        switch answer {
+        case .failed(let reason, let isTemporary): isTemporary ? .again(reason) : .wrong(reason)
+        case .unknown(let reason): .unknown(reason)
+        default: .again("The server has answered something else; is it of another version?")
         }
-        return .again("The server has answered something else; is it of another version?")
     }
 }
 
@@ -177,7 +183,8 @@ extension CommandFailure {
     init(_ failure: QueueFailure) {
         let sentence = failure.description.prefix(1).uppercased() + failure.description.dropFirst() + "."
         switch failure {
-        case .unknown, .inUse, .malformed, .damaged, .newerFormat: self = .wrong(sentence)
+        case .unknown: self = .unknown(sentence)
+        case .inUse, .malformed, .damaged, .newerFormat: self = .wrong(sentence)
         case .outOfSpace, .unavailable, .closed, .locked: self = .again(sentence)
         }
     }

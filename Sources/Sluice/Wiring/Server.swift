@@ -175,7 +175,7 @@ final class Server: Sendable {
     private func serve(until signals: UnixSignalsSequence, _ whenServing: () -> Void) async throws {
         witness.server = self
         statusServer.accept()
-        let control = try ControlServer(data, logger: logger) { [self] in await answer($0) }
+        let control = try commands()
         control.start()
         let delivering = Task { await delivery.run() }
         whenServing()
@@ -203,6 +203,12 @@ final class Server: Sendable {
         try? await group.shutdownGracefully()
         logger.info("stopped")
         DescriptorLogSink.standardError.flush()
+    }
+
+    private func commands() throws -> ControlServer {
+        do { return try ControlServer(data, logger: logger) { [self] in await answer($0) } } catch {
+            throw CommandFailure.wrong("Commands cannot be taken: \(error).")
+        }
     }
 
     /// How long name servers may take to answer while the server stops.
@@ -361,13 +367,7 @@ struct DirectoryAuthenticator: Authenticator {
 extension ControlAnswer {
     fileprivate init(_ failure: QueueFailure) {
         let told = CommandFailure(failure)
-        self = .failed(told.message, isTemporary: told.code == ExitCodes.again)
-    }
-}
-
-extension SocketAddress {
-    fileprivate var text: String {
-        if let ip = ipAddress, let port { return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
-        return pathname.map { "unix:\($0)" } ?? description
+        let isTemporary = told.code == ExitCodes.again
+        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
     }
 }
