@@ -86,6 +86,11 @@ struct ServerChecks {
                 report([.key(key)], "`\(key)`: \(path) is not a folder")
             }
         }
+        // The socket for commands lies in it.
+        let longest = BindAddress.longestPath - 1 - "/control".utf8.count
+        if configuration.data.utf8.count > longest, isSound(["data"]) {
+            report(["data"], "`data`: a path of \(configuration.data.utf8.count) octets, of at most \(longest)")
+        }
     }
 
     private mutating func checkCertificates() {

@@ -16,6 +16,12 @@ struct LoadedConfiguration: Sendable {
     init(file: String) {
         let server = ServerConfiguration.load(file)
         settings = server.value
+        guard settings.file != nil else {
+            // Nothing is known of it, so not which chain belongs to it either.
+            chain = Chain([])
+            diagnostics = server.diagnostics.sorted()
+            return
+        }
         let files = FilterFile.load(folder: server.value.filters)
         let onMixed = OnMixed(rawValue: server.value.chain.onMixed.rawValue) ?? .split
         let built = ChainBuilder.build(files, onMixed: onMixed)
