@@ -284,6 +284,10 @@ import Testing
             }
             let refused = try await server.smtp()
             #expect(try await refused.reply().hasPrefix("5"))
+            #expect(
+                try await eventually {
+                    try await server.sluice("trace", "--outcome", "rejected").output.contains("  rejected  -  ")
+                }, "it has named no sender, not the null one")
             try server.folder.write(usual, to: "filters.d/10-access.toml")
             #expect(try await server.sluice("reload").code == 0)
             // Traces are written behind the replies.

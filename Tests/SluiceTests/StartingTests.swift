@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 
+@testable import Sluice
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -35,6 +37,26 @@ import Testing
             let told = "\n\(said) cannot be bound: address already in use\n"
             #expect(ran.errors.contains(told + "Another server has the port; `ss -ltnp` names it.\n"), "\(ran)")
         }
+    }
+
+    @Test func `an address that this machine does not have is told as that`() async throws {
+        let folder = try Self.folder(Self.lmtp("192.0.2.1:\(try Ports.free(1)[0])"))
+        let ran = try await Programs.run(Programs.sluice, ["serve", "--config", folder.path + "/sluice.toml"])
+        #expect(ran.code == 1)
+        #expect(ran.errors.contains("(listener lmtp) cannot be bound: cannot assign requested address\nThis machine "))
+    }
+
+    @Test func `where sluice.toml cannot be read, nothing is said of a chain`() async throws {
+        let folder = try Self.folder("[[listener]\n")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", folder.path + "/sluice.toml"])
+        #expect(ran.code == 1)
+        let lines = ran.errors.split(separator: "\n")
+        #expect(lines.count == 1 && lines.allSatisfy { $0.contains("sluice.toml:") }, "\(ran)")
+    }
+
+    @Test func `a demonstration that lies elsewhere says how samples come to it`() {
+        #expect(DemoFolder("/srv/demo").welcome.contains(" try-out --config /srv/demo/sluice.toml "))
+        #expect(DemoFolder(DemoFolder.usual).welcome.contains(" make try-out "))
     }
 
     @Test func `a socket's place that something else has is named, at the start and by a reload`() async throws {

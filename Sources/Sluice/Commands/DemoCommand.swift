@@ -112,6 +112,11 @@ struct DemoFolder {
     /// How this program was called: it may not lie where the shell looks.
     private static var program: String { CommandLine.arguments.first ?? "sluice" }
 
+    /// What sends samples to this demonstration, and to no other.
+    private var tryOut: String {
+        path == Self.usual ? "make try-out" : "\(Self.program) try-out --config \(configuration)"
+    }
+
     var welcome: String {
         let known = (try? String(contentsOfFile: passwords, encoding: .utf8)) ?? ""
         let logins = known.split(separator: "\n").map { line in
@@ -125,7 +130,7 @@ struct DemoFolder {
                 info@\(Self.domain) is an alias of both
 
             In another terminal:
-                make try-out                                 sends samples and shows how each was judged
+                \(tryOut)    sends samples and shows how each was judged
                 \(Self.program) chain --config \(configuration)
                 \(Self.program) trace --config \(configuration)
                 swaks --server 127.0.0.1:2525 --to anna@\(Self.domain)

@@ -131,7 +131,8 @@ struct DomainCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Remove a domain.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain.") var name: String
-        @Flag(help: "Remove its mailboxes, aliases and groups as well.") var force = false
+        @Flag(help: "Remove its mailboxes, aliases and groups as well, and take them out of those of other domains.")
+        var force = false
 
         func apply(_ changes: borrowing DirectoryChanges) throws {
             try changes.removeDomain(name, force: force)

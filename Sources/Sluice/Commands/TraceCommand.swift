@@ -69,12 +69,18 @@ struct TraceCommand: ParsableCommand {
         }
         let rows = records.map { record in
             [
-                record.id.text, record.started.stamp, record.outcome, record.sender?.description ?? "<>",
+                record.id.text, record.started.stamp, record.outcome, Self.sender(of: record),
                 Terminal.few(record.recipients.map(\.description)),
                 record.code == 0 ? "-" : "\(record.code) \(record.text)",
             ].map(Terminal.harmless)
         }
         print(Terminal.table(["ID", "TIME", "OUTCOME", "FROM", "TO", "REPLY"], rows))
+    }
+
+    private static func sender(of record: TraceRecord) -> String {
+        if let sender = record.sender { return sender.description }
+        // Who was refused before MAIL has not named any.
+        return (try? record.trace())?.envelope == nil ? "-" : "<>"
     }
 }
 

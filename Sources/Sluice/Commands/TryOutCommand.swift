@@ -32,13 +32,13 @@ struct TryOutCommand: ParsableCommand {
             let conversation = try Conversation(port: port)
             let id = try conversation.send(sample)
             conversation.close()
-            try show(id, loaded)
+            try show(id, loaded, path)
             print()
         }
     }
 
     /// The trace is written a moment after the reply, and the deliveries a moment after that.
-    private func show(_ id: TransactionID?, _ loaded: LoadedConfiguration) throws {
+    private func show(_ id: TransactionID?, _ loaded: LoadedConfiguration, _ path: String) throws {
         guard let id else {
             print("  The server has said no id.")
             return
@@ -58,7 +58,8 @@ struct TryOutCommand: ParsableCommand {
             }
             usleep(50_000)
         }
-        print("  There is no trace of \(id) yet; try `sluice trace \(id)` later.")
+        print("  There is no trace of \(id) in five seconds. Is the server on port \(port) that of \(path)?")
+        print("  If so, try `sluice trace \(id) --config \(path)` later.")
     }
 }
 
