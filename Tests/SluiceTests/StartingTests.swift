@@ -47,8 +47,9 @@ import Testing
     }
 
     @Test func `where sluice.toml cannot be read, nothing is said of a chain`() async throws {
-        let folder = try Self.folder("[[listener]\n")
-        let ran = try await Programs.run(Programs.sluice, ["check", "--config", folder.path + "/sluice.toml"])
+        let (folder, elsewhere) = (try Self.folder("[[listener]\n"), try TemporaryFolder())
+        let ran = try await Programs.run(
+            Programs.sluice, ["check", "--config", folder.path + "/sluice.toml"], folder: elsewhere.path)
         #expect(ran.code == 1)
         let lines = ran.errors.split(separator: "\n")
         #expect(lines.count == 1 && lines.allSatisfy { $0.contains("sluice.toml:") }, "\(ran)")
