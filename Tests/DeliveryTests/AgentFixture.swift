@@ -39,17 +39,18 @@ final class AgentFixture: Sendable {
         options.connectTimeout = "5s"
         change(&options)
         var hooks = DeliveryHooks(
-            resolve: { [self] question throws(StageFailure) in
-                try zone.withLock { $0[question] ?? .success(.noName) }.get()
+            // What of an agent outlives its run, timers say, keeps no folder.
+            resolve: { [weak self] question throws(StageFailure) in
+                try self?.answer(to: question) ?? .noName
             },
             routes: { address in
                 address.domain == "here.test" && address.localPart != "nobody"
                     ? [Destination(address: address, route: .mailbox(address))] : []
             })
-        hooks.report = { [self] event in events.withLock { $0.append(event) } }
+        hooks.report = { [weak self] event in self?.note(event) }
         changeHooks(&hooks)
         let store = MailStore(
-            root: root, options: .init(), calls: DiskCalls { [self] call in fault.withLock { $0 }?(call) ?? 0 })
+            root: root, options: .init(), calls: DiskCalls { [weak self] call in self?.failure(of: call) ?? 0 })
         let agent = DeliveryAgent(
             queue: queue, store: store, hostname: "mx.here.test", options: options,
             surroundings: (hooks, group, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
@@ -64,6 +65,13 @@ final class AgentFixture: Sendable {
         task.cancel()
         await task.value
     }
+
+    private func answer(to question: DNSQuestion) throws(StageFailure) -> DNSAnswer {
+        try zone.withLock { $0[question] ?? .success(.noName) }.get()
+    }
+
+    private func note(_ event: DeliveryEvent) { events.withLock { $0.append(event) } }
+    private func failure(of call: String) -> CInt { fault.withLock { $0 }?(call) ?? 0 }
 
     /// Puts a message into the queue.
     @discardableResult

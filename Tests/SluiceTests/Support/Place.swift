@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// A folder with certificate, chain and directory, ready for a server: a copy of one that is made once.
@@ -14,10 +15,14 @@ struct Place: Sendable {
     }
 
     private static let model = Task { try await makeModel() }
+    /// Where it lies: it is no test's own, and goes with the process.
+    private static let modelPath = Mutex("")
 
     private static func makeModel() async throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
         let path = folder.path
+        modelPath.withLock { $0 = path }
+        atexit { try? FileManager.default.removeItem(atPath: Place.modelPath.withLock { $0 }) }
         try FileManager.default.createDirectory(atPath: "\(path)/tls", withIntermediateDirectories: true)
         try await certificate("mx.acme.test", at: "\(path)/tls")
         let chain = URL(fileURLWithPath: Programs.root + "/filters.d").resolvingSymlinksInPath().path
