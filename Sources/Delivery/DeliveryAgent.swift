@@ -177,11 +177,9 @@ public final class DeliveryAgent: Sendable {
             settler.settleUntried(message, work, took: .now - begun)
             return nil
         case .success(let message):
-            let (attempts, isUnreachable) = await worker.attempt(message, work.recipients)
+            let (attempts, trouble) = await worker.attempt(message, work.recipients)
             settler.settle(message, attempts, took: .now - begun)
-            guard isUnreachable else { return nil }
-            for case .deferred(let reply) in attempts.map(\.result) { return reply }
-            return nil
+            return trouble
         }
     }
 
@@ -193,7 +191,10 @@ public final class DeliveryAgent: Sendable {
         given.insert(id)
         do throws(QueueFailure) {
             try await queue.release(id, now: hooks.now())
-            try await queue.retry(id, now: hooks.now())
+            do throws(QueueFailure) { try await queue.retry(id, now: hooks.now()) } catch {
+                // It may have ended as soon as it was released.
+                guard case .unknown = error else { throw error }
+            }
         } catch {
             given.remove(id)
             throw error
@@ -234,11 +235,11 @@ public final class DeliveryAgent: Sendable {
         remote.stop()
         for work in local.stop() { settler.giveBack(work, until: hooks.now()) }
         let deadline = ContinuousClock.now + options.stopTimeout.duration
-        // A stop is rare and may look around every few milliseconds.
-        while remote.workers > 0 || !local.isIdle, ContinuousClock.now < deadline {
+        // A stop is rare and may look around every few milliseconds. Flights come last: they begin where workers and
+        // mailboxes end. What is not told to the queue by the deadline is tried again by the next process.
+        while remote.workers > 0 || !local.isIdle || flights.areAny, ContinuousClock.now < deadline {
             try? await Task.detached { try await Task.sleep(for: .milliseconds(5)) }.value
         }
-        await flights.landed()
         try? await threads.shutdownGracefully()
     }
 }

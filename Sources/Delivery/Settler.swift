@@ -91,7 +91,8 @@ struct Settler: Sendable {
         }
         guard !overdue.isEmpty else { return }
         flights.begin { [overdue] in
-            // One after the other, each to its end, since each is read and reported: no more than one is in memory.
+            // One after the other, each to its end, since each is read and reported: no more than one of a line is in
+            // memory.
             for work in overdue {
                 guard let message = try? await threads.runIfActive({ try queue.read(work.id) }) else {
                     giveBack(work, until: until)

@@ -122,6 +122,26 @@ import Testing
         #expect(fixture.queue.log.filter { $0.hasPrefix("commit") }.count == 49, "each sender is told")
     }
 
+    @Test func `a stop waits for a report as long as for deliveries, and no longer`() async throws {
+        let (asked, answer) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
+        let id = fixture.submit(to: [("bob@far.test", .exchanger(domain: "far.test"))])
+        await fixture.run(
+            { $0.stopTimeout = "50ms" },
+            hooks: {
+                $0.routes = { address in
+                    asked.continuation.yield()
+                    for await _ in answer.stream {}
+                    return [Destination(address: address, route: .mailbox(address))]
+                }
+            }
+        ) {
+            for await _ in asked.stream { break }
+        }
+        #expect(fixture.queue.entries[id]?.outcomes.isEmpty == true)
+        answer.continuation.finish()
+        #expect(await fixture.settled(id)[0]?.word == "failed")
+    }
+
     /// The clock stands still until the agent has looked at it often, so that each timer before goes off too early.
     @Test func `a timer that goes off early is set again`() async throws {
         let start = Date()

@@ -67,6 +67,75 @@ import Testing
         #expect(!has("here.test"))
     }
 
+    /// Each question may take its time to fail.
+    @Test func `a directory that does not answer is asked once for all that wait`() async throws {
+        let (asked, answer) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
+        let questions = Atomic(0)
+        var hooks = DeliveryHooks(resolve: { _ in .noName }, routes: { _ in [] })
+        hooks.standing = { _ throws(StageFailure) in
+            questions.add(1, ordering: .relaxed)
+            asked.continuation.yield()
+            for await _ in answer.stream {}
+            throw StageFailure("no answer")
+        }
+        let inquiry = MailboxInquiry(hooks: hooks, flights: Flights())
+        let answers = AsyncStream<[LocalWork]>.makeStream()
+        func ask(_ number: UInt32) {
+            let id = QueueID(TransactionID(milliseconds: 1, random: number))
+            let mailbox = EmailAddress(localPart: "m\(number)", domain: "here.test")
+            inquiry.ask(LocalWork(Work(id: id, destination: .mailboxes, recipients: [])), about: [mailbox]) {
+                answers.continuation.yield($0)
+            }
+        }
+        ask(0)
+        for await _ in asked.stream { break }
+        for number in UInt32(1)...9 { ask(number) }
+        answer.continuation.finish()
+        var works: [LocalWork] = []
+        for await some in answers.stream {
+            works += some
+            if works.count == 10 { break }
+        }
+        #expect(questions.load(ordering: .relaxed) == 2)
+        for work in works {
+            guard case .refused(let reply) = work.standings.values.first else {
+                Issue.record("it is not known")
+                continue
+            }
+            #expect(reply.code == 451)
+        }
+    }
+
+    @Test func `while mailboxes are asked about, no more is taken than may wait, and the rest is when there is room`()
+        async throws
+    {
+        let (asked, answer) = (AsyncStream<Void>.makeStream(), AsyncStream<Void>.makeStream())
+        func submit(_ numbers: Range<Int>) -> [QueueID] {
+            numbers.map { number in
+                let address = EmailAddress(localPart: "m\(number)", domain: "here.test")
+                return fixture.submit(to: [(address, .mailbox(address))])
+            }
+        }
+        let first = submit(0..<1)
+        await fixture.run(
+            { $0.maxWaitingLocal = 1 },
+            hooks: {
+                $0.standing = { _ in
+                    asked.continuation.yield()
+                    for await _ in answer.stream {}
+                    return .present
+                }
+            }
+        ) {
+            for await _ in asked.stream { break }
+            let more = submit(1..<11)
+            await fixture.queue.untilKnown(11)
+            #expect(more.allSatisfy { fixture.queue.entries[$0]?.due.count == 1 })
+            answer.continuation.finish()
+            for id in first + more { #expect(await fixture.settled(id)[0]?.word == "delivered") }
+        }
+    }
+
     @Test func `more works than may wait are all asked about and delivered`() async throws {
         let asked = Atomic(0)
         let ids = (0..<100).map { number in

@@ -27,6 +27,8 @@ final class MemoryQueue: DeliveryQueue {
 
     /// How often the agent had given out what it had claimed: then it asks when the next is due.
     private let givenOut = Atomic(0)
+    /// How many messages there were when it asked last.
+    private let known = Atomic(0)
     private let state = Mutex(State())
 
     var entries: [QueueID: Entry] { state.withLock { $0.entries } }
@@ -107,6 +109,8 @@ final class MemoryQueue: DeliveryQueue {
                 state.log.append("settle \(id) \(outcome.number) \(Self.word(outcome.result))")
             }
         }
+        // What is put off may be due earlier than what the agent knows of.
+        if state.withLock({ $0.entries[id]?.due.isEmpty == false }) { wake() }
         completion?(.success(()))
     }
 
@@ -127,10 +131,19 @@ final class MemoryQueue: DeliveryQueue {
         while givenOut.load(ordering: .relaxed) == 0 { await Task.yield() }
     }
 
+    /// Returns when the agent has seen that there are so many messages, and has gone to sleep.
+    func untilKnown(_ count: Int) async {
+        while known.load(ordering: .relaxed) < count { await Task.yield() }
+    }
+
     func nextDue(excluding: Set<QueueDestination>) -> Date? {
         givenOut.add(1, ordering: .relaxed)
         return state.withLock { state in
-            state.entries.values.filter { $0.heldFor == nil }.flatMap(\.due.values).min()
+            known.store(state.entries.count, ordering: .relaxed)
+            return state.entries.values.filter { $0.heldFor == nil }.flatMap { entry in
+                entry.due.filter { !excluding.contains(QueueDestination(entry.message.recipients[$0.key].route)) }
+                    .values
+            }.min()
         }
     }
 

@@ -2,11 +2,11 @@ import Foundation
 import MailTypes
 import Pipeline
 import Protocols
-import Queue
 import Synchronization
 import Testing
 
 @testable import Delivery
+@testable import Queue
 
 @Suite struct RemoteDeliveryTests {
     let fixture = AgentFixture()
@@ -129,6 +129,52 @@ import Testing
             let outcome = await fixture.settled(id)[0]
             #expect(outcome?.word == word)
             #expect(outcome?.reply?.status?.description == status)
+        }
+    }
+
+    /// Over the open connection one recipient is told that his box is full; for the other a new connection is needed,
+    /// and nobody is there any more.
+    @Test(.timeLimit(.minutes(1)))
+    func `whose time is over while nobody can be reached is told that, and not another's trouble`() async throws {
+        let server = try await server {
+            $0[""] = ["220 fake.test ESMTP", "421 4.3.2 Down\r\n" + FakeServer.close]
+            $0["RCPT"] = ["250 Ok", "250 Ok", "450 4.2.1 Later"]
+            $0["."] = ["250 2.0.0 queued", "451 4.2.2 Full"]
+        }
+        let route = Route.exchanger(domain: "there.test")
+        let two = fixture.submit(to: [("bob@there.test", route), ("cleo@there.test", route)]) {
+            $0.holdReason = "not yet"
+        }
+        let overdue = fixture.submit(to: [("eve@there.test", route)]) { $0.holdReason = "not yet" }
+        fixture.queue.set(overdue, Work.Recipient(number: 0, attempts: 9, age: "31h", warned: true))
+        let first = fixture.submit(to: [("bob@there.test", route)])
+        try await fixture.run(
+            {
+                $0.exchangerPort = server.port
+                $0.maxConnectionsPerDestination = 1
+                $0.idleTime = "10m"
+            },
+            hooks: {
+                $0.resolve = { [queue = fixture.queue] question in
+                    // The second time not before the last one waits for the answer.
+                    await queue.until { $0[overdue]?.heldFor != nil || $0[overdue]?.due.isEmpty == true }
+                    return switch question.type {
+                    case .mx: .records([.exchanger(preference: 1, host: "fake.test")], isSecure: false)
+                    case .a: .records([.address("127.0.0.1")], isSecure: false)
+                    default: .noName
+                    }
+                }
+            }
+        ) {
+            #expect(await fixture.settled(first)[0]?.word == "relayed")
+            try await fixture.queue.release(two, now: Date())
+            try await fixture.queue.release(overdue, now: Date())
+            let outcomes = await fixture.settled(two)
+            #expect(outcomes[0]?.reply?.text.contains("Full") == true)
+            #expect(outcomes[1]?.reply?.text.contains("Down") == true)
+            let last = await fixture.settled(overdue)[0]
+            #expect(last?.word == "failed")
+            #expect(last?.reply?.text.contains("Down") == true)
         }
     }
 

@@ -60,7 +60,10 @@ final class LocalDelivery: Sendable {
     private func isFull(_ state: State) -> Bool { state.waiting.count + state.asked >= options.maxWaitingLocal }
 
     var isIdle: Bool {
-        state.withLock { $0.asked == 0 && $0.threads == 0 && $0.waiting.isEmpty && $0.delivered.isEmpty }
+        state.withLock { state in
+            state.asked == 0 && state.threads == 0 && state.waiting.isEmpty && state.delivered.isEmpty
+                && state.syncing != .now
+        }
     }
 
     func offer(_ works: [Work]) { offer(works.map(LocalWork.init), asked: 0) }

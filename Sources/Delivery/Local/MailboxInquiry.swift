@@ -58,11 +58,20 @@ final class MailboxInquiry: Sendable {
     private func answer(_ questions: [Question]) async -> [LocalWork] {
         var known: [String: MailboxStanding] = [:]
         var works: [LocalWork] = []
+        // Who has not answered once is not asked again in this round: each question may take its time to fail.
+        var isSilent = false
         for (work, mailboxes) in questions {
             var work = work
             for mailbox in mailboxes {
                 let key = mailbox.key
-                if known[key] == nil { known[key] = await standing(of: mailbox) }
+                if known[key] == nil {
+                    do throws(StageFailure) {
+                        known[key] = isSilent ? Self.noAnswer : try await hooks.standing(mailbox)
+                    } catch {
+                        isSilent = true
+                        known[key] = Self.noAnswer
+                    }
+                }
                 work.standings[key] = known[key]
             }
             works.append(work)
@@ -70,9 +79,6 @@ final class MailboxInquiry: Sendable {
         return works
     }
 
-    private func standing(of mailbox: EmailAddress) async -> MailboxStanding {
-        do throws(StageFailure) { return try await hooks.standing(mailbox) } catch {
-            return .refused(Reply(451, .directoryFailure, "The directory does not answer"))
-        }
-    }
+    private static let noAnswer = MailboxStanding.refused(
+        Reply(451, .directoryFailure, "The directory does not answer"))
 }

@@ -34,19 +34,20 @@ final class RemoteWorker {
     }
 
     /// One attempt for each recipient of a work.
-    /// - Returns: what came of it; `unreachable`: no host can be talked to just now.
+    /// - Returns: what came of it; `trouble`: why no host can be talked to just now, if it is so.
     func attempt(_ message: QueuedMessage, _ claimed: [Work.Recipient]) async -> (
-        attempts: [Attempt], unreachable: Bool
+        attempts: [Attempt], trouble: Reply?
     ) {
         var round = Round(message: message, claimed: claimed)
         if round.glance.received > surroundings.options.maxReceived {
-            return (claimed.map { Attempt(claimed: $0, result: .failed(policy.tooManyHops)) }, false)
+            return (claimed.map { Attempt(claimed: $0, result: .failed(policy.tooManyHops)) }, nil)
         }
         if let connection, connection.isOpen {
             // The server may have got tired of the connection meanwhile: that is nobody's failure.
             await transact(over: connection, &round, isReused: true)
         }
-        if round.remaining.isEmpty { return (round.attempts(), false) }
+        // What was said over it to others is theirs alone.
+        guard let open = round.remaining.first else { return (round.attempts(), nil) }
         let targets: [Target]
         do throws(RoutingFailure) {
             targets = try await findTargets()
@@ -54,7 +55,7 @@ final class RemoteWorker {
             let reply = policy.reply(on: error)
             round.note(.init(reply: reply, triesNextHost: false), host: nil)
             // What is final is so for everything that waits: it fares likewise, one message after the other.
-            return (round.attempts(), reply.isTemporary)
+            return (round.attempts(), reply.isTemporary ? reply : nil)
         }
         var hasSpoken = false
         for target in targets where !round.remaining.isEmpty {
@@ -69,7 +70,10 @@ final class RemoteWorker {
                 round.note(policy.verdict(on: error), host: target.host)
             }
         }
-        return (round.attempts(), !hasSpoken)
+        let attempts = round.attempts()
+        let untold = attempts.first { $0.claimed.number == open }
+        guard !hasSpoken, case .deferred(let reply) = untold?.result else { return (attempts, nil) }
+        return (attempts, reply)
     }
 
     /// The hosts of the destination. That there are none for good is not asked for again for a while, so that many
