@@ -52,13 +52,8 @@ final class LaneWriter {
                 return nil
             }
             if pending.items.isEmpty, pending.isClosing { return .some(nil) }
-            var octets = 0
-            let count = pending.items.firstIndex {
-                octets += $0.octets.count
-                return octets > self.lane.options.batchLimit
-            }
             pending.deadline = nil
-            guard let count, count > 0, count < pending.items.count else {
+            guard let count = self.batchEnd(pending.items) else {
                 defer {
                     pending.items = []
                     pending.urgent = 0
@@ -71,6 +66,16 @@ final class LaneWriter {
             if pending.urgent == 0 { pending.deadline = MonotonicTime.now }
             return batch
         }
+    }
+
+    /// How many of these make a batch; `nil`: all of them.
+    private func batchEnd(_ items: [LaneItem]) -> Int? {
+        var octets = 0
+        let count = items.firstIndex {
+            octets += $0.octets.count
+            return octets > lane.options.batchLimit
+        }
+        return count.flatMap { $0 > 0 ? $0 : nil }
     }
 
     /// Until when to wait for those who shared the last sync and are about to come back: an eighth of what a
@@ -225,13 +230,30 @@ final class LaneWriter {
         var kept = items.filter { if case .change = $0.role { true } else { false } }
         // They go with the next commit, or when some time has passed: a dead disk is not asked in a loop.
         for place in kept.indices { kept[place].isLazy = true }
-        lane.pending.withLock { pending in
+        let blocked = lane.pending.withLock { pending -> [LaneItem] in
             // When the process ends, what the disk refuses now is found undone by the next one.
-            guard !pending.isClosing else { return }
+            guard !pending.isClosing else { return [] }
             lane.load.add(kept.count, ordering: .relaxed)
             pending.items.insert(contentsOf: kept, at: 0)
-            guard !pending.items.isEmpty || !cancelled.isEmpty else { return }
+            guard !pending.items.isEmpty || !cancelled.isEmpty else { return [] }
             pending.deadline = MonotonicTime.now &+ UInt64(max(lane.options.lazyDelay.nanoseconds, 0))
+            return takeBlocked(&pending, by: kept)
         }
+        if !blocked.isEmpty { owner.failed(blocked, QueueFailure(error), isDoubtful: false) }
+    }
+
+    /// When what is kept fills a batch, what stands behind it is not even tried, and fares as if it had been: answers
+    /// who is to be told, and leaves of them what must not be lost.
+    private func takeBlocked(_ pending: inout Lane.Pending, by kept: [LaneItem]) -> [LaneItem] {
+        guard let reach = batchEnd(pending.items), reach <= kept.count else { return [] }
+        let blocked = Array(pending.items[kept.count...])
+        let count = pending.items.count
+        pending.items = pending.items.compactMap { item in
+            guard case .change = item.role else { return nil }
+            return LaneItem(role: item.role, octets: item.octets, isLazy: true)
+        }
+        pending.urgent = 0
+        lane.load.subtract(count - pending.items.count, ordering: .relaxed)
+        return blocked
     }
 }

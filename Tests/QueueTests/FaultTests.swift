@@ -114,6 +114,33 @@ actor Ledger {
         }
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `who comes behind outcomes that fill a batch is refused, and does not wait for the disk`() async throws {
+        var options = Self.options
+        options.batchLimit = 100
+        options.lazyDelay = "1h"
+        let disk = MemoryDisk()
+        let (queue, _) = try Sample.open(disk, options)
+        for number in 0..<3 { _ = try await queue.commit([Sample.submission(number)]) }
+        let works = queue.claimDue(now: Sample.start, limit: 9)
+        disk.fail(.init(call: disk.calls, kind: .inputOutput, lasts: true))
+        for work in works {
+            await #expect(throws: QueueFailure.self) {
+                try await queue.settle(work.id, [RecipientOutcome(0, .delivered)])
+            }
+        }
+        await #expect(throws: QueueFailure.self) { _ = try await queue.commit([Sample.submission(3)]) }
+        // Nobody asks the disk again before somebody comes, or the time.
+        while queue.lanes[0].pending.withLock({ ($0.items.count, $0.urgent) }) != (3, 0) { await Task.yield() }
+        while queue.waitingCommits != 3 { await Task.yield() }
+        disk.fail()
+        let id = try await queue.commit([Sample.submission(4)])[0]
+        queue.close()
+        let (again, _) = try Sample.open(disk.afterPowerLoss(), options)
+        #expect(again.ids == [id], "outcomes are never dropped")
+        again.close()
+    }
+
     @Test func `nothing goes wrong when nothing goes wrong`() async throws {
         let (disk, ledger) = (MemoryDisk(), Ledger())
         let queue = try #require(await Self.live(disk, ledger))

@@ -16,7 +16,13 @@ final class MemoryDisk: FileSystem, @unchecked Sendable {
         var kind: Kind
         /// Every call from then on, not only this one.
         var lasts = false
+        /// Only calls of this name; `nil`: all.
+        var only: String?
         var description: String { "\(kind) at call \(call)\(lasts ? " and later" : "")" }
+
+        func hits(_ call: String, _ number: Int) -> Bool {
+            (number == self.call || lasts && number > self.call) && only ?? call == call
+        }
     }
 
     private final class Node {
@@ -47,6 +53,7 @@ final class MemoryDisk: FileSystem, @unchecked Sendable {
     private var locks: [String: Bool] = [:]
     private var faults: [Fault] = []
     private var called = 0
+    private var failed = 0
     private var synced = 0
     private var room = FileSystemSpace(octets: 1 << 40, inodes: 1 << 20)
     /// Runs before each sync, outside the lock.
@@ -61,6 +68,8 @@ extension MemoryDisk {
     /// How many calls have changed something, or tried to.
     var calls: Int { guarded { called } }
     var syncs: Int { guarded { synced } }
+    /// How many calls a fault has hit.
+    var failures: Int { guarded { failed } }
     var paths: [String] { guarded { names.keys.sorted() } }
 
     func fail(_ faults: Fault...) { guarded { self.faults = faults } }
@@ -135,9 +144,8 @@ extension MemoryDisk {
     @discardableResult
     private func step(_ call: String, _ path: String? = nil) throws(SystemError) -> Bool {
         called += 1
-        guard let fault = faults.first(where: { $0.call == called || ($0.lasts && called > $0.call) }) else {
-            return false
-        }
+        guard let fault = faults.first(where: { $0.hits(call, called) }) else { return false }
+        failed += 1
         switch fault.kind {
         case .noSpace: throw SystemError(call: call, path: path, code: ENOSPC)
         case .inputOutput: throw SystemError(call: call, path: path, code: EIO)
