@@ -6,8 +6,7 @@ import Synchronization
 /// mostly dead segments forward.
 final class Keeper: Sendable {
     private struct Chores {
-        var removals: [String] = []
-        var cancelled: [IndexedMessage] = []
+        var bodies: [IndexedMessage] = []
         var sweeps = false
         /// A segment is in use, so there should be a next one.
         var wantsSpare = false
@@ -17,10 +16,12 @@ final class Keeper: Sendable {
         var isClosing = false
         var isClosed = false
 
-        var isAny: Bool { !removals.isEmpty || !cancelled.isEmpty || sweeps || grows || isClosing }
+        var isAny: Bool { !bodies.isEmpty || sweeps || grows || isClosing }
     }
 
     private let chores = Monitor(Chores())
+    /// Body files that could not be removed, and are looked at again.
+    private static let mostLeft = 1000
     /// How full a segment in use must be for the spare to grow by its next portion.
     private let mark = Atomic<Int>(.max)
 
@@ -33,16 +34,10 @@ final class Keeper: Sendable {
         thread.start()
     }
 
-    /// Removes body files whose messages are done for good.
-    func remove(_ paths: [String]) {
-        chores.withLock { $0.removals += paths }
-        chores.ring()
-    }
-
-    /// Removes the body files of messages that were refused after all, and lets go of their ids.
-    func remove(cancelled messages: [IndexedMessage]) {
+    /// Removes the body files of messages that are done for good, or were refused after all, and lets go of their ids.
+    func removeBodies(of messages: [IndexedMessage]) {
         guard !messages.isEmpty else { return }
-        chores.withLock { $0.cancelled += messages }
+        chores.withLock { $0.bodies += messages }
         chores.ring()
     }
 
@@ -85,20 +80,19 @@ final class Keeper: Sendable {
 
     private func run(_ queue: MailQueue) {
         var spare: SpareSegment?
+        var left: [IndexedMessage] = []
         while true {
             let now = chores.wait { chores, _ -> Chores? in
                 guard chores.isAny else { return nil }
                 defer {
-                    chores.removals = []
-                    chores.cancelled = []
+                    chores.bodies = []
                     chores.sweeps = false
                     chores.grows = false
                 }
                 return chores
             }
-            // What cannot be removed now is removed by the next start.
-            for path in now.removals { try? queue.files.remove(path) }
-            if !now.cancelled.isEmpty { queue.removeBodies(ofCancelled: now.cancelled) }
+            // What cannot be removed now is removed next time, or by the next start.
+            left = Array(queue.removeBodies(of: left + now.bodies).suffix(Self.mostLeft))
             if now.sweeps { queue.deleteSegments() }
             if now.isClosing { break }
             if now.grows, now.wantsSpare { grow(&spare, of: queue) }
@@ -142,17 +136,20 @@ final class Keeper: Sendable {
 }
 
 extension MailQueue {
-    /// An id whose file stays is not free: a message of that name would find it.
-    func removeBodies(ofCancelled messages: [IndexedMessage]) {
-        forget(
-            messages.filter { message in
-                do throws(SystemError) {
-                    try files.remove(QueueLayout.body(message.id, in: directory))
-                    return true
-                } catch {
-                    return error.isNoSuchFile
-                }
-            })
+    /// Answers whose file stays. Such an id is not free: a message of that name would find it.
+    func removeBodies(of messages: [IndexedMessage]) -> [IndexedMessage] {
+        guard !messages.isEmpty else { return [] }
+        var (gone, left): ([IndexedMessage], [IndexedMessage]) = ([], [])
+        for message in messages {
+            do throws(SystemError) {
+                try files.remove(QueueLayout.body(message.id, in: directory))
+                gone.append(message)
+            } catch {
+                if error.isNoSuchFile { gone.append(message) } else { left.append(message) }
+            }
+        }
+        forget(gone)
+        return left
     }
 
     /// Deletes all segments that nothing needs any more. Each round ends with a sync of the directory, since the

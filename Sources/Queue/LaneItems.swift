@@ -17,7 +17,7 @@ final class Acceptance: Sendable {
         self.inlineLimit = inlineLimit
         self.submissions = submissions
         hasBodyFiles = messages.contains(where: \.hasBodyFile)
-        hasDerivedIDs = submissions.contains(where: \.hasDerivedID)
+        hasDerivedIDs = messages.contains(where: \.id.isDerived)
     }
 
     var ids: [QueueID] { messages.map(\.id) }

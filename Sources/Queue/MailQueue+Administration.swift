@@ -116,7 +116,7 @@ extension MailQueue {
             guard !state.isClosed, !options.isReadOnly else { throw .closed }
             guard let message = state.messages[id], message.segment != 0 else { throw .unknown(id) }
             let isNews = apply(&state, message)
-            if isNews { message.unwritten += 1 }
+            if isNews { state.willWrite(message) }
             return (message, isNews, state.handler)
         }
         guard isNews else { return }

@@ -107,14 +107,15 @@ extension MailQueue {
             // It came to an end, so it was not to blame for the crash.
             if !changes.isEmpty { message.crashes = 0 }
             state.recent.remove(message)
-            var frees = false
+            var (frees, isEarlier) = (false, false)
             if message.isDone {
                 frees = state.leave(message)
             } else if !message.isHeld {
-                state.enqueue(message, outcomes.map(\.number).filter { 0..<message.recipientCount ~= $0 })
+                // Whoever waits for work has asked when the next is due while this one was nobody's.
+                isEarlier = state.enqueue(message, outcomes.map(\.number).filter { 0..<message.recipientCount ~= $0 })
             }
-            if !changes.isEmpty { message.unwritten += 1 }
-            return ((message, changes, frees), state.takeFreedFloor() ? state.handler : nil)
+            if !changes.isEmpty { state.willWrite(message) }
+            return ((message, changes, frees), state.takeFreedFloor() ? state.handler : state.takeCaller(isEarlier))
         }
         wake?()
         guard let (message, changes, frees) = found else {
@@ -144,7 +145,7 @@ extension MailQueue {
     func holdQuietly(_ message: IndexedMessage, reason: String) {
         let isHeld = state.withLock { state in
             guard state.hold(message, reason: reason), !options.isReadOnly else { return false }
-            message.unwritten += 1
+            state.willWrite(message)
             return true
         }
         guard isHeld else { return }

@@ -32,7 +32,7 @@ extension MailQueue: LaneOwner {
     func written(_ items: [(item: LaneItem, offset: Int)], in segment: SegmentFile, end: Int) {
         let number = segment.number
         let arrivals = items.map { self.arrivals(of: $0.item) }
-        var finished: [IndexedMessage] = []
+        var ended: [IndexedMessage] = []
         let handler: (@Sendable () -> Void)? = state.withLock { state in
             var isEarlier = false
             state.segments.advance(number, end: end)
@@ -49,20 +49,20 @@ extension MailQueue: LaneOwner {
                     state.segments.refer(number, to: message.segment)
                     message.unwritten -= min(message.unwritten, 1)
                     // Not before the last: after a crash the message would be there again, without its body.
-                    if message.isGone, message.hasBodyFile, message.unwritten == 0 { finished.append(message) }
+                    guard message.isGone, message.unwritten == 0 else { continue }
+                    if message.hasBodyFile || message.id.isDerived { ended.append(message) }
                 case .copy(let copied):
                     for (message, frame) in zip(copied.messages, RecordRun.frames(item.octets)) {
                         state.move(message, frame, at: offset, to: number)
                     }
                 }
             }
-            guard isEarlier, state.wantsWork, let handler = state.handler else { return nil }
-            state.wantsWork = false
-            return handler
+            return state.takeCaller(isEarlier)
         }
+        // Before anybody is told: he may come with such an id.
+        release(ended)
         for (item, _) in items { tell(item, .success(())) }
         keeper.filled(end)
-        if !finished.isEmpty { keeper.remove(finished.map { QueueLayout.body($0.id, in: directory) }) }
         handler?()
     }
 
@@ -71,9 +71,15 @@ extension MailQueue: LaneOwner {
             for file in doubtful { state.segments.lift(file.number, by: segment.number) }
         }
         if !doubtful.isEmpty { keeper.sweep() }
+        release(messages)
+    }
+
+    /// Lets go of the ids of messages that are none any more, and of their body files: first of the files, since a
+    /// message that takes the id would find them.
+    private func release(_ messages: [IndexedMessage]) {
+        guard !messages.isEmpty else { return }
         forget(messages.filter { !$0.hasBodyFile })
-        // Their ids are free when their files are gone.
-        keeper.remove(cancelled: messages.filter(\.hasBodyFile))
+        keeper.removeBodies(of: messages.filter(\.hasBodyFile))
     }
 
     func failed(_ items: [LaneItem], _ failure: QueueFailure, isDoubtful: Bool) {
@@ -82,7 +88,8 @@ extension MailQueue: LaneOwner {
                 // A record in doubt keeps its id and its body until it is cancelled: after a crash it may be mail
                 // again, and its cancellation must not meet another of its name.
                 if !isDoubtful {
-                    acceptance.removeBodies(files, in: directory)
+                    // Without octets it has written none; one that is there is another's.
+                    if !item.octets.isEmpty { acceptance.removeBodies(files, in: directory) }
                     forget(acceptance.messages)
                 }
             }

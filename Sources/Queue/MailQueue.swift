@@ -52,8 +52,8 @@ public final class MailQueue: Sendable {
     private func journalAndWait(_ changes: [(IndexedMessage, RecordRun)]) {
         guard !changes.isEmpty else { return }
         let open = Monitor(changes.count)
-        state.withLock { _ in
-            for (message, _) in changes { message.unwritten += 1 }
+        state.withLock { state in
+            for (message, _) in changes { state.willWrite(message) }
         }
         for (message, run) in changes {
             journal(message, isLazy: false) {
@@ -184,11 +184,11 @@ extension MailQueue {
         return lanes[best]
     }
 
-    /// Makes sure that no id is used twice.
+    /// Makes sure that no id is used twice, nor again before the end of its first message is durable.
     private func reserve(_ acceptance: Acceptance) throws(QueueFailure) {
         try state.withLock { (state) throws(QueueFailure) in
             for (place, message) in acceptance.messages.enumerated() {
-                guard state.messages[message.id] == nil else {
+                guard state.messages[message.id] == nil, !state.ending.contains(message.id) else {
                     for earlier in acceptance.messages[..<place] { state.messages[earlier.id] = nil }
                     throw .inUse(message.id)
                 }
@@ -197,10 +197,13 @@ extension MailQueue {
         }
     }
 
-    /// The ids of messages that were not taken are free again.
+    /// The ids of messages that were not taken, or are over and done with, are free again.
     func forget(_ messages: [IndexedMessage]) {
         state.withLock { state in
-            for message in messages { state.messages[message.id] = nil }
+            for message in messages {
+                if state.messages[message.id] === message { state.messages[message.id] = nil }
+                state.ending.remove(message.id)
+            }
         }
     }
 }

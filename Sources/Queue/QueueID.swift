@@ -37,6 +37,13 @@ public struct QueueID: Hashable, Sendable {
 
     public var copy: Int { Int(low & 0xffff) }
 
+    /// Copies from this number on are not made by a transaction: their ids follow from something else, as a report's
+    /// does from its message, and may come again.
+    public static let firstDerivedCopy = 32_768
+
+    /// Whether another message may come with the same id, when this one has left or was refused.
+    public var isDerived: Bool { copy >= Self.firstDerivedCopy }
+
     public var transaction: TransactionID {
         let random = UInt32(truncatingIfNeeded: high << 16) | low >> 16
         return TransactionID(milliseconds: high >> 16, random: random)

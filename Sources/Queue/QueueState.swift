@@ -10,6 +10,9 @@ struct QueueState {
     var holdReasons: [QueueID: String] = [:]
     var recent: RecentMessages
     var watches = AttemptWatches()
+    /// Derived ids of messages that have left, and whose last record is not written yet: a message that takes the id
+    /// must stand behind it.
+    var ending: Set<QueueID> = []
     var counts = QueueCounts()
     var lastSegment: UInt32 = 0
     /// Whether somebody wants to hear of work that comes.
@@ -83,6 +86,12 @@ struct QueueState {
         counts.contentBytes -= message.contentCount
         if message.isHeld { counts.held -= 1 }
         return segments.leave(message.segment, octets: Int(message.count))
+    }
+
+    /// A change of a message is on its way into the journal.
+    mutating func willWrite(_ message: IndexedMessage) {
+        message.unwritten += 1
+        if message.isGone, message.id.isDerived { ending.insert(message.id) }
     }
 
     /// A recipient is done.
@@ -160,6 +169,13 @@ struct QueueState {
         let called = floor.next(at: now)
         for one in called { schedule.add(one.message, line: one.line, due: now) }
         return !called.isEmpty
+    }
+
+    /// Whom to call, if he waits for it, when something is due earlier than he knows.
+    mutating func takeCaller(_ isEarlier: Bool) -> (@Sendable () -> Void)? {
+        guard isEarlier, wantsWork, let handler else { return nil }
+        wantsWork = false
+        return handler
     }
 
     /// Whether work has come up since the last call because a suspect is done.

@@ -242,7 +242,9 @@ struct SegmentReader {
         message.isHeld = record.holdReason != nil
         message.isRecovered = true
         message.crashes = record.crashes
-        message.lane = UInt8(truncatingIfNeeded: record.id.low >> 16) % UInt8(clamping: max(recovery.options.lanes, 1))
+        let lanes = UInt8(clamping: max(recovery.options.lanes, 1))
+        // As when it was committed: an id that may come again keeps to the last lane.
+        message.lane = record.id.isDerived ? lanes : UInt8(truncatingIfNeeded: record.id.low >> 16) % lanes
         return message
     }
 

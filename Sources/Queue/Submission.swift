@@ -15,9 +15,6 @@ public struct Submission: Sendable {
     public var arrival: String
     /// Starts held, and why: quarantine, a mail loop.
     public var holdReason: String?
-    /// The id follows from something else, as a report's does from its message: when the commit has failed, another one
-    /// may come with the same id.
-    public var hasDerivedID = false
 
     public init(
         id: QueueID, sender: EmailAddress?, recipients: [QueueRecipient], content: [Bytes], received: Date

@@ -14,7 +14,10 @@ import Testing
 @Suite struct RealQueueTests {
     let root = NSTemporaryDirectory() + "/sluice-delivery-\(UUID().uuidString)"
 
-    func run(_ body: (MailQueue, EventBox) async throws -> Void) async throws {
+    func run(
+        hooks change: (inout DeliveryHooks, EventBox) -> Void = { _, _ in },
+        _ body: (MailQueue, EventBox) async throws -> Void
+    ) async throws {
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: root) }
         let (queue, _) = try MailQueue.open(
@@ -26,6 +29,7 @@ import Testing
                 address.domain == "here.test" ? [Destination(address: address, route: .mailbox(address))] : []
             })
         hooks.report = { events.add($0) }
+        change(&hooks, events)
         let agent = DeliveryAgent(
             queue: queue, store: MailStore(root: root + "/mailboxes"), hostname: "mx.here.test",
             surroundings: (
@@ -63,6 +67,26 @@ import Testing
             #expect(Set(events.all.map(\.outcome)) == [.delivered, .relayed, .discarded, .failed])
         }
         #expect(server.messages.count == 1)
+    }
+
+    /// Nothing else comes that would wake the agent.
+    @Test(.timeLimit(.minutes(1)))
+    func `mail that could not be delivered is tried again when its time has come`() async throws {
+        let obstacle = root + "/mailboxes/here.test/bob"
+        try await run(hooks: { hooks, events in
+            hooks.report = { event in
+                try? FileManager.default.removeItem(atPath: obstacle)
+                events.add(event)
+            }
+            hooks.now = { events.all.isEmpty ? Date() : Date(timeIntervalSinceNow: 3600) }
+        }) { queue, events in
+            try FileManager.default.createDirectory(
+                atPath: root + "/mailboxes/here.test", withIntermediateDirectories: true)
+            try "not a folder".write(toFile: obstacle, atomically: false, encoding: .utf8)
+            _ = try await queue.commit([submission(1, to: .mailbox("bob@here.test"))])
+            await events.until { $0.count == 2 }
+            #expect(events.all.map(\.outcome) == [.deferred, .delivered])
+        }
     }
 
     @Test func `a burst is delivered whole`() async throws {

@@ -84,7 +84,10 @@ import Testing
 
     @Test func `a failed batch beside mail that cannot be read does not keep the whole journal`() async throws {
         let disk = MemoryDisk()
-        let (queue, _) = try Sample.open(disk, Self.options)
+        // Calls are counted, so nobody else makes any.
+        var options = Self.options
+        options.preparesSegments = false
+        let (queue, _) = try Sample.open(disk, options)
         let kept = try await queue.commit([Sample.submission(1000)])
         let path = try #require(disk.paths.first { $0.hasSuffix(".journal") })
         var octets = try #require(disk.contents(path))
@@ -126,50 +129,6 @@ import Testing
         #expect(table.deletable == [1])
     }
 
-    @Test(arguments: [300, options.inlineLimit + 1])
-    func `an id that comes again waits until its refusal is durable`(size: Int) async throws {
-        let disk = MemoryDisk()
-        var options = Self.options
-        options.preparesSegments = false
-        let (queue, _) = try Sample.open(disk, options)
-        func report(_ number: Int, _ size: Int = 300) -> Submission {
-            var report = Sample.submission(number, size: size)
-            report.hasDerivedID = true
-            return report
-        }
-        let (first, wanted) = (report(1), report(7, size))
-        _ = try await queue.commit([first])
-        // The last sync fails, the journal's: the record is perhaps on the disk. A large one's file and its folder
-        // are synced before.
-        let isLarge = size > options.inlineLimit
-        let syncs = disk.syncs + (isLarge ? 2 : 0)
-        disk.onSync {
-            guard disk.syncs == syncs else { return }
-            disk.fail(.init(call: disk.calls + 1, kind: .inputOutput, lasts: true))
-        }
-        await #expect(throws: QueueFailure.self) { _ = try await queue.commit([wanted]) }
-        await #expect(throws: QueueFailure.inUse(wanted.id)) { _ = try await queue.commit([wanted]) }
-        #expect(throws: QueueFailure.unknown(wanted.id)) { _ = try queue.read(wanted.id) }
-        let body = QueueLayout.body(wanted.id, in: Sample.directory)
-        #expect(disk.paths.contains(body) == isLarge)
-        disk.onSync(nil)
-        disk.fail()
-        _ = try await queue.commit([report(8)])
-        // The file of the refused one may just be being removed.
-        var isTaken = false
-        for _ in 0..<1000 where !isTaken {
-            isTaken = (try? await queue.commit([wanted])) != nil
-            if !isTaken { try await Task.sleep(for: .milliseconds(1)) }
-        }
-        #expect(isTaken)
-        queue.close()
-        let (again, damages) = try Sample.open(disk.afterPowerLoss(), options)
-        #expect(damages.damages.isEmpty)
-        #expect(again.ids == [first.id, wanted.id, Sample.id(8)])
-        #expect(try again.read(wanted.id).content.array == Sample.octets(7, size))
-        again.close()
-    }
-
     @Test func `a body is removed with the last change, not with the first that finds the message done`() async throws {
         let disk = MemoryDisk()
         var options = Self.options
@@ -205,6 +164,38 @@ import Testing
         #expect(try again.read(id).content.array == Sample.octets(7, size))
         #expect(try again.show(id).recipients.map(\.progress.status) == [.delivered, .waiting])
         again.close()
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `a body outlives the crash record of its message until its outcome is durable`() async throws {
+        let before = MemoryDisk()
+        var options = Self.options
+        options.preparesSegments = false
+        let (dead, _) = try Sample.open(before, options)
+        let id = try await dead.commit([Sample.submission(7, size: options.inlineLimit + 1)])[0]
+        #expect(dead.claimDue(now: Sample.start, limit: 1).count == 1)
+        let disk = before.afterKill()
+        dead.close()
+        // The crash record is refused at first, and later written alone.
+        options.batchLimit = 64
+        disk.fail(.init(call: 0, kind: .noSpace, lasts: true, only: "fallocate"))
+        let (queue, report) = try Sample.open(disk, options)
+        #expect(report.interrupted == [id])
+        #expect(queue.claimDue(now: Sample.start, limit: 1).count == 1)
+        await #expect(throws: QueueFailure.self) { try await queue.settle(id, [RecipientOutcome(0, .delivered)]) }
+        let body = QueueLayout.body(id, in: Sample.directory)
+        let syncs = Mutex<[Bool]>([])
+        disk.onSync {
+            // If the keeper has been told to remove the body, it does it about now.
+            for _ in 0..<50 where disk.paths.contains(body) { usleep(1000) }
+            syncs.withLock { $0.append(disk.paths.contains(body)) }
+        }
+        disk.fail()
+        while queue.waitingCommits > 0 { await Task.yield() }
+        queue.close()
+        #expect(syncs.withLock { $0.count } >= 2)
+        #expect(syncs.withLock { $0.allSatisfy(\.self) }, "the outcome was not durable yet")
+        #expect(!disk.paths.contains(body))
     }
 
     @Test func `recipients who are put off stand in line once`() async throws {

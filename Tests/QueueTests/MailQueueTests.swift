@@ -1,7 +1,9 @@
 import Foundation
 import MailTypes
-@testable import Queue
+import Synchronization
 import Testing
+
+@testable import Queue
 
 @Suite struct MailQueueTests {
     let disk = MemoryDisk()
@@ -191,6 +193,35 @@ import Testing
         disk.onSync(nil)
         gate.signal()
         _ = try await first.value
+        queue.close()
+    }
+
+    static let putOff: [RecipientOutcome.Result] = [
+        .deferred(until: Sample.start.addingTimeInterval(300), reply: Reply(451, "later"), warned: false),
+        .returned(until: Sample.start.addingTimeInterval(60)),
+    ]
+
+    /// Nothing was due while it was being tried, so nobody has set a clock.
+    @Test(arguments: putOff)
+    func `work that is put off wakes who waits for it`(result: RecipientOutcome.Result) async throws {
+        let (queue, _) = try Sample.open(disk)
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        let calls = Atomic(0)
+        queue.onWork {
+            calls.add(1, ordering: .relaxed)
+            continuation.yield()
+        }
+        let ids = try await queue.commit([Sample.submission(1), Sample.submission(2)])
+        for await _ in stream { break }
+        #expect(queue.claimDue(now: Sample.start, limit: 3).count == 2)
+        #expect(queue.nextDue() == nil)
+        queue.settle(ids[0], [RecipientOutcome(0, result)], now: Sample.start)
+        #expect(calls.load(ordering: .relaxed) == 2)
+        // He knows of it, and of nothing earlier.
+        #expect(queue.nextDue() != nil)
+        let later = RecipientOutcome.Result.returned(until: Sample.start.addingTimeInterval(900))
+        queue.settle(ids[1], [RecipientOutcome(0, later)], now: Sample.start)
+        #expect(calls.load(ordering: .relaxed) == 2)
         queue.close()
     }
 

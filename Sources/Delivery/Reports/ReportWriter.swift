@@ -16,9 +16,6 @@ struct ReportWriter: Sendable {
     /// How many ids of this report were in use by others.
     var collisions = 0
 
-    /// Copies of a transaction from this number on are reports on it.
-    static let firstReportCopy = 32_768
-
     /// The report as a submission without recipients: who gets it, and how, is the caller's to know.
     func submission(_ report: SettlementPlan.Report, about message: QueuedMessage, to sender: EmailAddress)
         -> Submission
@@ -43,7 +40,6 @@ struct ReportWriter: Sendable {
         // What was to be kept from other eyes is so on its way back. RFC 8689 §5.
         submission.parameters.requireTLS = message.parameters.requireTLS
         submission.arrival = "report by \(hostname)"
-        submission.hasDerivedID = true
         return submission
     }
 
@@ -62,9 +58,9 @@ struct ReportWriter: Sendable {
                 hash = (hash ^ UInt64(UInt8(truncatingIfNeeded: value >> shift))) &* 0x0000_0100_0000_01B3
             }
         }
-        let space = UInt64(65_536 - Self.firstReportCopy)
+        let space = UInt64(65_536 - QueueID.firstDerivedCopy)
         // FNV-1a mixes its upper bits better.
-        return QueueID(message.id.transaction, copy: Self.firstReportCopy + Int((hash >> 32) % space))
+        return QueueID(message.id.transaction, copy: QueueID.firstDerivedCopy + Int((hash >> 32) % space))
     }
 
     // MARK: The header
