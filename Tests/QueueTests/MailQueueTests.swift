@@ -165,6 +165,8 @@ import Testing
         var options = Sample.options
         options.lanes = 1
         options.segmentSize = 1 << 20
+        // The keeper's own sync would take the gate's one signal.
+        options.preparesSegments = false
         let (queue, _) = try Sample.open(disk, options)
         _ = try await queue.commit([Sample.submission(0)])
         let gate = DispatchSemaphore(value: 0)
@@ -184,6 +186,7 @@ import Testing
     @Test func `a full pending list is a refusal`() async throws {
         var options = Sample.options
         options.pendingLimit = 1000
+        options.preparesSegments = false
         let (queue, _) = try Sample.open(disk, options)
         let gate = DispatchSemaphore(value: 0)
         disk.onSync { gate.wait() }
