@@ -7,7 +7,7 @@ import Testing
 @testable import Delivery
 @testable import Queue
 
-@Suite(.timeLimit(.minutes(1))) struct AgentTests {
+@Suite(.timeLimit(.minutes(10))) struct AgentTests {
     let fixture = AgentFixture()
 
     @Test func `a message that was given up and then held is tried when it is released`() async throws {

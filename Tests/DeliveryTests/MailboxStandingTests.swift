@@ -8,7 +8,7 @@ import Testing
 @testable import Queue
 
 /// Between acceptance and delivery a mailbox may go.
-@Suite(.timeLimit(.minutes(1))) struct MailboxStandingTests {
+@Suite(.timeLimit(.minutes(10))) struct MailboxStandingTests {
     let fixture = AgentFixture()
     static let gone = Reply(550, .badDestinationMailbox, "No such user here")
 

@@ -50,7 +50,8 @@ import Testing
             content: ["Subject: Hi\r\n\r\n", "Hello\r\n"], received: Date())
     }
 
-    @Test func `mail is delivered, relayed and reported, and the queue is empty`() async throws {
+    @Test(.timeLimit(.minutes(10)))
+    func `mail is delivered, relayed and reported, and the queue is empty`() async throws {
         let server = try await FakeServer.start(group: MultiThreadedEventLoopGroup.singleton) {
             $0["RCPT"] = ["250 Ok", "550 5.1.1 No"]
         }
@@ -63,14 +64,15 @@ import Testing
             _ = try await queue.commit([submission(4, to: .host(.local(server)))])
             // The failure, and its report's delivery.
             await events.until { $0.count == 5 }
-            #expect(queue.counts().recipients == 0)
+            // A report may arrive before the message that it is about is settled.
+            while queue.counts().recipients > 0 { try await Task.sleep(for: .milliseconds(5)) }
             #expect(Set(events.all.map(\.outcome)) == [.delivered, .relayed, .discarded, .failed])
         }
         #expect(server.messages.count == 1)
     }
 
     /// Nothing else comes that would wake the agent.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func `mail that could not be delivered is tried again when its time has come`() async throws {
         let obstacle = root + "/mailboxes/here.test/bob"
         try await run(hooks: { hooks, events in

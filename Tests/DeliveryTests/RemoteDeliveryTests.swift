@@ -134,7 +134,7 @@ import Testing
 
     /// Over the open connection one recipient is told that his box is full; for the other a new connection is needed,
     /// and nobody is there any more.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func `whose time is over while nobody can be reached is told that, and not another's trouble`() async throws {
         let server = try await server {
             $0[""] = ["220 fake.test ESMTP", "421 4.3.2 Down\r\n" + FakeServer.close]
@@ -211,7 +211,7 @@ import Testing
         ("", FakeServer.trickle), ("EHLO", FakeServer.trickle), ("MAIL", FakeServer.trickle), (".", FakeServer.trickle),
     ]
 
-    @Test(.timeLimit(.minutes(1)), arguments: misbehaviours)
+    @Test(.timeLimit(.minutes(10)), arguments: misbehaviours)
     func `a server that misbehaves defers the message`(verb: String, reply: String) async throws {
         let server = try await server { $0[verb] = [reply] }
         let id = fixture.submit(to: [("bob@there.test", .host(.local(server)))])
@@ -274,7 +274,7 @@ import Testing
         #expect(server.messages.first?.wire.utf8.elementsEqual(wire.utf8) == true)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [0, 600_000])
+    @Test(.timeLimit(.minutes(10)), arguments: [0, 600_000])
     func `binary content arrives octet by octet`(size: Int) async throws {
         let server = try await server { $0["EHLO"] = ["250-fake.test\r\n250-CHUNKING\r\n250 BINARYMIME"] }
         let text = "Subject: x\r\n\r\n\0.\r.\n.\n" + String(repeating: "\0\n", count: size / 2)

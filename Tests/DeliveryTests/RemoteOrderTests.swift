@@ -50,7 +50,7 @@ import Testing
         ("452 4.3.1 Full", true, "deferred"), ("421 4.3.2 Down\r\n" + FakeServer.close, false, "deferred"),
     ]
 
-    @Test(.timeLimit(.minutes(1)), arguments: refusals)
+    @Test(.timeLimit(.minutes(10)), arguments: refusals)
     func `a refusal in the middle of the content is the answer`(
         reply: String, isDeaf: Bool, word: String
     ) async throws {

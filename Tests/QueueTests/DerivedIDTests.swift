@@ -5,7 +5,7 @@ import Testing
 @testable import Queue
 
 /// The ids of reports follow from their messages, and may come again.
-@Suite(.timeLimit(.minutes(1))) struct DerivedIDTests {
+@Suite(.timeLimit(.minutes(10))) struct DerivedIDTests {
     let disk = MemoryDisk()
 
     static func report(_ number: Int, _ size: Int = 300) -> Submission {

@@ -114,7 +114,7 @@ actor Ledger {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func `who comes behind outcomes that fill a batch is refused, and does not wait for the disk`() async throws {
         var options = Self.options
         options.batchLimit = 100

@@ -166,7 +166,7 @@ import Testing
         again.close()
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(10)))
     func `a body outlives the crash record of its message until its outcome is durable`() async throws {
         let before = MemoryDisk()
         var options = Self.options
