@@ -102,6 +102,8 @@ let package = Package(
         .testTarget(
             name: "FiltersTests",
             dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
+        .testTarget(
+            name: "SuiteTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
