@@ -19,7 +19,7 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "14-rate.toml", "16-size.toml", "20-transport.toml", "22-relay.toml",
-    "24-recipients.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
+    "24-recipients.toml", "26-spf.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
 ]
 
 let package = Package(

@@ -13,6 +13,7 @@ enum DefaultFilters {
         ("24-recipients.toml", PackageResources._4_recipients_toml),
         ("30-header.toml", PackageResources._0_header_toml),
         ("32-received.toml", PackageResources._2_received_toml),
+        ("26-spf.toml", PackageResources._6_spf_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),
     ]
 }

@@ -1,0 +1,221 @@
+import MailTypes
+public import Pipeline
+
+/// Whether a client may send for the domain of the sender, and of its own name. RFC 7208.
+///
+/// What it finds stands in the Authentication-Results field and in conditions such as `spf.pass`. Only a sender
+/// gives a pass: a client's own name says nothing of the mail.
+public struct SPF: SenderStage {
+    public static let name: StageName = "spf"
+    public static let effects: Effects = [.rejects, .tempfails, .scores, .authenticates]
+
+    public struct Configuration: Decodable, Sendable {
+        /// What a result costs.
+        public enum Action: String, Decodable, Sendable, CaseIterable {
+            case reject, tempfail, score, ignore
+        }
+
+        /// The owner says that this client may not.
+        public var fail = Action.score
+        /// The owner says that it probably may not.
+        public var softfail = Action.score
+        /// The owner says nothing of this client.
+        public var neutral = Action.ignore
+        /// There is no record.
+        public var none = Action.ignore
+        /// The record is broken, or asks too much.
+        public var permerror = Action.score
+        /// DNS did not answer.
+        public var temperror = Action.ignore
+        /// The points of each result whose action is `score`.
+        public var failPoints = 3.0
+        public var softfailPoints = 1.0
+        public var neutralPoints = 0.2
+        public var nonePoints = 0.2
+        public var permerrorPoints = 1.0
+        public var temperrorPoints = 0.5
+        /// The points of a pass, below zero to speak for the message.
+        public var passPoints = 0.0
+        /// Whether the HELO name is checked beside a sender's domain; a `fail` of it counts as one. Where there is no
+        /// sender, the HELO name is all there is, and always checked. RFC 7208 §2.3, §2.4.
+        public var hello = true
+        /// Terms of one check that ask DNS. RFC 7208 §4.6.4.
+        public var maxLookups: BoundedInt<LookupBounds> = 10
+        /// Answers of one check with nothing in them.
+        public var maxVoidLookups: BoundedInt<LookupBounds> = 2
+
+        public init() {}
+    }
+
+    public enum LookupBounds: Bounds { public static let range = 1...100 }
+
+    let policy: Configuration
+
+    public init(_ configuration: Configuration) { policy = configuration }
+
+    public func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding {
+        var checks: [SPFCheck] = []
+        if let sender = transaction.sender {
+            checks.append(SPFCheck(of: .mailFrom(sender), in: transaction))
+            if policy.hello { checks.append(SPFCheck(of: .hello, in: transaction)) }
+        } else {
+            checks.append(SPFCheck(of: .hello, in: transaction))
+        }
+        var findings: [Finding] = []
+        for check in checks {
+            var evaluation = SPFEvaluation(check.identity, services: transaction.services, limits: policy.limits)
+            let outcome = await evaluation.outcome()
+            // Beside a sender, only a fail of the hello name is worth a word.
+            if check.isHello, checks.count > 1, outcome.result != .fail { continue }
+            findings.append(policy.finding(on: outcome, of: check))
+        }
+        return findings.reduce(.none) { $0.joined(with: $1) }
+    }
+}
+
+/// One of the two identities, as the results name it. RFC 8601 §2.7.2.
+struct SPFCheck {
+    enum Subject {
+        case mailFrom(EmailAddress)
+        case hello
+    }
+
+    let identity: SPFIdentity
+    let property: AuthenticationResults.Property
+    let isHello: Bool
+
+    init(of subject: Subject, in transaction: Transaction) {
+        let session = transaction.session
+        let hello = session.hello ?? ""
+        switch subject {
+        case .mailFrom(let sender):
+            identity = SPFIdentity(
+                client: session.client, hello: hello,
+                localPart: sender.localPart.isEmpty ? "postmaster" : sender.localPart, domain: sender.domain,
+                receiver: transaction.hostname)
+            property = AuthenticationResults.Property("smtp.mailfrom", sender.description)
+            isHello = false
+        case .hello:
+            identity = SPFIdentity(
+                client: session.client, hello: hello, localPart: "postmaster", domain: hello,
+                receiver: transaction.hostname)
+            property = AuthenticationResults.Property("smtp.helo", hello)
+            isHello = true
+        }
+    }
+}
+
+// The whole policy, apart from DNS.
+extension SPF.Configuration {
+    var limits: SPFLimits { SPFLimits(lookups: maxLookups.value, voidLookups: maxVoidLookups.value) }
+
+    func finding(on outcome: SPFOutcome, of check: SPFCheck) -> Finding {
+        let entry = AuthenticationResults.Entry(
+            method: "spf", result: outcome.result, reason: outcome.result == .pass ? nil : outcome.reason,
+            properties: [check.property])
+        let reason = outcome.reason.map { ": \($0)" } ?? ""
+        let note = "\(check.isHello ? "helo" : "sender") \(check.identity.domain) \(outcome.result.rawValue)\(reason)"
+        var finding = Finding(edits: [.authentication(entry)], note: note)
+        guard let consequence = consequence(of: outcome.result) else { return finding }
+        finding.decidedBy = [consequence.key]
+        switch consequence.action {
+        case .reject: finding.verdict = .reject(reply(550, outcome, check))
+        case .tempfail: finding.verdict = .tempfail(reply(451, outcome, check))
+        case .score where consequence.points != 0:
+            let name = "SPF_\(check.isHello ? "HELO_" : "")\(outcome.result.rawValue.uppercased())"
+            finding.edits.append(.score(Symbol(name, points: consequence.points, description: note)))
+            finding.decidedBy.append(consequence.pointsKey)
+        case .score, .ignore: break
+        }
+        return finding
+    }
+
+    private struct Consequence {
+        var key: String
+        var action: Action
+        var points: Double
+        var pointsKey: String { "\(key)_points" }
+    }
+
+    private func consequence(of result: AuthenticationResults.Result) -> Consequence? {
+        switch result {
+        case .fail: Consequence(key: "fail", action: fail, points: failPoints)
+        case .softfail: Consequence(key: "softfail", action: softfail, points: softfailPoints)
+        case .neutral: Consequence(key: "neutral", action: neutral, points: neutralPoints)
+        case .none: Consequence(key: "none", action: none, points: nonePoints)
+        case .permerror: Consequence(key: "permerror", action: permerror, points: permerrorPoints)
+        case .temperror: Consequence(key: "temperror", action: temperror, points: temperrorPoints)
+        case .pass: Consequence(key: "pass", action: .score, points: passPoints)
+        case .policy: nil
+        }
+    }
+
+    /// RFC 7208 §8.4, §8.6, §8.7; the codes of RFC 7372 §3.2.
+    private func reply(_ code: Int, _ outcome: SPFOutcome, _ check: SPFCheck) -> Reply {
+        let domain = check.identity.domain
+        switch outcome.result {
+        case .permerror, .temperror:
+            return Reply(code, .spfError, "The SPF record of \(domain) could not be evaluated: \(outcome.reason ?? "")")
+        case .fail, .softfail:
+            let text = "\(check.identity.client) may not send mail of \(domain), says its SPF record"
+            guard let explanation = outcome.explanation?.prefix(Self.longestExplanation), !explanation.isEmpty else {
+                return Reply(code, .spfFailed, text)
+            }
+            // Their words, so that nobody takes them for ours. RFC 7208 §6.2.
+            return Reply(code, .spfFailed, [text, "\(domain) explains: \(explanation)"])
+        default:
+            return Reply(
+                code, .spfFailed, "\(domain) does not say in SPF that \(check.identity.client) may send its mail")
+        }
+    }
+
+    /// Characters of a stranger's explanation that a client is told.
+    private static let longestExplanation = 300
+}
+
+extension Finding {
+    /// Two findings of one stage as one; the first refusal counts.
+    fileprivate func joined(with other: Finding) -> Finding {
+        var joined = self
+        if verdict == .continue { joined.verdict = other.verdict }
+        joined.edits += other.edits
+        joined.decidedBy += other.decidedBy.filter { !decidedBy.contains($0) }
+        joined.note = [note, other.note].compactMap { $0 }.joined(separator: "; ")
+        return joined
+    }
+}
+
+extension SPF.Configuration {
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case fail, softfail, neutral, none, permerror, temperror, hello
+        case failPoints = "fail_points"
+        case softfailPoints = "softfail_points"
+        case neutralPoints = "neutral_points"
+        case nonePoints = "none_points"
+        case permerrorPoints = "permerror_points"
+        case temperrorPoints = "temperror_points"
+        case passPoints = "pass_points"
+        case maxLookups = "max_lookups"
+        case maxVoidLookups = "max_void_lookups"
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let table = try decoder.container(keyedBy: CodingKeys.self)
+        fail = table.value(.fail, default: fail)
+        softfail = table.value(.softfail, default: softfail)
+        neutral = table.value(.neutral, default: neutral)
+        none = table.value(.none, default: none)
+        permerror = table.value(.permerror, default: permerror)
+        temperror = table.value(.temperror, default: temperror)
+        failPoints = table.value(.failPoints, default: failPoints)
+        softfailPoints = table.value(.softfailPoints, default: softfailPoints)
+        neutralPoints = table.value(.neutralPoints, default: neutralPoints)
+        nonePoints = table.value(.nonePoints, default: nonePoints)
+        permerrorPoints = table.value(.permerrorPoints, default: permerrorPoints)
+        temperrorPoints = table.value(.temperrorPoints, default: temperrorPoints)
+        passPoints = table.value(.passPoints, default: passPoints)
+        hello = table.value(.hello, default: hello)
+        maxLookups = table.value(.maxLookups, default: maxLookups)
+        maxVoidLookups = table.value(.maxVoidLookups, default: maxVoidLookups)
+    }
+}
