@@ -7,7 +7,7 @@ BUILD   := swift build --scratch-path $(SCRATCH)/debug --explicit-target-depende
 RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization \
 	--scratch-path $(SCRATCH)/release
 
-.PHONY: run try-out build test check release bench kill-test interop fuzz sanitize clean
+.PHONY: run try-out build test suites check release bench kill-test interop fuzz sanitize clean
 
 ## Installs what is missing, builds, and starts a demonstration server on 127.0.0.1.
 run: build
@@ -26,6 +26,11 @@ test:
 	@scripts/install build test
 	$(BUILD) --build-tests
 	scripts/test $(SCRATCH)/debug
+
+## Third-party suites (docs/operations.md), each with passed, failed and total.
+suites:
+	@scripts/install build test suites
+	scripts/suites
 
 ## Format, warnings as errors, imports against the module table, and the tidy test.
 check:

@@ -14,7 +14,7 @@ import Testing
         Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
         Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
-        HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header),
+        HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
     ]
 
     static let access: Access.Configuration = {
@@ -51,6 +51,12 @@ import Testing
         policy.networks = ["0.0.0.0/0"]
         policy.ownSender = .always
         policy.ownFrom = .always
+        return policy
+    }()
+
+    static let spf: SPF.Configuration = {
+        var policy = SPF.Configuration()
+        policy.none = .reject
         return policy
     }()
 

@@ -19,9 +19,11 @@ import Testing
         try FileManager.default.contentsOfDirectory(atPath: root.appending(path: path).path).sorted()
     }
 
-    /// `EarlyTalker` of `early-talker`.
+    /// `EarlyTalker` of `early-talker`, `SPF` of `spf`.
     private static func folder(of name: StageName) -> String {
-        name.text.split(separator: "-").map(\.capitalized).joined()
+        let acronyms: Set = ["spf"]
+        return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
+            .joined()
     }
 
     private static func sampleFile(of name: StageName) throws -> String? {

@@ -162,7 +162,7 @@ extension SPF.Configuration {
                 return Reply(code, .spfFailed, text)
             }
             // Their words, so that nobody takes them for ours. RFC 7208 §6.2.
-            return Reply(code, .spfFailed, [text, "\(domain) explains: \(explanation)"])
+            return Reply(code, .spfFailed, lines: [text, "\(domain) explains: \(explanation)"])
         default:
             return Reply(
                 code, .spfFailed, "\(domain) does not say in SPF that \(check.identity.client) may send its mail")

@@ -11,9 +11,9 @@ enum DefaultFilters {
         ("20-transport.toml", PackageResources._0_transport_toml),
         ("22-relay.toml", PackageResources._2_relay_toml),
         ("24-recipients.toml", PackageResources._4_recipients_toml),
+        ("26-spf.toml", PackageResources._6_spf_toml),
         ("30-header.toml", PackageResources._0_header_toml),
         ("32-received.toml", PackageResources._2_received_toml),
-        ("26-spf.toml", PackageResources._6_spf_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),
     ]
 }

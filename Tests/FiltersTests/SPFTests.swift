@@ -1,0 +1,138 @@
+import Foundation
+import MailTypes
+import Pipeline
+import SluiceTesting
+import Testing
+
+@testable import Filters
+
+/// What the stage makes of results; that these are right, the third-party suites show.
+@Suite struct SPFTests {
+    /// Domains named after what a check of 192.0.2.7 comes to.
+    static let zone: MemoryZone = {
+        var zone = MemoryZone()
+        zone.add("pass.example", text: "v=spf1 ip4:192.0.2.0/24 -all")
+        zone.add("fail.example", text: "v=spf1 -all")
+        zone.add("softfail.example", text: "v=spf1 ~all")
+        zone.add("neutral.example", text: "v=spf1 ?all")
+        zone.add("permerror.example", text: "v=spf1 ip4:nonsense -all")
+        zone.add("explained.example", text: "v=spf1 -all exp=why.explained.example")
+        zone.add("why.explained.example", text: "%{i} is not one of our servers")
+        zone.add("none.example")
+        zone.silence("temperror.example")
+        return zone
+    }()
+
+    static func find(
+        _ sender: EmailAddress?, hello: String = "none.example", policy: SPF.Configuration = .init()
+    ) async throws -> Finding {
+        var session = Session.sample()
+        session.hello = hello
+        return try await SPF(policy).sender(.sample(session: session, sender: sender, services: zone))
+    }
+
+    static func entries(_ finding: Finding) -> [String] {
+        finding.edits.compactMap { edit in
+            guard case .authentication(let entry) = edit else { return nil }
+            return ([entry.result.rawValue] + entry.properties.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
+        }
+    }
+
+    static func symbols(_ finding: Finding) -> [String: Double] {
+        var found: [String: Double] = [:]
+        for case .score(let symbol) in finding.edits { found[symbol.name] = symbol.points }
+        return found
+    }
+
+    @Test(
+        arguments: [
+            ("pass", [:]), ("fail", ["SPF_FAIL": 3.0]), ("softfail", ["SPF_SOFTFAIL": 1.0]), ("neutral", [:]),
+            ("none", [:]), ("permerror", ["SPF_PERMERROR": 1.0]), ("temperror", [:]),
+        ] as [(String, [String: Double])])
+    func `by default a result costs points, and nobody is refused`(_ result: String, _ points: [String: Double])
+        async throws
+    {
+        let finding = try await Self.find(EmailAddress(localPart: "alice", domain: "\(result).example"))
+        #expect(finding.verdict == .continue)
+        #expect(Self.entries(finding) == ["\(result) smtp.mailfrom=alice@\(result).example"])
+        #expect(Self.symbols(finding) == points)
+    }
+
+    @Test(
+        arguments: [
+            ("fail", 550, "5.7.23"), ("softfail", 550, "5.7.23"), ("neutral", 550, "5.7.23"), ("none", 550, "5.7.23"),
+            ("permerror", 550, "5.7.24"), ("temperror", 550, "5.7.24"),
+        ])
+    func `each result can refuse or put off, and the reply says why`(_ result: String, _ code: Int, _ status: String)
+        async throws
+    {
+        let sender = EmailAddress(localPart: "alice", domain: "\(result).example")
+        let refused = try await Self.find(sender, policy: .every(.reject))
+        guard case .reject(let reply) = refused.verdict else {
+            Issue.record("\(refused.verdict)")
+            return
+        }
+        #expect(reply.code == code && reply.status?.description == status)
+        #expect(reply.text.contains("\(result).example"))
+        #expect(refused.decidedBy == [result])
+        #expect(Self.entries(refused).count == 1, "what was found is found, whatever became of it")
+        guard case .tempfail(let later) = try await Self.find(sender, policy: .every(.tempfail)).verdict else {
+            Issue.record("not put off")
+            return
+        }
+        #expect(later.code == 451 && later.status?.description == "4" + status.dropFirst())
+        #expect(try await Self.find(sender, policy: .every(.ignore)).verdict == .continue)
+    }
+
+    @Test func `the owner's explanation is told as the owner's`() async throws {
+        let finding = try await Self.find("a@explained.example", policy: .every(.reject))
+        guard case .reject(let reply) = finding.verdict else {
+            Issue.record("\(finding.verdict)")
+            return
+        }
+        #expect(reply.lines.last == "explained.example explains: 192.0.2.7 is not one of our servers")
+    }
+
+    @Test func `without a sender the hello name is all there is`() async throws {
+        let finding = try await Self.find(nil, hello: "fail.example")
+        #expect(Self.entries(finding) == ["fail smtp.helo=fail.example"])
+        #expect(Self.symbols(finding) == ["SPF_HELO_FAIL": 3.0])
+    }
+
+    @Test(arguments: [("fail", 2), ("softfail", 1), ("pass", 1), ("none", 1), ("temperror", 1)])
+    func `beside a sender only a fail of the hello name is told`(_ result: String, _ count: Int) async throws {
+        let finding = try await Self.find("a@pass.example", hello: "\(result).example")
+        #expect(Self.entries(finding).count == count)
+        #expect(Self.entries(finding).first == "pass smtp.mailfrom=a@pass.example")
+        var policy = SPF.Configuration()
+        policy.hello = false
+        #expect(
+            Self.entries(try await Self.find("a@pass.example", hello: "\(result).example", policy: policy)).count == 1)
+    }
+
+    @Test(arguments: [(10, "permerror"), (12, "fail")])
+    func `the limits can be set`(_ most: Int, _ result: String) async throws {
+        var policy = SPF.Configuration()
+        policy.maxLookups = BoundedInt(most)
+        policy.maxVoidLookups = 12
+        let record = "v=spf1 " + (0..<11).map { "a:\($0).many.example " }.joined() + "-all"
+        var zone = MemoryZone()
+        zone.add("many.example", text: record)
+        let transaction = Transaction.sample(sender: "a@many.example", services: zone)
+        #expect(Self.entries(try await SPF(policy).sender(transaction)).first?.hasPrefix("\(result) ") == true)
+    }
+}
+
+extension SPF.Configuration {
+    /// The same for all results but a pass.
+    static func every(_ action: Action) -> Self {
+        var policy = Self()
+        policy.fail = action
+        policy.softfail = action
+        policy.neutral = action
+        policy.none = action
+        policy.permerror = action
+        policy.temperror = action
+        return policy
+    }
+}
