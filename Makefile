@@ -27,7 +27,7 @@ test:
 	$(BUILD) --build-tests
 	scripts/test $(SCRATCH)/debug
 
-## Third-party suites (docs/operations.md), each with passed, failed and total.
+## Third-party suites, if they are there (see scripts/suites), each with passed, failed and total.
 suites:
 	@scripts/install build test suites
 	scripts/suites
