@@ -330,6 +330,21 @@ import Testing
         await server.stop()
     }
 
+    @Test func `whoever is cut short as he speaks hears why`() async throws {
+        let server = try await LiveServer()
+        let client = try await server.client()
+        _ = try await client.reply()
+        _ = try await client.say("EHLO c.test")
+        #expect(try await client.say("BDAT 99999999999").hasPrefix("552"))
+        // A socket that is closed would answer the first with a reset, which the last cannot survive.
+        for _ in 0..<3 {
+            try await client.send([UInt8](repeating: UInt8(ascii: "x"), count: 4096))
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        #expect(client.channel.isActive)
+        await server.stop()
+    }
+
     @Test func `how the client said hello is kept`() async throws {
         let server = try await LiveServer()
         for (line, verb) in [("HELO c.test", .helo), ("EHLO c.test", .ehlo)] as [(String, Session.HelloVerb)] {

@@ -56,6 +56,10 @@ extension ServerChecks {
             let message = "`bind`: only LMTP is spoken on a socket file, not \(listener.language.rawValue)"
             report(path(index, "bind", .index(place)), message)
         }
+        if listener.socketMode.bits & 0o200 == 0, isSound(path(index, "socket_mode")) {
+            let message = "`socket_mode`: \(listener.socketMode) keeps the server's own user out"
+            report(path(index, "socket_mode"), message, hint: "Connecting takes the right to write, as in \"0660\".")
+        }
         // RFC 2033 §5.
         for (place, bind) in listener.bind.enumerated() {
             if case .address(_, let port) = bind, port == 25, listener.language == .lmtp {

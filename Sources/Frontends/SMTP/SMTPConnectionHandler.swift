@@ -258,7 +258,7 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
                 }
                 put(reply)
             }
-            leave()
+            leave(isAgreed: reply?.isPositive ?? false)
         }
     }
 
@@ -343,10 +343,13 @@ final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitne
 
     /// Sends what is to be sent and closes. The client's last words are read and thrown away meanwhile:
     /// closing with unread octets would reset the connection and take our last reply with it.
-    func leave() {
+    ///
+    /// - Parameter isAgreed: The client has asked for the end, and has nothing more to say.
+    func leave(isAgreed: Bool = false) {
         guard state != .closing, state != .closed else { return }
-        // What an early talker has said was seen in the socket, and has not been read.
-        let isRead = unread == 0 && waitingOctets == 0 && !machine.spokeEarly
+        // Whoever is cut short as he speaks goes on. What an early talker has said was seen in the socket, not read.
+        let isSilent = isAgreed || !isReading
+        let isRead = unread == 0 && isSilent && waitingOctets == 0 && !machine.spokeEarly
         let isClean = isRead || session.tls != nil || inputEnded
         state = .closing
         input = nil

@@ -109,37 +109,37 @@ final class ListeningSocket: Sendable {
         }
     }
 
-    /// One socket for each loop.
+    /// One socket for each loop, where the system can share a port among them; else one for all.
     private static func openEach(
         _ address: BindAddress, of listener: ListenerOptions, for owner: Owner, on group: any EventLoopGroup
     ) async throws -> [any Channel] {
-        var channels: [any Channel] = []
+        func open(_ place: SocketAddress, on group: any EventLoopGroup, joins: Bool = false) async throws -> any Channel
+        {
+            var bootstrap = bootstrap(for: owner, on: group, backlog: listener.backlog)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
+            if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(onlyIPv6, value: 1) }
+            if joins { bootstrap = bootstrap.serverChannelOption(reusePort, value: 1) }
+            return try await bootstrap.bind(to: place).get()
+        }
+        let loops = Array(group.makeIterator())
+        guard sharesPorts, let loop = loops.first else { return [try await open(address.socketAddress(), on: group)] }
+        // The first shares with nobody, so that two servers with one port by mistake, of which each would take half of
+        // the mail, are told; then it shares with those that follow.
+        let first = try await open(address.socketAddress(), on: loop)
+        guard loops.count > 1, let place = first.localAddress else { return [first] }
+        var channels = [first]
         do {
-            for loop in group.makeIterator() {
-                var bootstrap = bootstrap(for: owner, on: loop, backlog: listener.backlog)
-                    .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                    .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                    .childChannelOption(.socketOption(.so_keepalive), value: 1)
-                // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
-                if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(onlyIPv6, value: 1) }
-                guard let first = channels.first else {
-                    // The first shares with nobody, so that two servers with one port by mistake, of which each would
-                    // take half of the mail, are told; then it shares with those that follow.
-                    let first = try await bootstrap.bind(to: address.socketAddress()).get()
-                    channels.append(first)
-                    guard sharesPorts else { break }
-                    try await first.setOption(reusePort, value: 1).get()
-                    continue
-                }
-                guard let bound = first.localAddress else { break }
-                bootstrap = bootstrap.serverChannelOption(reusePort, value: 1)
-                channels.append(try await bootstrap.bind(to: bound).get())
-            }
+            try await first.setOption(reusePort, value: 1).get()
+            for loop in loops.dropFirst() { channels.append(try await open(place, on: loop, joins: true)) }
+            return channels
         } catch {
             for channel in channels { try? await channel.close() }
-            throw error
+            // Some that call themselves Linux do not let anybody join later.
+            return [try await open(place, on: group)]
         }
-        return channels
     }
 
     /// Elsewhere the option means that the youngest socket gets all.
