@@ -111,7 +111,7 @@ let package = Package(
             name: "FiltersTests",
             dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SuiteTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SuiteTests", dependencies: ["Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "SandboxTests", dependencies: ["Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
