@@ -46,7 +46,9 @@ enum Confinement {
 
     private static func limit(_ resource: __rlimit_resource, _ value: UInt64) throws(Failure) {
         var limits = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
-        guard setrlimit(resource, &limits) == 0 else { throw Failure(reason: "setrlimit: \(errno)") }
+        guard setrlimit(__rlimit_resource_t(resource.rawValue), &limits) == 0 else {
+            throw Failure(reason: "setrlimit: \(errno)")
+        }
     }
 
     /// The size of this process, in octets. proc(5), /proc/pid/statm.

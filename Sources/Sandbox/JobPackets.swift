@@ -17,10 +17,16 @@ enum PacketLimits {
     static let text = 512
 }
 
+/// What a worker can do.
+enum JobKind: UInt8, Sendable, Hashable {
+    /// Verify the DKIM signatures on a message.
+    case signatures = 1
+}
+
 /// What the server sends to a worker; each request has one reply.
 enum WorkerRequest: Sendable, Hashable {
-    /// Verify the signatures on the message whose descriptor comes with this.
-    case begin(job: UInt32, size: Int, most: Int)
+    /// A job about the message whose descriptor comes with this; `most` signatures are looked at.
+    case begin(job: UInt32, JobKind, size: Int, most: Int)
     /// What DNS said, in the order of the questions.
     case answers(job: UInt32, [LookUpAnswer])
     /// Nobody waits for this job any more.
@@ -73,9 +79,10 @@ extension WorkerRequest {
     var packet: [UInt8] {
         var writer = PacketWriter()
         switch self {
-        case .begin(let job, let size, let most):
+        case .begin(let job, let kind, let size, let most):
             writer.put(UInt8(0x01))
             writer.put(job)
+            writer.put(kind.rawValue)
             writer.put(UInt64(clamping: size))
             writer.put(UInt8(clamping: most))
         case .answers(let job, let answers):

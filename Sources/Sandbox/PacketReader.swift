@@ -21,7 +21,11 @@ struct PacketReader {
         let job = try reader.integer(UInt32.self)
         let request: WorkerRequest
         switch kind {
-        case 0x01: request = .begin(job: job, size: try reader.size(), most: Int(try reader.octet()))
+        case 0x01:
+            guard let kind = JobKind(rawValue: try reader.octet()) else {
+                throw MalformedPacket(reason: "an unknown kind of job")
+            }
+            request = .begin(job: job, kind, size: try reader.size(), most: Int(try reader.octet()))
         case 0x02:
             request = .answers(
                 job: job,

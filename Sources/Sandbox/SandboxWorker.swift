@@ -56,7 +56,7 @@ public enum SandboxWorker {
     private static func reply(to request: WorkerRequest, descriptor: CInt?, _ bench: Workbench) -> WorkerReply {
         defer { if let descriptor { close(descriptor) } }
         switch request {
-        case .begin(let job, let size, let most):
+        case .begin(let job, .signatures, let size, let most):
             guard let descriptor else { return .failed(job: job, reason: "there is no message") }
             do {
                 let file = try MappedFile(descriptor: descriptor, count: size)

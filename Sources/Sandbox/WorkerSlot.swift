@@ -122,7 +122,7 @@ final class WorkerSlot: Sendable {
         private mutating func ask(_ number: UInt32, _ job: SignatureJob) throws(StageFailure) -> [DNSQuestion]? {
             _ = try present()
             begun += 1
-            let request = WorkerRequest.begin(job: number, size: job.message.size, most: job.most)
+            let request = WorkerRequest.begin(job: number, .signatures, size: job.message.size, most: job.most)
             switch try exchange(request, job.message) {
             case .ask(number, let questions) where !questions.isEmpty: return questions
             case .done(number, let reports):

@@ -22,7 +22,8 @@ import Testing
     }()
 
     static let requests: [WorkerRequest] = [
-        .begin(job: 1, size: 0, most: 1), .begin(job: .max, size: .max, most: 255), .drop(job: 7),
+        .begin(job: 1, .signatures, size: 0, most: 1), .begin(job: .max, .signatures, size: .max, most: 255),
+        .drop(job: 7),
         .answers(job: 2, []), .answers(job: 3, [.nothing, .failed, .records([]), .records([[1, 2], []])]),
     ]
 

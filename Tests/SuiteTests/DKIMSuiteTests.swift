@@ -25,7 +25,7 @@ import Testing
             var options = SandboxOptions()
             options.isolation = .none
             options.workers = 1
-            pool = SandboxPool(options) { (question) throws(StageFailure) in
+            pool = SandboxPool(options) { (question) async throws(StageFailure) in
                 guard case .dns(let answer) = try await zone.answer(.dns(question)) else {
                     throw StageFailure("no answer")
                 }

@@ -16,38 +16,29 @@ final class DKIMLibrary {
 
     init() throws(JobFailure) {
         guard let handle = dkim_init(nil, nil) else { throw JobFailure(reason: "libopendkim could not be started") }
+        guard Self.setUp(handle) else {
+            dkim_close(handle)
+            throw JobFailure(reason: "this libopendkim lacks what is needed: SHA-256 and Ed25519")
+        }
         self.handle = handle
+    }
+
+    deinit { dkim_close(handle) }
+
+    private static func setUp(_ handle: OpaquePointer) -> Bool {
         // Nothing is looked up before the end of the message, and fields that cannot be read have their place, too.
         var flags = UInt32(DKIM_LIBFLAGS_DELAYSIGPROC) | UInt32(DKIM_LIBFLAGS_BADSIGHANDLES)
         // How long a key must be is for the policy to say.
         var bits: UInt32 = 0
         let size = MemoryLayout<UInt32>.size
-        guard
-            dkim_options(handle, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, size) == DKIM_STAT_OK,
-            dkim_options(handle, DKIM_OP_SETOPT, DKIM_OPTS_MINKEYBITS, &bits, size) == DKIM_STAT_OK,
-            dkim_set_key_lookup(handle, Self.lookUp) == DKIM_STAT_OK,
-            dkim_libfeature(handle, UInt32(DKIM_FEATURE_SHA256)), dkim_libfeature(handle, UInt32(DKIM_FEATURE_ED25519))
-        else {
-            dkim_close(handle)
-            throw JobFailure(reason: "this libopendkim lacks what is needed: SHA-256 and Ed25519")
+        let status = dkim_set_key_lookup(handle) { @Sendable message, signature, buffer, size in
+            SignatureVerification.giveKey(message, signature, buffer, size)
         }
-    }
-
-    deinit { dkim_close(handle) }
-
-    private typealias LookUp =
-        @convention(c) (OpaquePointer?, OpaquePointer?, UnsafeMutablePointer<UInt8>?, Int) -> DKIM_CBSTAT
-
-    /// Gives the library the key's record, if it has come.
-    private static let lookUp: LookUp = { @Sendable message, signature, buffer, size in
-        guard let message, let signature, let buffer, let context = dkim_get_user_context(message) else {
-            return DKIM_CBSTAT_ERROR
-        }
-        let verification = Unmanaged<SignatureVerification>.fromOpaque(context).takeUnretainedValue()
-        guard let record = verification.record(for: signature), record.count < size else { return DKIM_CBSTAT_NOTFOUND }
-        for (place, octet) in record.enumerated() { buffer[place] = octet }
-        buffer[record.count] = 0
-        return DKIM_CBSTAT_CONTINUE
+        return status == DKIM_STAT_OK
+            && dkim_options(handle, DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, size) == DKIM_STAT_OK
+            && dkim_options(handle, DKIM_OP_SETOPT, DKIM_OPTS_MINKEYBITS, &bits, size) == DKIM_STAT_OK
+            && dkim_libfeature(handle, UInt32(DKIM_FEATURE_SHA256))
+            && dkim_libfeature(handle, UInt32(DKIM_FEATURE_ED25519))
     }
 }
 
@@ -207,11 +198,21 @@ final class SignatureVerification {
         return "\(report.selector)._domainkey.\(report.domain)".asciiLowercased
     }
 
-    fileprivate func record(for signature: OpaquePointer) -> [UInt8]? {
+    /// Gives the library the key's record, if it has come.
+    fileprivate static func giveKey(
+        _ message: OpaquePointer?, _ signature: OpaquePointer?, _ buffer: UnsafeMutablePointer<UInt8>?, _ size: Int
+    ) -> DKIM_CBSTAT {
+        guard let message, let signature, let buffer, let context = dkim_get_user_context(message) else {
+            return DKIM_CBSTAT_ERROR
+        }
+        let verification = Unmanaged<SignatureVerification>.fromOpaque(context).takeUnretainedValue()
         guard
-            let entry = entries.first(where: { $0.signature == signature }), case .text(let record)? = entry.key
-        else { return nil }
-        return record
+            let entry = verification.entries.first(where: { $0.signature == signature }),
+            case .text(let record)? = entry.key, record.count < size
+        else { return DKIM_CBSTAT_NOTFOUND }
+        for (place, octet) in record.enumerated() { buffer[place] = octet }
+        buffer[record.count] = 0
+        return DKIM_CBSTAT_CONTINUE
     }
 
     // MARK: - The end

@@ -50,7 +50,7 @@ enum Stores {
     static func sandbox(
         _ settings: ServerConfiguration, _ resolver: UnboundResolver, _ observer: SandboxObserver = SandboxObserver()
     ) -> SandboxPool {
-        SandboxPool(SandboxOptions(settings), observer: observer) { (question) throws(StageFailure) in
+        SandboxPool(SandboxOptions(settings), observer: observer) { (question) async throws(StageFailure) in
             try await resolver.answer(question)
         }
     }
