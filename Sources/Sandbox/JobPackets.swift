@@ -31,6 +31,12 @@ enum WorkerRequest: Sendable, Hashable {
     case answers(job: UInt32, [LookUpAnswer])
     /// Nobody waits for this job any more.
     case drop(job: UInt32)
+
+    var job: UInt32 {
+        switch self {
+        case .begin(let job, _, _, _), .answers(let job, _), .drop(let job): job
+        }
+    }
 }
 
 /// What a worker sends to the server.

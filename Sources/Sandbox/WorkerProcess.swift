@@ -69,11 +69,15 @@ final class WorkerProcess: Worker {
     func exchange(
         _ request: WorkerRequest, _ message: Message?, within limit: Duration
     ) throws(WorkerTrouble) -> WorkerReply {
-        do throws(SystemError) {
-            let file = try message.map { (message) throws(SystemError) in try SharedMessage.descriptor(of: message) }
-            defer { if let file { close(file) } }
-            try channel.send(request.packet, descriptor: file)
-        } catch {
+        var file: CInt?
+        defer { if let file { close(file) } }
+        if let message {
+            do throws(SystemError) { file = try SharedMessage.descriptor(of: message) } catch {
+                // That is our want of descriptors or memory, not the worker's.
+                return .failed(job: request.job, reason: "\(error)")
+            }
+        }
+        do throws(SystemError) { try channel.send(request.packet, descriptor: file) } catch {
             // EPIPE: it has died since; how, the caller finds when it ends it.
             throw WorkerTrouble(end: .exit(code: 0))
         }
