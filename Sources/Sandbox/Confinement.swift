@@ -36,6 +36,16 @@ enum Confinement {
         try filter()
     }
 
+    // MARK: What else a sandbox takes of the system
+
+    /// A file in memory, without a name; -1 with `errno`.
+    static func memoryFile() -> CInt { sluice_memory_file() }
+
+    /// Has a process that is to be started begin without any descriptor from this on.
+    static func closeAll(from first: CInt, in actions: inout posix_spawn_file_actions_t) {
+        _ = sluice_close_from(&actions, first)
+    }
+
     /// The kernel ends this process when the thread that started it ends.
     static func dieWithParent() throws(Failure) { try check(sluice_die_with_parent(SIGKILL), "prctl") }
 

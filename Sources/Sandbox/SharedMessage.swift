@@ -5,7 +5,7 @@ import MailTypes
 enum SharedMessage {
     /// The descriptor is the caller's to close.
     static func descriptor(of message: Message) throws(SystemError) -> CInt {
-        let file = memfd_create("message", UInt32(MFD_CLOEXEC))
+        let file = Confinement.memoryFile()
         guard file >= 0 else { throw SystemError(call: "memfd_create", code: errno) }
         do throws(SystemError) {
             for piece in message.pieces { try write(piece, to: file) }

@@ -137,7 +137,7 @@ final class WorkerProcess: Worker {
         for number in CInt(0)...2 {
             posix_spawn_file_actions_addopen(&actions, number, "/dev/null", number == 0 ? O_RDONLY : O_WRONLY, 0)
         }
-        posix_spawn_file_actions_addclosefrom_np(&actions, SandboxWorker.descriptor + 1)
+        Confinement.closeAll(from: SandboxWorker.descriptor + 1, in: &actions)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

@@ -5,6 +5,7 @@ import Directory
 import Foundation
 import MailTypes
 import Pipeline
+import Sandbox
 
 struct TryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
