@@ -94,6 +94,9 @@ final class WorkerProcess: Worker {
             throw trouble
         } catch let malformed as MalformedPacket {
             throw WorkerTrouble(end: .corrupt(malformed.reason))
+        } catch let failure as SystemError where failure.code == ECONNRESET {
+            // It died before it had read what it was told.
+            throw WorkerTrouble(end: .exit(code: 0))
         } catch {
             throw WorkerTrouble(end: .corrupt("\(error)"))
         }

@@ -99,7 +99,7 @@ import Testing
                 try await Task.sleep(for: .milliseconds(40))
                 guard let process = pool.processes.randomElement() else { continue }
                 // Stopped, it hangs.
-                kill(pid_t(process), round % 4 == 0 ? SIGSTOP : SIGKILL)
+                kill(pid_t(process), round % 3 == 0 ? SIGSTOP : SIGKILL)
                 round += 1
             }
         }
@@ -107,7 +107,7 @@ import Testing
             for _ in 0..<8 {
                 group.addTask {
                     var last = await Self.faults(pool, ["plain"])
-                    for _ in 0..<40 {
+                    for _ in 0..<150 {
                         let next = await Self.faults(pool)
                         if case .failure = next { last = next }
                     }
@@ -119,7 +119,7 @@ import Testing
         chaos.cancel()
         _ = await chaos.result
         #expect(results.count == 8, "every message has had its answer")
-        #expect(witness.count(.done) + witness.count(.failed) == 8 * 41)
+        #expect(witness.count(.done) + witness.count(.failed) == 8 * 151)
         #expect(!witness.troubles.isEmpty)
         #expect(witness.troubles.allSatisfy { $0 == .hung || $0 == .signal(Int(SIGKILL)) }, "\(witness.troubles)")
         #expect(witness.count(.failed) <= witness.troubles.count)

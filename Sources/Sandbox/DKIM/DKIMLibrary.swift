@@ -279,7 +279,7 @@ final class SignatureVerification {
         guard entries[index].report.fault == nil else { return }
         let isProven = error == DKIM_SIGERROR_OK && flags & UInt32(DKIM_SIGFLAG_PASSED) != 0
         guard isProven, bodyHash == DKIM_SIGBH_MATCH else {
-            fault(index, .badKey, "it could not be verified: \(Self.name(of: end))")
+            fault(index, .tooLarge, "it cannot be verified: \(Self.name(of: end))")
             return
         }
         // RFC 8463 §4: the library would take the octets of any record for an Ed25519 key.
