@@ -81,8 +81,7 @@ import Testing
             #expect(await eventually { (try? await server.sluice("trace", id).code) == 0 })
             let trace = try await server.sluice("trace", id, "--facts")
             for selector in ["brisbane", "test"] {
-                #expect(trace.output.contains("header.s=\(selector)"), "\(trace)")
-                #expect(trace.output.contains("\(selector) of football.example.com: pass"))
+                #expect(trace.output.contains("\(selector) of football.example.com: pass"), "\(trace)")
             }
             #expect(trace.output.contains("dkim=pass"))
             #expect(try Self.workers(of: server).count == 1)
@@ -99,7 +98,7 @@ import Testing
             let first = try #require(try Self.workers(of: server).first)
             kill(first, SIGSTOP)
             #expect(try await wire.deliver(Self.message).hasPrefix("451"))
-            #expect(server.log.contains("worker ended"))
+            #expect(await eventually { server.log.contains("worker ended") })
             #expect(try await wire.deliver(Self.message).hasPrefix("250"))
             let second = try #require(try Self.workers(of: server).first)
             #expect(second != first)
