@@ -153,6 +153,16 @@ import Testing
         }
     }
 
+    @Test func `an RSA key may come without its envelope`() throws {
+        // What follows the 24 octets (32 letters) of the envelope is the bare key.
+        let bare = String(SignedSample.longKey.dropFirst(32))
+        let name = "long._domainkey.signer.example"
+        let spaced = bare.prefix(40) + " \t" + bare.dropFirst(40)
+        for record in ["p=\(bare)", "v=DKIM1; k=rsa; p = \(spaced); t=y"] {
+            #expect(try Self.one("plain", keys: [name: SignedSample.text(record)]).fault == nil)
+        }
+    }
+
     @Test func `a key's flags are told, or obeyed`() throws {
         let key = "p=\(SignedSample.longKey)"
         let name = "long._domainkey.signer.example"

@@ -28,7 +28,7 @@ enum KeyChoice: Equatable {
                 self = .tooLong
             } else {
                 // The library would stop at a NUL; as any other control character it is an error.
-                self = .text(key.map { max($0, 1) })
+                self = .text(PublicKeyForm.readable(key.map { max($0, 1) }))
             }
         }
     }
