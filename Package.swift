@@ -19,7 +19,8 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "14-rate.toml", "16-size.toml", "20-transport.toml", "22-relay.toml",
-    "24-recipients.toml", "26-spf.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
+    "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "30-header.toml", "32-received.toml",
+    "40-greylist.toml",
 ]
 
 let package = Package(
@@ -49,6 +50,7 @@ let package = Package(
 
         // What the world is reached through.
         .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2"]),
+        .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSeccomp"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
@@ -76,8 +78,8 @@ let package = Package(
         .executableTarget(
             name: "Sluice",
             dependencies: [
-                "MailTypes", "Protocols", "Pipeline", "Filters", "Adapters", "Directory", "Queue", "Mailboxes",
-                "Delivery", "Frontends", "Configuration", arguments, lifecycle, signals, logging, metrics,
+                "MailTypes", "Protocols", "Pipeline", "Filters", "Adapters", "Sandbox", "Directory", "Queue",
+                "Mailboxes", "Delivery", "Frontends", "Configuration", arguments, lifecycle, signals, logging, metrics,
                 nio, nioPosix, nioSSL,
             ],
             resources: chainFiles.map { .embedInCode("Resources/filters.d/\($0)") }
@@ -93,6 +95,12 @@ let package = Package(
         .systemLibrary(
             name: "CIDN2", path: "Sources/CLibraries/CIDN2", pkgConfig: "libidn2",
             providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(
+            name: "COpenDKIM", path: "Sources/CLibraries/COpenDKIM", pkgConfig: "opendkim",
+            providers: [.apt(["libopendkim-dev"])]),
+        .systemLibrary(
+            name: "CSeccomp", path: "Sources/CLibraries/CSeccomp", pkgConfig: "libseccomp",
+            providers: [.apt(["libseccomp-dev"])]),
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
         .testTarget(
@@ -103,7 +111,9 @@ let package = Package(
             name: "FiltersTests",
             dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SuiteTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SuiteTests", dependencies: ["Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
+        .testTarget(
+            name: "SandboxTests", dependencies: ["Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
@@ -148,12 +158,13 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
     ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
-    ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"), ("SMTPServerFuzz", "Protocols"),
+    ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"),
+    ("SMTPServerFuzz", "Protocols"),
     ("SMTPClientFuzz", "Protocols"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Protocols", "Queue", "Configuration"] {
+    for name in ["MailTypes", "Protocols", "Queue", "Configuration", "Sandbox"] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
     package.targets.first { $0.name == "CTOML" }?.cxxSettings = [

@@ -37,6 +37,7 @@ public enum Registry {
         StageKind(Relay.self, "Who may send to other servers, and under which name"),
         StageKind(Recipients.self, "What a local address stands for: mailbox, alias, group"),
         StageKind(SPF.self, "Whether a client may send for the sender's domain"),
+        StageKind(DKIMVerify.self, "Which signatures on a message are valid"),
         StageKind(Greylist.self, "Strangers come back later"),
         StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),

@@ -90,6 +90,8 @@ extension EnhancedStatusCode.Condition {
     public static let authTooWeak = Self(7, 9)
     public static let encryptionNeeded = Self(7, 10)
     public static let authEncryptionRequired = Self(7, 11)
+    public static let dkimMissing = Self(7, 20)
+    public static let dkimUnacceptable = Self(7, 21)
     public static let spfFailed = Self(7, 23)
     public static let spfError = Self(7, 24)
     public static let requireTLSNeeded = Self(7, 30)

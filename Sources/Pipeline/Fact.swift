@@ -19,6 +19,8 @@ public enum Question: Sendable, Hashable, Codable {
     case directory(DirectoryQuestion)
     case memory(MemoryQuestion)
     case dns(DNSQuestion)
+    /// Which of the first `most` DKIM signatures on this message are valid?
+    case signatures(MessageHandle, most: Int)
 }
 
 /// What the world said.
@@ -27,6 +29,8 @@ public enum Answer: Sendable, Hashable, Codable {
     case directory(DirectoryAnswer)
     case memory(MemoryAnswer)
     case dns(DNSAnswer)
+    /// One report for each DKIM-Signature field, from the top; those beyond the limit have one together.
+    case signatures([SignatureReport])
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

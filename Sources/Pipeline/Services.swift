@@ -79,6 +79,14 @@ public struct Services: Sendable {
         return answer
     }
 
+    /// What is to be said of each DKIM-Signature field of the message; `most` of them are looked at.
+    public func signatures(on message: Message, most: Int) async throws(StageFailure) -> [SignatureReport] {
+        guard case .signatures(let reports) = try await ask(.signatures(MessageHandle(message), most: most)) else {
+            throw .mismatch
+        }
+        return reports
+    }
+
     private func ask(_ question: Question) async throws(StageFailure) -> Answer {
         let answer: Answer
         if let immediate = source.immediate(question) {
@@ -90,7 +98,7 @@ public struct Services: Sendable {
                 }
             } catch { answer = .failure(error) }
         }
-        record.append(Fact(question, answer))
+        record.append(Fact(question.recorded, answer))
         if case .failure(let failure) = answer { throw failure }
         return answer
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Sandbox
 
 #if canImport(Glibc)
     import Glibc
@@ -10,6 +11,8 @@ enum Main {
     /// The main thread does nothing but stay: an asynchronous `main` would let it end, and glibc's setuid(2)
     /// passes over a thread that has ended, so it would stay root's in a server that has given root up.
     static func main() {
+        // Before there is a second thread: the sandbox would not hold it.
+        if SandboxWorker.isMeant(by: CommandLine.arguments) { _exit(SandboxWorker.run(CommandLine.arguments)) }
         Task.detached {
             await run()
             exit(0)

@@ -12,6 +12,7 @@ public final class MemoryServices: ServiceSource {
     fileprivate struct State {
         var directory: SampleDirectory
         var dns: [DNSQuestion: DNSAnswer] = [:]
+        var signatures: [SignatureReport] = []
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
         var failure: StageFailure?
@@ -50,6 +51,12 @@ public final class MemoryServices: ServiceSource {
         state.withLock { $0.dns[DNSQuestion(name, type)] = answer }
     }
 
+    /// What is said of every message's signatures.
+    public var signatures: [SignatureReport] {
+        get { state.withLock { $0.signatures } }
+        set { state.withLock { $0.signatures = newValue } }
+    }
+
     public func answer(_ question: Question) async throws(StageFailure) -> Answer {
         let now = time.now
         let answer = state.withLock { state -> Answer in
@@ -70,6 +77,7 @@ extension MemoryServices.State {
         case .directory(let question): .directory(directory.answer(question))
         case .memory(let question): .memory(remember(question))
         case .dns(let question): .dns(dns[question] ?? .noName)
+        case .signatures: .signatures(signatures)
         }
     }
 

@@ -15,6 +15,7 @@ import Testing
         Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
+        DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
     ]
 
     static let access: Access.Configuration = {
@@ -56,6 +57,12 @@ import Testing
 
     static let spf: SPF.Configuration = {
         var policy = SPF.Configuration()
+        policy.none = .reject
+        return policy
+    }()
+
+    static let dkim: DKIMVerify.Configuration = {
+        var policy = DKIMVerify.Configuration()
         policy.none = .reject
         return policy
     }()

@@ -21,7 +21,7 @@ import Testing
 
     /// `EarlyTalker` of `early-talker`, `SPF` of `spf`.
     private static func folder(of name: StageName) -> String {
-        let acronyms: Set = ["spf"]
+        let acronyms: Set = ["dkim", "spf"]
         return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
             .joined()
     }

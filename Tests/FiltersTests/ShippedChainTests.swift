@@ -93,6 +93,10 @@ import Testing
                 "recipients", "max_depth = 0\nmax_members = 1000000\npostmaster = \"nobody\"",
                 ["max_depth", "max_members", "postmaster"]
             ),
+            (
+                "dkim-verify", "fail = \"drop\"\nmax_signatures = 31\nmin_rsa_bits = 512\ntest_keys = true",
+                ["fail", "max_signatures", "min_rsa_bits", "test_keys"]
+            ),
             ("greylist", "delay = 5\nknown_for = \"all\"\nwindow = \"1m\"", ["delay", "known_for", "window"]),
             ("received", "max_hops = 5000\ndelivered_to = \"yes\"", ["max_hops", "delivered_to"]),
             (

@@ -119,7 +119,7 @@ final class SmallWorld: ServiceSource {
         case .dns:
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
-        case .directory, .memory:
+        case .directory, .memory, .signatures:
             throw StageFailure("not in this world")
         }
     }

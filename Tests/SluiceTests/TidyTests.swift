@@ -108,6 +108,7 @@ import Testing
         "Pipeline": ["MailTypes"],
         "Filters": ["Pipeline", "MailTypes"],
         "Adapters": ["Pipeline", "MailTypes"],
+        "Sandbox": ["Pipeline", "MailTypes"],
         "Directory": ["Pipeline", "MailTypes"],
         "Queue": ["MailTypes"],
         "Mailboxes": ["MailTypes"],
@@ -116,7 +117,7 @@ import Testing
         "Configuration": ["MailTypes"],
     ]
 
-    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2"]
+    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2", "COpenDKIM", "CSeccomp"]
 
     static func imports(of file: File) -> [String] {
         let statement = /^\s*(?:@testable )?(?:\w+ )?import (?:struct |class |func |enum )?(\w+)/

@@ -21,6 +21,7 @@ extension ServerConfiguration: OptionGroup {
         options.read("log", &log)
         options.read("metrics", &metrics)
         options.read("trace", &trace)
+        options.read("sandbox", &sandbox)
         options.read("run", &run)
     }
 }
@@ -190,6 +191,18 @@ extension ServerConfiguration.Trace: OptionGroup {
         options.read("keep_messages", &keepMessages)
         options.read("max_message", &maxMessage, from: "0", to: "1GB")
         options.read("max_size", &maxSize, from: "1MB", to: "1048576GB")
+    }
+}
+
+extension ServerConfiguration.Sandbox: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("isolation", &isolation)
+        options.read("workers", &workers, in: 1...64)
+        options.read("jobs_per_worker", &jobsPerWorker, in: 1...1_000_000_000)
+        options.read("job_timeout", &jobTimeout, from: "100ms", to: "5m")
+        options.read("memory", &memory, from: "32MB", to: "64GB")
+        options.read("max_waiting", &maxWaiting, in: 1...100_000)
     }
 }
 

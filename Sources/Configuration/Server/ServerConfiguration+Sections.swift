@@ -111,6 +111,29 @@ extension ServerConfiguration {
         public init() {}
     }
 
+    /// `[sandbox]`: where C libraries read what strangers send.
+    public struct Sandbox: Sendable, Hashable {
+        public enum Isolation: String, Sendable, Hashable, Codable, CaseIterable {
+            /// In processes that may do nothing but compute.
+            case process
+            /// In the server's own process.
+            case none
+        }
+
+        public var isolation = Isolation.process
+        /// Processes, or threads where there is no isolation.
+        public var workers = 2
+        /// Jobs after which a worker is replaced.
+        public var jobsPerWorker = 10_000
+        /// How long a worker may compute for one job.
+        public var jobTimeout: Interval = "10s"
+        /// What a worker may map beyond the program itself.
+        public var memory: ByteCount = "256MB"
+        /// Jobs that wait for a worker; more fail at once.
+        public var maxWaiting = 1000
+        public init() {}
+    }
+
     /// `[run]`: the process.
     public struct Run: Sendable, Hashable {
         /// Who the process becomes once its sockets are bound; `nil`: it stays who it is.

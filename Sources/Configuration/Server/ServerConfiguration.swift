@@ -21,6 +21,7 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var log = Log()
     public var metrics = Metrics()
     public var trace = Trace()
+    public var sandbox = Sandbox()
     public var run = Run()
 
     /// The file it was read from; `nil`: built in.

@@ -5,6 +5,7 @@ import Directory
 import Foundation
 import MailTypes
 import Pipeline
+import Sandbox
 
 struct TryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -161,14 +162,16 @@ struct TrialWorld {
 
     init(_ loaded: LoadedConfiguration) throws {
         let data = try DataFolder(loaded.settings).entered()
+        let resolver = try Stores.resolver(loaded.settings)
         world = LiveWorld(
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
-            resolver: try Stores.resolver(loaded.settings))
+            resolver: resolver, sandbox: Stores.sandbox(loaded.settings, resolver))
         source = HarmlessWorld(world: world)
     }
 
     func close() {
+        world.sandbox.stop()
         world.resolver.stop()
         world.memory.close()
         world.directory.close()

@@ -198,6 +198,7 @@ extension Question {
         case .memory(.count(let table, let key, let amount, let window, _)):
             "memory: \(amount) more for \(key) in \(table) within \(window)"
         case .dns(let question): "dns: \(question.name) \(String(describing: question.type).uppercased())"
+        case .signatures(let handle, let most): "signatures: the first \(most) of a message of \(handle.size) octets"
         }
     }
 }
@@ -215,8 +216,16 @@ extension Answer {
             records.map { "\($0)" }.joined(separator: ", ") + (isSecure ? " (secure)" : "")
         case .dns(.noData): "no such record"
         case .dns(.noName): "no such name"
+        case .signatures(let reports):
+            reports.isEmpty ? "none" : reports.map(\.words).joined(separator: "; ")
         case .failure(let failure): "failed: \(failure.reason)"
         }
+    }
+}
+
+extension SignatureReport {
+    fileprivate var words: String {
+        "\(selector) of \(domain): \(result.rawValue)" + (reason.map { " (\($0))" } ?? "")
     }
 }
 

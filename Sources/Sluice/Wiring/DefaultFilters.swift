@@ -12,6 +12,7 @@ enum DefaultFilters {
         ("22-relay.toml", PackageResources._2_relay_toml),
         ("24-recipients.toml", PackageResources._4_recipients_toml),
         ("26-spf.toml", PackageResources._6_spf_toml),
+        ("28-dkim-verify.toml", PackageResources._8_dkim_verify_toml),
         ("30-header.toml", PackageResources._0_header_toml),
         ("32-received.toml", PackageResources._2_received_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),

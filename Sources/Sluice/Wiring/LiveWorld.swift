@@ -2,12 +2,14 @@ import Adapters
 import Directory
 import Foundation
 import Pipeline
+import Sandbox
 
 /// The living world behind the stages' services: directory, memory, DNS and clock.
 struct LiveWorld: ServiceSource {
     let directory: MailDirectory
     let memory: StageMemoryStore
     let resolver: UnboundResolver
+    let sandbox: SandboxPool
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -15,6 +17,8 @@ struct LiveWorld: ServiceSource {
         case .directory(let question): directory.immediate(question).map(Answer.directory)
         case .memory(let question): .memory(memory.answer(question))
         case .dns: nil
+        // Most mail of programs is not signed, and needs nobody.
+        case .signatures(let handle, _): handle.isSigned ? nil : .signatures([])
         }
     }
 
@@ -24,8 +28,20 @@ struct LiveWorld: ServiceSource {
         case .directory(let question): .directory(try await directory.answer(question))
         case .memory(let question): .memory(memory.answer(question))
         case .dns(let question): .dns(try await resolver.answer(question))
+        case .signatures(let handle, let most): .signatures(try await signatures(handle, most))
         }
     }
+}
+
+extension LiveWorld {
+    private func signatures(_ handle: MessageHandle, _ most: Int) async throws(StageFailure) -> [SignatureReport] {
+        guard let message = handle.message else { throw StageFailure("the message is not at hand") }
+        return try await sandbox.signatures(on: message, most: most)
+    }
+}
+
+extension MessageHandle {
+    fileprivate var isSigned: Bool { message.map(SandboxPool.isSigned) ?? true }
 }
 
 /// The world as `sluice try` sees it: it answers like the living one and is not changed by questions.
@@ -46,7 +62,7 @@ extension Question {
         case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
-        case .time, .directory, .dns, .memory(.peek): self
+        case .time, .directory, .dns, .signatures, .memory(.peek): self
         }
     }
 }

@@ -4,6 +4,7 @@ import Frontends
 import MailTypes
 import Protocols
 import Queue
+import Sandbox
 
 // From what `sluice.toml` says to what the modules take. One place, so that an option that is read
 // and goes nowhere is seen.
@@ -25,6 +26,19 @@ extension QueueOptions {
         schedule.factor = queue.retryFactor
         schedule.giveUpAfter = queue.giveUpAfter
         schedule.warnAfter = queue.warnAfter.seconds > 0 ? queue.warnAfter : nil
+    }
+}
+
+extension SandboxOptions {
+    init(_ settings: ServerConfiguration) {
+        self.init()
+        let sandbox = settings.sandbox
+        isolation = sandbox.isolation == .none ? .none : .process
+        workers = sandbox.workers
+        jobsPerWorker = sandbox.jobsPerWorker
+        jobTimeout = sandbox.jobTimeout
+        memory = sandbox.memory
+        maxWaiting = sandbox.maxWaiting
     }
 }
 
@@ -216,6 +230,7 @@ extension ServerConfiguration {
         if trace != new.trace { parts.append("[trace]") }
         if log != new.log { parts.append("[log]") }
         if metrics != new.metrics { parts.append("[metrics]") }
+        if sandbox != new.sandbox { parts.append("[sandbox]") }
         if run != new.run { parts.append("[run]") }
         return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
     }

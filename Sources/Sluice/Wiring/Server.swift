@@ -12,6 +12,7 @@ import NIOCore
 import NIOPosix
 import Pipeline
 import Queue
+import Sandbox
 import Synchronization
 import UnixSignals
 
@@ -31,6 +32,7 @@ final class Server: Sendable {
     private let directory: MailDirectory
     private let memory: StageMemoryStore
     private let resolver: UnboundResolver
+    private let sandbox: SandboxPool
     private let traces: TraceKeeper
     private let queue: MailQueue
     private let certificates: CertificateStore
@@ -91,7 +93,8 @@ final class Server: Sendable {
         resolver = try Stores.resolver(settings)
         // Told only now: where another server has the queue, that says more than its taken address.
         let sockets = try bound.get()
-        let world = LiveWorld(directory: directory, memory: memory, resolver: resolver)
+        sandbox = Stores.sandbox(settings, resolver, SandboxObserver(logger, MetricsSystem.factory))
+        let world = LiveWorld(directory: directory, memory: memory, resolver: resolver, sandbox: sandbox)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
         let traces = traces
@@ -229,6 +232,7 @@ final class Server: Sendable {
         traces.close()
         memory.close()
         directory.close()
+        sandbox.stop()
         resolver.stop()
     }
 

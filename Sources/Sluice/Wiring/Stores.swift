@@ -4,6 +4,7 @@ import Directory
 import Foundation
 import MailTypes
 import Pipeline
+import Sandbox
 
 /// Opens the stores of the data folder as the configuration wants them.
 enum Stores {
@@ -44,5 +45,13 @@ enum Stores {
         options.servers = settings.dns.servers.map { .init($0.address, port: $0.port) }
         options.trustAnchor = settings.dns.dnssec ? settings.dns.trustAnchor : nil
         return try UnboundResolver(options)
+    }
+
+    static func sandbox(
+        _ settings: ServerConfiguration, _ resolver: UnboundResolver, _ observer: SandboxObserver = SandboxObserver()
+    ) -> SandboxPool {
+        SandboxPool(SandboxOptions(settings), observer: observer) { (question) async throws(StageFailure) in
+            try await resolver.answer(question)
+        }
     }
 }

@@ -8,6 +8,7 @@ final class NameServer: Sendable {
     enum Record: Sendable {
         case a(String)
         case mx(Int, String)
+        case text(String)
         /// Questions about this name are never answered.
         case silence
 
@@ -15,6 +16,7 @@ final class NameServer: Sendable {
             switch self {
             case .a: 1
             case .mx: 15
+            case .text: 16
             case .silence: 0
             }
         }
@@ -74,12 +76,19 @@ final class NameServer: Sendable {
         switch record {
         case .silence: data = []
         case .a(let address): data = address.split(separator: ".").compactMap { UInt8($0) }
+        case .text(let text):
+            let octets = Array(text.utf8)
+            data = stride(from: 0, to: octets.count, by: 255).flatMap { start -> [UInt8] in
+                let piece = octets[start..<min(start + 255, octets.count)]
+                return [UInt8(piece.count)] + piece
+            }
         case .mx(let preference, let host):
             let labels: [UInt8] = host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
             data = [UInt8(preference >> 8), UInt8(preference & 0xFF)] + labels + [0]
         }
         // The question's name, class IN, a second of life.
-        return [0xC0, 0x0C, 0, UInt8(record.type), 0, 1, 0, 0, 0, 1, 0, UInt8(data.count)] + data
+        return [0xC0, 0x0C, 0, UInt8(record.type), 0, 1, 0, 0, 0, 1, UInt8(data.count >> 8), UInt8(data.count & 0xFF)]
+            + data
     }
 
     fileprivate final class Holder: Sendable {

@@ -1,0 +1,39 @@
+#pragma once
+#include <errno.h>
+#include <seccomp.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+// The rules that look at an argument take a variable number of them in C.
+
+/// Allows the call where `mask` of its argument `place` is `value`.
+static inline int sluice_allow_masked(
+    scmp_filter_ctx filter, int call, unsigned place, unsigned long mask, unsigned long value) {
+    return seccomp_rule_add_array(
+        filter, SCMP_ACT_ALLOW, call, 1,
+        (const struct scmp_arg_cmp[]){SCMP_CMP64(place, SCMP_CMP_MASKED_EQ, mask, value)});
+}
+
+/// Forbids new rights for good, and core dumps and debuggers with them.
+static inline int sluice_forbid_rights(void) {
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : errno;
+}
+
+/// Has the kernel end this process with the thread that started it.
+static inline int sluice_die_with_parent(int signal) {
+    return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0 ? 0 : errno;
+}
+
+// The C library has these, but its module for Swift shows them only to GNU sources.
+extern int memfd_create(const char *name, unsigned flags);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+
+/// A file in memory, without a name, closed on exec; -1 with errno.
+static inline int sluice_memory_file(void) { return memfd_create("message", 1U /* MFD_CLOEXEC */); }
+
+/// Has the started process begin without any descriptor from `from` on.
+static inline int sluice_close_from(posix_spawn_file_actions_t *actions, int from) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, from);
+}

@@ -1,0 +1,98 @@
+import CSeccomp
+import Glibc
+
+/// The sandbox that a process closes around itself: resource limits, then a filter of system calls, with no way back.
+///
+/// It is closed after libopendkim and libcrypto have done everything once, so that what they load lazily is loaded, and
+/// before the first octet of a stranger comes.
+enum Confinement {
+    struct Failure: Error, CustomStringConvertible {
+        let reason: String
+        var description: String { reason }
+    }
+
+    /// What a worker may call; anything else ends it at once with SIGSYS.
+    ///
+    /// No file is opened, no socket made, no process or thread started. Memory is got and given back (never
+    /// executable), the one socket is read and written, time is asked, random octets are drawn.
+    static let calls = [
+        "read", "write", "recvmsg", "sendmsg", "close", "munmap", "mremap", "brk", "madvise", "futex", "clock_gettime",
+        "gettimeofday", "time", "getrandom", "getpid", "gettid", "sched_yield", "rt_sigreturn", "rt_sigprocmask",
+        "sigaltstack", "restart_syscall", "exit", "exit_group",
+    ]
+
+    /// Descriptors: the standard ones, the channel, a message, and some to spare.
+    static let descriptors: UInt64 = 16
+
+    /// `memory`: octets beyond what the program has mapped already; `seconds`: of processor time in all.
+    static func enter(memory: Int, seconds: Int) throws(Failure) {
+        let mapped = try mappedMemory()
+        try limit(RLIMIT_CORE, 0)
+        try limit(RLIMIT_FSIZE, 0)
+        try limit(RLIMIT_NOFILE, descriptors)
+        try limit(RLIMIT_AS, UInt64(clamping: mapped.addingReportingOverflow(memory).partialValue))
+        try limit(RLIMIT_CPU, UInt64(clamping: max(1, seconds)))
+        try check(sluice_forbid_rights(), "prctl")
+        try filter()
+    }
+
+    // MARK: What else a sandbox takes of the system
+
+    /// A file in memory, without a name; -1 with `errno`.
+    static func memoryFile() -> CInt { sluice_memory_file() }
+
+    /// Has a process that is to be started begin without any descriptor from this on.
+    static func closeAll(from first: CInt, in actions: inout posix_spawn_file_actions_t) {
+        _ = sluice_close_from(&actions, first)
+    }
+
+    /// The kernel ends this process when the thread that started it ends.
+    static func dieWithParent() throws(Failure) { try check(sluice_die_with_parent(SIGKILL), "prctl") }
+
+    private static func check(_ code: CInt, _ what: String) throws(Failure) {
+        guard code != 0 else { return }
+        throw Failure(reason: "\(what): \(String(cString: strerror(abs(code))))")
+    }
+
+    private static func limit(_ resource: __rlimit_resource, _ value: UInt64) throws(Failure) {
+        var limits = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
+        guard setrlimit(__rlimit_resource_t(resource.rawValue), &limits) == 0 else {
+            throw Failure(reason: "setrlimit: \(errno)")
+        }
+    }
+
+    /// The size of this process, in octets. proc(5), /proc/pid/statm.
+    private static func mappedMemory() throws(Failure) -> Int {
+        let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw Failure(reason: "/proc/self/statm cannot be read") }
+        defer { close(file) }
+        var octets = [UInt8](repeating: 0, count: 128)
+        let count = read(file, &octets, octets.count)
+        let digits = octets.prefix(max(0, count)).prefix { $0 &- 0x30 < 10 }
+        guard let pages = Int(String(decoding: digits, as: UTF8.self)) else {
+            throw Failure(reason: "/proc/self/statm says nothing")
+        }
+        return pages * sysconf(CInt(_SC_PAGESIZE))
+    }
+
+    private static func filter() throws(Failure) {
+        guard let filter = seccomp_init(UInt32(SCMP_ACT_KILL_PROCESS)) else {
+            throw Failure(reason: "seccomp_init failed")
+        }
+        defer { seccomp_release(filter) }
+        for name in calls {
+            let call = seccomp_syscall_resolve_name(name)
+            // Some do not exist on every processor.
+            guard call >= 0 else { continue }
+            try check(seccomp_rule_add_array(filter, UInt32(SCMP_ACT_ALLOW), call, 0, nil), name)
+        }
+        for name in ["mmap", "mprotect"] {
+            let call = seccomp_syscall_resolve_name(name)
+            try check(sluice_allow_masked(filter, call, 2, UInt(PROT_EXEC), 0), name)
+        }
+        // For abort(3): a signal to itself.
+        let signal = seccomp_syscall_resolve_name("tgkill")
+        try check(sluice_allow_masked(filter, signal, 0, UInt(UInt32.max), UInt(getpid())), "tgkill")
+        try check(seccomp_load(filter), "seccomp_load")
+    }
+}

@@ -1,0 +1,73 @@
+import Foundation
+
+/// Where jobs wait for a worker: new ones for any, answers for the one that has asked.
+final class JobLine: @unchecked Sendable {
+    enum Work {
+        case begin(SignatureJob)
+        case resume(UInt32, [LookUpAnswer])
+    }
+
+    // Everything below is read and written under `condition`.
+    private let condition = NSCondition()
+    private var jobs: [SignatureJob] = []
+    /// Those before it have been taken.
+    private var next = 0
+    private var answered: [[Work]]
+    private var isClosed = false
+    private let limit: Int
+
+    init(workers: Int, limit: Int) {
+        self.limit = limit
+        answered = Array(repeating: [], count: workers)
+    }
+
+    /// - Returns: `false` if too many wait, or the line is closed.
+    func add(_ job: SignatureJob) -> Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        guard !isClosed, jobs.count - next < limit else { return false }
+        jobs.append(job)
+        condition.broadcast()
+        return true
+    }
+
+    /// What DNS said to the job with that number at that worker.
+    func resume(_ number: UInt32, at worker: Int, _ answers: [LookUpAnswer]) {
+        condition.lock()
+        defer { condition.unlock() }
+        guard !isClosed else { return }
+        answered[worker].append(.resume(number, answers))
+        condition.broadcast()
+    }
+
+    /// The next thing for that worker to do; `nil`: the line is closed. Answers come before new jobs.
+    func take(for worker: Int, takesNew: Bool) -> Work? {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if isClosed { return nil }
+            if !answered[worker].isEmpty { return answered[worker].removeFirst() }
+            if takesNew, next < jobs.count {
+                let job = jobs[next]
+                next += 1
+                if next == jobs.count || next > 256 {
+                    jobs.removeFirst(next)
+                    next = 0
+                }
+                return .begin(job)
+            }
+            condition.wait()
+        }
+    }
+
+    /// Nothing is taken from here any more. Answers the jobs that nobody has begun.
+    func close() -> [SignatureJob] {
+        condition.lock()
+        defer { condition.unlock() }
+        isClosed = true
+        let left = Array(jobs[next...])
+        (jobs, next) = ([], 0)
+        condition.broadcast()
+        return left
+    }
+}

@@ -1,0 +1,29 @@
+import Glibc
+import MailTypes
+
+/// The jobs of a worker without its process: `isolation = "none"`. A crash of the library is one of the server's, and
+/// nothing ends a job that takes too long.
+final class LocalWorker: Worker {
+    let process: pid_t = 0
+    let isReady = true
+    private let bench: Workbench
+
+    init() throws(WorkerStartFailure) {
+        do throws(JobFailure) { bench = try Workbench() } catch { throw WorkerStartFailure(reason: error.reason) }
+    }
+
+    func exchange(
+        _ request: WorkerRequest, _ message: Message?, within limit: Duration
+    ) throws(WorkerTrouble) -> WorkerReply {
+        switch request {
+        case .begin(let job, .signatures, _, let most):
+            guard let message else { return .failed(job: job, reason: "there is no message") }
+            return bench.begin(job, message, most: most)
+        case .answers(let job, let answers): return bench.resume(job, answers)
+        case .drop(let job): return bench.drop(job)
+        }
+    }
+
+    @discardableResult
+    func end(_ reason: WorkerEnd) -> WorkerEnd { reason }
+}

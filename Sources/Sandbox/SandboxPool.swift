@@ -1,0 +1,66 @@
+public import MailTypes
+public import Pipeline
+
+/// The workers, as the server uses them: it answers ``Question/signatures(_:most:)``.
+///
+/// Workers are started when they are needed first. At most ``SandboxOptions/workers`` compute at a time and
+/// ``SandboxOptions/maxWaiting`` jobs wait; a job that nobody waits for any more is not begun.
+public final class SandboxPool: Sendable {
+    private let line: JobLine
+    private let slots: [WorkerSlot]
+    private let observer: SandboxObserver
+
+    static let stopped = StageFailure("the workers have stopped")
+
+    /// `resolve` asks DNS for the workers, who cannot.
+    public init(
+        _ options: SandboxOptions = SandboxOptions(), observer: SandboxObserver = SandboxObserver(),
+        resolve: @escaping @Sendable (DNSQuestion) async throws(StageFailure) -> DNSAnswer
+    ) {
+        let line = JobLine(workers: max(1, options.workers), limit: max(1, options.maxWaiting))
+        let slots = (0..<max(1, options.workers)).map { number in
+            WorkerSlot(number, of: line, options, observer: observer) { question in
+                do throws(StageFailure) { return LookUpAnswer(try await resolve(question)) } catch { return .failed }
+            }
+        }
+        self.line = line
+        self.slots = slots
+        self.observer = observer
+        for slot in slots { slot.start() }
+    }
+
+    deinit { stop() }
+
+    /// Ends the workers. What has not been answered fails.
+    public func stop() {
+        for job in line.close() { job.finish(.failure(Self.stopped)) }
+    }
+
+    /// What is to be said of each DKIM-Signature field of the message, from the top; `most` are verified, and never
+    /// more than thirty.
+    public func signatures(on message: Message, most: Int) async throws(StageFailure) -> [SignatureReport] {
+        // What is not signed costs no worker anything.
+        guard Self.isSigned(message) else { return [] }
+        let job = SignatureJob(message, most: most)
+        let outcome = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard job.wait(continuation) else { return }
+                if !line.add(job) {
+                    job.finish(.failure(StageFailure("too many messages wait for a worker")))
+                    observer.finished(.refused)
+                }
+            }
+        } onCancel: {
+            job.finish(.failure(StageFailure("cancelled")))
+        }
+        return try outcome.get()
+    }
+
+    /// Whether the message has a DKIM-Signature field at all.
+    public static func isSigned(_ message: Message) -> Bool {
+        message.header.fields.contains { $0.isNamed("DKIM-Signature") }
+    }
+
+    /// The processes of the workers that there are.
+    public var processes: [Int] { slots.map { Int($0.process) }.filter { $0 > 0 } }
+}

@@ -1,0 +1,74 @@
+import Glibc
+import MailTypes
+
+/// The program as a worker: `sluice worker`, started by `sluice serve` and by nobody else.
+///
+/// It has one thread, one socket at ``descriptor``, and no other file. What it is told and answers, and in which
+/// order, is in docs/sandbox.md.
+public enum SandboxWorker {
+    /// The word on the command line that makes the program a worker.
+    public static let word = "worker"
+    /// Where the socket is.
+    static let descriptor: CInt = 3
+
+    /// Whether these are the arguments of a worker, the program's own name first.
+    public static func isMeant(by arguments: [String]) -> Bool { arguments.dropFirst().first == word }
+
+    /// Works until the other end closes the socket; answers the exit code. `arguments` are `sluice worker MEMORY
+    /// SECONDS`: octets, and seconds of processor time.
+    public static func run(_ arguments: [String]) -> CInt {
+        let numbers = arguments.dropFirst(2).map(Int.init)
+        guard numbers.count == 2, let memory = numbers[0], let seconds = numbers[1], isStarted else {
+            complain("workers are started by `sluice serve`")
+            return 2
+        }
+        let channel = PacketChannel(descriptor: descriptor)
+        do {
+            try Confinement.dieWithParent()
+            let bench = try Workbench()
+            try Confinement.enter(memory: memory, seconds: seconds)
+            try channel.send(WorkerReply.ready(version: WorkerReply.version).packet)
+            while let packet = try channel.receive() {
+                let request = try PacketReader.request(packet.octets)
+                try channel.send(reply(to: request, descriptor: packet.descriptor, bench).packet)
+            }
+            return 0
+        } catch {
+            // The server reads it as the reason why there is no worker; nothing follows.
+            try? channel.send(WorkerReply.failed(job: 0, reason: "\(error)").packet)
+            return 1
+        }
+    }
+
+    /// Whether there is a socket where the server would have put it.
+    private static var isStarted: Bool {
+        var type: CInt = 0
+        var size = socklen_t(MemoryLayout<CInt>.size)
+        return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0
+            && type == CInt(SOCK_SEQPACKET.rawValue)
+    }
+
+    private static func complain(_ text: String) {
+        let line = Array("sluice: \(text)\n".utf8)
+        _ = write(2, line, line.count)
+    }
+
+    private static func reply(to request: WorkerRequest, descriptor: CInt?, _ bench: Workbench) -> WorkerReply {
+        defer { if let descriptor { close(descriptor) } }
+        switch request {
+        case .begin(let job, .signatures, let size, let most):
+            guard let descriptor else { return .failed(job: job, reason: "there is no message") }
+            do {
+                let file = try MappedFile(descriptor: descriptor, count: size)
+                return bench.begin(job, try Message(parsing: Bytes(file), limits: limits), most: most)
+            } catch {
+                return .failed(job: job, reason: "the message cannot be read: \(error)")
+            }
+        case .answers(let job, let answers): return bench.resume(job, answers)
+        case .drop(let job): return bench.drop(job)
+        }
+    }
+
+    /// The server has looked at the size before; memory is limited besides.
+    private static let limits = HeaderLimits(maxOctets: 1 << 30, maxFields: 1 << 20)
+}

@@ -1,0 +1,55 @@
+import MailTypes
+import Pipeline
+import Synchronization
+
+/// One message whose signatures somebody waits for. It is answered once, by whoever comes first.
+final class SignatureJob: Sendable {
+    typealias Outcome = Result<[SignatureReport], StageFailure>
+
+    private enum State {
+        case new
+        case waiting(CheckedContinuation<Outcome, Never>)
+        case finished(Outcome)
+    }
+
+    let message: Message
+    let most: Int
+    private let state = Mutex(State.new)
+
+    init(_ message: Message, most: Int) {
+        self.message = message
+        self.most = most
+    }
+
+    /// Whether nobody waits any more.
+    var isFinished: Bool { state.withLock { if case .finished = $0 { true } else { false } } }
+
+    /// - Returns: `false` if there is an outcome already, which the waiter has got.
+    func wait(_ continuation: CheckedContinuation<Outcome, Never>) -> Bool {
+        let ready = state.withLock { state -> Outcome? in
+            if case .finished(let outcome) = state { return outcome }
+            state = .waiting(continuation)
+            return nil
+        }
+        if let ready { continuation.resume(returning: ready) }
+        return ready == nil
+    }
+
+    /// - Returns: `false` if it had an outcome already.
+    @discardableResult
+    func finish(_ outcome: Outcome) -> Bool {
+        let (isFirst, waiter) = state.withLock { state -> (Bool, CheckedContinuation<Outcome, Never>?) in
+            switch state {
+            case .finished: return (false, nil)
+            case .new:
+                state = .finished(outcome)
+                return (true, nil)
+            case .waiting(let continuation):
+                state = .finished(outcome)
+                return (true, continuation)
+            }
+        }
+        waiter?.resume(returning: outcome)
+        return isFirst
+    }
+}

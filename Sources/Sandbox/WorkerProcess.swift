@@ -1,0 +1,175 @@
+import Glibc
+import MailTypes
+
+/// A worker as the server sees it. One thread uses it.
+protocol Worker: AnyObject {
+    /// Its process; 0 for our own.
+    var process: pid_t { get }
+
+    /// Whether it can be asked: one that has said something unasked, or died, is not.
+    var isReady: Bool { get }
+
+    /// One request, and its reply.
+    func exchange(
+        _ request: WorkerRequest, _ message: Message?, within limit: Duration
+    ) throws(WorkerTrouble) -> WorkerReply
+
+    /// Ends it, for the reason given or, where it had died by itself, for the one that the kernel knows.
+    @discardableResult
+    func end(_ reason: WorkerEnd) -> WorkerEnd
+}
+
+/// A worker cannot be used any more.
+struct WorkerTrouble: Error {
+    let end: WorkerEnd
+}
+
+/// A worker could not be started.
+struct WorkerStartFailure: Error {
+    let reason: String
+}
+
+/// A worker in a process of its own, and the socket to it.
+final class WorkerProcess: Worker {
+    let process: pid_t
+    private let channel: PacketChannel
+    private var hasEnded = false
+
+    /// How long a worker may take to close its sandbox.
+    private static let startLimit = Duration.seconds(30)
+
+    init(_ options: SandboxOptions) throws(WorkerStartFailure) {
+        do throws(SystemError) {
+            let (ours, theirs) = try PacketChannel.pair()
+            defer { close(theirs) }
+            do throws(SystemError) { process = try Self.spawn(options, channel: theirs) } catch {
+                close(ours)
+                throw error
+            }
+            channel = PacketChannel(descriptor: ours)
+        } catch {
+            throw WorkerStartFailure(reason: "\(error)")
+        }
+        do throws(WorkerTrouble) { try becomeReady() } catch { throw WorkerStartFailure(reason: "\(end(error.end))") }
+    }
+
+    private func becomeReady() throws(WorkerTrouble) {
+        switch try reply(within: Self.startLimit) {
+        case .ready(WorkerReply.version): break
+        case .failed(_, let reason): throw WorkerTrouble(end: .corrupt(reason))
+        case .ready, .ask, .done: throw WorkerTrouble(end: .corrupt("another version"))
+        }
+    }
+
+    deinit { end(.recycled) }
+
+    var isReady: Bool { !channel.isReadable(within: .zero) }
+
+    /// `message` goes with the request as a file.
+    func exchange(
+        _ request: WorkerRequest, _ message: Message?, within limit: Duration
+    ) throws(WorkerTrouble) -> WorkerReply {
+        var file: CInt?
+        defer { if let file { close(file) } }
+        if let message {
+            do throws(SystemError) { file = try SharedMessage.descriptor(of: message) } catch {
+                // That is our want of descriptors or memory, not the worker's.
+                return .failed(job: request.job, reason: "\(error)")
+            }
+        }
+        do throws(SystemError) { try channel.send(request.packet, descriptor: file) } catch {
+            // EPIPE: it has died since; how, the caller finds when it ends it.
+            throw WorkerTrouble(end: .exit(code: 0))
+        }
+        return try reply(within: limit)
+    }
+
+    private func reply(within limit: Duration) throws(WorkerTrouble) -> WorkerReply {
+        guard channel.isReadable(within: limit) else { throw WorkerTrouble(end: .hung) }
+        do {
+            guard let packet = try channel.receive() else { throw WorkerTrouble(end: .exit(code: 0)) }
+            if let descriptor = packet.descriptor { close(descriptor) }
+            return try PacketReader.reply(packet.octets)
+        } catch let trouble as WorkerTrouble {
+            throw trouble
+        } catch let malformed as MalformedPacket {
+            throw WorkerTrouble(end: .corrupt(malformed.reason))
+        } catch let failure as SystemError where failure.code == ECONNRESET {
+            // It died before it had read what it was told.
+            throw WorkerTrouble(end: .exit(code: 0))
+        } catch {
+            throw WorkerTrouble(end: .corrupt("\(error)"))
+        }
+    }
+
+    @discardableResult
+    func end(_ reason: WorkerEnd) -> WorkerEnd {
+        guard !hasEnded else { return reason }
+        hasEnded = true
+        close(channel.descriptor)
+        let isDying = if case .exit = reason { true } else { false }
+        var status: CInt = 0
+        // Its end of the socket is closed a moment before the process is gone.
+        if !isDying || !wasCollected(&status, within: Self.deathLimit) {
+            kill(process, SIGKILL)
+            while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        }
+        guard isDying else { return reason }
+        return status & 0x7F == 0 ? .exit(code: Int(status >> 8) & 0xFF) : .signal(Int(status & 0x7F))
+    }
+
+    private static let deathLimit = 100
+
+    /// Looks some times, a millisecond apart, whether the process has ended.
+    private func wasCollected(_ status: inout CInt, within times: Int) -> Bool {
+        for _ in 0..<times {
+            if waitpid(process, &status, WNOHANG) == process { return true }
+            usleep(1000)
+        }
+        return false
+    }
+
+    // MARK: - Starting
+
+    /// Starts the program with the socket and nothing else: no other file, no variable of ours, signals as usual.
+    private static func spawn(_ options: SandboxOptions, channel: CInt) throws(SystemError) -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, channel, SandboxWorker.descriptor)
+        for number in CInt(0)...2 {
+            posix_spawn_file_actions_addopen(&actions, number, "/dev/null", number == 0 ? O_RDONLY : O_WRONLY, 0)
+        }
+        Confinement.closeAll(from: SandboxWorker.descriptor + 1, in: &actions)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        // Not in our group: who interrupts us at the terminal means us, and we stop in order.
+        posix_spawnattr_setpgroup(&attributes, 0)
+        let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+        let words =
+            options.program + [
+                SandboxWorker.word, String(options.memory.octets), String(options.processorSeconds),
+            ]
+        var arguments = words.map { strdup($0) } + [nil]
+        var variables = environment.map { strdup($0) } + [nil]
+        defer { for text in arguments + variables { free(text) } }
+        var process: pid_t = 0
+        let code = posix_spawn(&process, words[0], &actions, &attributes, &arguments, &variables)
+        guard code == 0 else { throw SystemError(call: "posix_spawn", path: words[0], code: code) }
+        return process
+    }
+
+    /// The handler that prints Swift's backtraces starts a process, which the sandbox forbids. Where libraries are
+    /// looked for must be as for us.
+    private static var environment: [String] {
+        let path = getenv("LD_LIBRARY_PATH").map { "LD_LIBRARY_PATH=" + String(cString: $0) }
+        return ["SWIFT_BACKTRACE=enable=no"] + [path].compactMap(\.self)
+    }
+}

@@ -1,0 +1,34 @@
+import Logging
+import Metrics
+import Sandbox
+
+extension SandboxObserver {
+    /// Logs and counts what becomes of workers and jobs.
+    init(_ logger: Logger, _ factory: any MetricsFactory) {
+        self.init()
+        let failures = Counter(label: "sluice_sandbox_start_failures_total", factory: factory)
+        let jobs = Self.counters("sluice_sandbox_jobs_total", "result", JobResult.allCases.map(\.rawValue), factory)
+        let ends = Self.counters(
+            "sluice_sandbox_workers_ended_total", "reason", ["crash", "hang", "corrupt", "recycled"], factory)
+        ended = { end, process, count in
+            ends[end.word]?.increment()
+            logger.log(
+                level: end == .recycled ? .debug : .warning, "worker ended",
+                metadata: ["reason": "\(end)", "process": "\(process)", "jobs": "\(count)"])
+        }
+        couldNotStart = { reason in
+            failures.increment()
+            logger.error("no worker", metadata: ["reason": "\(reason)"])
+        }
+        finished = { result in jobs[result.rawValue]?.increment() }
+    }
+
+    private static func counters(
+        _ label: String, _ dimension: String, _ words: [String], _ factory: any MetricsFactory
+    ) -> [String: Counter] {
+        Dictionary(
+            uniqueKeysWithValues: words.map { word in
+                (word, Counter(label: label, dimensions: [(dimension, word)], factory: factory))
+            })
+    }
+}

@@ -1,0 +1,187 @@
+import MailTypes
+import Pipeline
+import Testing
+
+@testable import Sandbox
+
+/// What libopendkim finds, as the worker tells it.
+@Suite struct VerificationTests {
+    static func verify(
+        _ message: Message, keys: [String: LookUpAnswer] = SignedSample.keys, most: Int = 10
+    ) throws -> [SignatureReport] {
+        let verification = try SignatureVerification(DKIMLibrary(), message, most: most)
+        let answers = verification.questions.map { ($0, keys[$0] ?? .nothing) }
+        return verification.finish(with: Dictionary(uniqueKeysWithValues: answers))
+    }
+
+    static func one(_ name: String, keys: [String: LookUpAnswer] = SignedSample.keys) throws -> SignatureReport {
+        let reports = try verify(SignedSample.message([name]), keys: keys)
+        #expect(reports.count == 1)
+        return try #require(reports.first)
+    }
+
+    @Test func `the example of RFC 8463 is valid twice`() throws {
+        try SelfTest.run(DKIMLibrary())
+        let reports = try Self.verify(Message(parsing: Bytes(SelfTest.octets)), keys: SelfTest.keys)
+        #expect(reports.map(\.fault) == [nil, nil])
+        #expect(reports.map(\.algorithm) == ["ed25519-sha256", "rsa-sha256"])
+        #expect(reports.map(\.selector) == ["brisbane", "test"])
+        #expect(reports.map(\.signature) == ["/gCrinpc", "F45dVWDf"])
+        #expect(reports.map(\.keyBits) == [256, 1024])
+        #expect(reports.allSatisfy { $0.domain == "football.example.com" && $0.identity == "@football.example.com" })
+        #expect(reports.allSatisfy { $0.bodyLength == nil && $0.uncoveredFroms == 0 && !$0.isTest })
+    }
+
+    @Test(
+        arguments: [
+            ("plain", nil), ("simple", nil), ("edwards", nil), ("short", nil), ("old", nil), ("partial", nil),
+            ("whole", nil), ("subdomain", nil), ("oversigned", nil), ("beyond", .shortBody), ("expired", .expired),
+            ("noFrom", .unsignedFrom), ("stranger", .identity),
+        ] as [(String, SignatureReport.Fault?)])
+    func `a signature is valid, or has the fault that it was made with`(
+        _ name: String, _ fault: SignatureReport.Fault?
+    ) throws {
+        let report = try Self.one(name)
+        #expect(report.fault == fault, "\(report)")
+        #expect((report.reason == nil) == (fault == nil))
+        #expect(report.domain == "signer.example")
+    }
+
+    @Test func `each signature on a message has its own report, in order`() throws {
+        let reports = try Self.verify(SignedSample.message(["plain", "expired", "edwards", "short"]))
+        #expect(reports.map(\.selector) == ["long", "long", "edwards", "short"])
+        #expect(reports.map(\.fault) == [nil, .expired, nil, nil])
+        #expect(reports.map(\.keyBits) == [2048, 0, 256, 768])
+    }
+
+    @Test func `what l= covers is measured in canonical octets`() throws {
+        #expect(try Self.one("partial").bodyLength == .init(signed: 11, whole: 23))
+        #expect(try Self.one("whole").bodyLength == .init(signed: 23, whole: 23))
+        #expect(try Self.one("plain").bodyLength == nil)
+        let longer = try SignedSample.message(["partial"], body: "One line.\r\n<b>Anything</b>\r\n")
+        let report = try #require(try Self.verify(longer).first)
+        #expect(report.fault == nil)
+        #expect(report.bodyLength == .init(signed: 11, whole: 28))
+    }
+
+    // MARK: Changed mail
+
+    @Test func `a change of the body or a signed field is found`() throws {
+        let body = try SignedSample.message(["plain"], body: SignedSample.body + "More.\r\n")
+        #expect(try Self.verify(body).map(\.fault) == [.body])
+        let subject = SignedSample.header.replacing("Fixed", with: "Other")
+        #expect(try Self.verify(SignedSample.message(["plain"], header: subject)).map(\.fault) == [.signature])
+        let respaced = SignedSample.header.replacing("Fixed  words", with: "Fixed words ")
+        #expect(try Self.verify(SignedSample.message(["plain"], header: respaced)).map(\.fault) == [nil])
+        #expect(try Self.verify(SignedSample.message(["simple"], header: respaced)).map(\.fault) == [.signature])
+    }
+
+    @Test func `a second From that nobody signed is counted, unless the signature forbids it`() throws {
+        let two = "From: Eve <eve@other.example>\r\n" + SignedSample.header
+        let plain = try #require(try Self.verify(SignedSample.message(["plain"], header: two)).first)
+        #expect(plain.fault == nil && plain.uncoveredFroms == 1)
+        let oversigned = try #require(try Self.verify(SignedSample.message(["oversigned"], header: two)).first)
+        #expect(oversigned.fault == .signature)
+    }
+
+    @Test func `a NUL in the header makes every signature unreadable`() throws {
+        let hidden = SignedSample.header.replacing("words", with: "words\u{0} and more")
+        #expect(try Self.verify(SignedSample.message(["plain"], header: hidden)).map(\.fault) == [.syntax])
+    }
+
+    @Test func `a word beyond what the library hashes is not passed over`() throws {
+        let long = try SignedSample.message(["partial"], body: "One line.\r\n" + String(repeating: "x", count: 70_000))
+        let reports = try Self.verify(long)
+        #expect(reports.map(\.fault) == [.tooLarge], "\(reports)")
+    }
+
+    // MARK: Broken signatures
+
+    @Test(
+        arguments: [
+            "", "v=1", "v=1; a=rsa-sha256; d=x; s=y; h=from; b=", "\u{1}\u{2}", "v=2; a=rsa-sha256; c=x/y; d=a.example",
+            "v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=YQ==; b=YQ==; t=-5",
+            "v=1; a=rsa-sha256; d=a example!; s=s; h=from; bh=YQ==; b=YQ==",
+            "v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=YQ==; b=YQ==; x=18446744073709551615",
+            "v=1; a=nothing; d=a.example; s=s; h=from; bh=YQ==; b=YQ==",
+            "v=1; a=rsa-sha256; c=odd/odd; d=a.example; s=s; h=from; bh=YQ==; b=YQ==",
+            "v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=YQ==; b=YQ==; l=-1", "=;=;=;", ";;;;", "b", "v=1;v=1;v",
+        ])
+    func `what cannot be read is no signature, and its neighbours stay valid`(_ value: String) throws {
+        let good = try #require(SignedSample.signatures["plain"])
+        let fields = "DKIM-Signature: \(value)\r\nDKIM-Signature: \(good)\r\nDKIM-Signature: \(value)\r\n"
+        let text = fields + SignedSample.header + "\r\n" + SignedSample.body
+        let reports = try Self.verify(Message(parsing: Bytes(Array(text.utf8))))
+        #expect(reports.count == 3)
+        #expect(reports.map { $0.result == .pass } == [false, true, false], "\(reports)")
+    }
+
+    @Test func `only so many are looked at, and the rest have one report`() throws {
+        let message = try SignedSample.message(Array(repeating: "plain", count: 12))
+        let reports = try Self.verify(message, most: 3)
+        #expect(reports.map(\.fault) == [nil, nil, nil, .surplus])
+        #expect(try Self.verify(message, most: 12).map(\.fault) == Array(repeating: nil, count: 12))
+    }
+
+    // MARK: Keys
+
+    @Test func `a key's name is asked once`() throws {
+        let message = try SignedSample.message(["plain", "simple", "edwards"])
+        let verification = try SignatureVerification(DKIMLibrary(), message, most: 5)
+        #expect(verification.questions == ["long._domainkey.signer.example", "edwards._domainkey.signer.example"])
+    }
+
+    @Test func `what DNS has at the key's name decides`() throws {
+        let name = "long._domainkey.signer.example"
+        let key = "v=DKIM1; p=\(SignedSample.longKey)"
+        let other = "v=spf1 -all"
+        let rows: [(LookUpAnswer, SignatureReport.Fault?)] = [
+            (.nothing, .noKey), (.failed, .unreachableKey), (.records([]), .noKey),
+            (SignedSample.text(key), nil), (SignedSample.text(other, key), nil), (SignedSample.text(key, key), .badKey),
+            (SignedSample.text("v=DKIM1; p="), .revokedKey), (SignedSample.text(other), .badKey),
+            (SignedSample.text("v=DKIM2; p=x"), .badKey), (SignedSample.text("k=ed448; p=x"), .badKey),
+            (SignedSample.text("s=web; p=\(SignedSample.longKey)"), .badKey),
+            (SignedSample.text("h=sha1; p=\(SignedSample.longKey)"), .badKey),
+            (SignedSample.text("p=!!!"), .badKey), (SignedSample.text(""), .badKey),
+            (SignedSample.text("n=" + String(repeating: "x", count: 2000) + "; p=x"), .badKey),
+            (SignedSample.text("p=\(SignedSample.shortKey)"), .signature),
+            (SignedSample.text("v=DKIM1\u{0}; p=x"), .badKey),
+        ]
+        for (answer, fault) in rows {
+            let report = try Self.one("plain", keys: [name: answer])
+            #expect(report.fault == fault, "\(answer): \(report)")
+        }
+    }
+
+    @Test func `an RSA key may come without its envelope`() throws {
+        // What follows the 24 octets (32 letters) of the envelope is the bare key.
+        let bare = String(SignedSample.longKey.dropFirst(32))
+        let name = "long._domainkey.signer.example"
+        let spaced = bare.prefix(40) + " \t" + bare.dropFirst(40)
+        for record in ["p=\(bare)", "v=DKIM1; k=rsa; p = \(spaced); t=y"] {
+            #expect(try Self.one("plain", keys: [name: SignedSample.text(record)]).fault == nil)
+        }
+    }
+
+    @Test func `a key's flags are told, or obeyed`() throws {
+        let key = "p=\(SignedSample.longKey)"
+        let name = "long._domainkey.signer.example"
+        #expect(try Self.one("plain", keys: [name: SignedSample.text("t=y; \(key)")]).isTest)
+        #expect(try Self.one("subdomain", keys: [name: SignedSample.text("t=s; \(key)")]).fault == .identity)
+        #expect(try Self.one("plain", keys: [name: SignedSample.text("t=s; \(key)")]).fault == nil)
+    }
+
+    @Test func `an Ed25519 signature needs a key that says so`() throws {
+        let name = "edwards._domainkey.signer.example"
+        for record in ["p=\(SignedSample.edwardsKey)", "k=rsa; p=\(SignedSample.edwardsKey)"] {
+            #expect(try Self.one("edwards", keys: [name: SignedSample.text(record)]).fault == .badKey)
+        }
+    }
+
+    @Test func `signatures of one domain are told apart by as much of b= as it takes`() {
+        #expect(SignatureBeginning.length(["abcdefghij", "klmnopqrst"]) == 8)
+        #expect(SignatureBeginning.length(["abcdefghij", "abcdefghik"]) == 10)
+        #expect(SignatureBeginning.length(["abcdefghij", "abcdefghij"]) == 8)
+        #expect(SignatureBeginning.length([]) == 8)
+    }
+}
