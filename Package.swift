@@ -48,7 +48,7 @@ let package = Package(
         .target(name: "Filters", dependencies: ["Pipeline", "MailTypes"]),
 
         // What the world is reached through.
-        .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2"]),
+        .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
@@ -93,6 +93,8 @@ let package = Package(
         .systemLibrary(
             name: "CIDN2", path: "Sources/CLibraries/CIDN2", pkgConfig: "libidn2",
             providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(
+            name: "CPSL", path: "Sources/CLibraries/CPSL", pkgConfig: "libpsl", providers: [.apt(["libpsl-dev"])]),
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
         .testTarget(
@@ -103,7 +105,7 @@ let package = Package(
             name: "FiltersTests",
             dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SuiteTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SuiteTests", dependencies: ["Adapters", "Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),

@@ -19,6 +19,10 @@ public enum Question: Sendable, Hashable, Codable {
     case directory(DirectoryQuestion)
     case memory(MemoryQuestion)
     case dns(DNSQuestion)
+    /// Which public suffix does this domain end in?
+    case publicSuffix(String)
+    /// How is this domain written in DNS?
+    case asciiDomain(String)
 }
 
 /// What the world said.
@@ -27,6 +31,10 @@ public enum Answer: Sendable, Hashable, Codable {
     case directory(DirectoryAnswer)
     case memory(MemoryAnswer)
     case dns(DNSAnswer)
+    /// In lower case and A-labels; `nil` for what is no domain.
+    case publicSuffix(String?)
+    /// In lower case and A-labels; `nil` for what is no domain.
+    case asciiDomain(String?)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

@@ -70,6 +70,8 @@ extension MemoryServices.State {
         case .directory(let question): .directory(directory.answer(question))
         case .memory(let question): .memory(remember(question))
         case .dns(let question): .dns(dns[question] ?? .noName)
+        case .publicSuffix(let domain): .publicSuffix(MemorySuffixes.suffix(of: domain))
+        case .asciiDomain(let domain): .asciiDomain(MemorySuffixes.ascii(domain))
         }
     }
 

@@ -89,6 +89,7 @@ import Testing
         .memory(.peek(table: "t", key: "k", at: moment)),
         .memory(.count(table: "t", key: "k", amount: 2, window: "1h", at: moment)), .dns(DNSQuestion("b.example", .mx)),
         .directory(.address("x@b.example")), .directory(.domain("c.example")), .directory(.address("y@b.example")),
+        .publicSuffix("a.b.example"), .asciiDomain("bücher.example"), .publicSuffix(""),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -97,7 +98,8 @@ import Testing
         .memory(.visit(Visits(first: moment, last: moment, count: 3))), .memory(.count(7)),
         .dns(.records([.exchanger(preference: 1, host: "mx"), .address("192.0.2.1")], isSecure: true)),
         .directory(.address(.expands(to: ["q@b.example"], kind: .group))), .directory(.domain(nil)),
-        .failure(StageFailure("late", timedOut: true)),
+        .failure(StageFailure("late", timedOut: true)), .publicSuffix("example"),
+        .asciiDomain("xn--bcher-kva.example"), .publicSuffix(nil),
     ]
 
     @Test func `what is written is what is read`() throws {

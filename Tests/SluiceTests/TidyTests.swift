@@ -116,7 +116,7 @@ import Testing
         "Configuration": ["MailTypes"],
     ]
 
-    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2"]
+    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2", "CPSL"]
 
     static func imports(of file: File) -> [String] {
         let statement = /^\s*(?:@testable )?(?:\w+ )?import (?:struct |class |func |enum )?(\w+)/

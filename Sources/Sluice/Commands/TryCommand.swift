@@ -164,7 +164,8 @@ struct TrialWorld {
         world = LiveWorld(
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
-            resolver: try Stores.resolver(loaded.settings))
+            resolver: try Stores.resolver(loaded.settings),
+            suffixes: try told { try Stores.suffixes(loaded.settings) })
         source = HarmlessWorld(world: world)
     }
 

@@ -198,6 +198,8 @@ extension Question {
         case .memory(.count(let table, let key, let amount, let window, _)):
             "memory: \(amount) more for \(key) in \(table) within \(window)"
         case .dns(let question): "dns: \(question.name) \(String(describing: question.type).uppercased())"
+        case .publicSuffix(let domain): "public suffix of \(domain)"
+        case .asciiDomain(let domain): "\(domain) in A-labels"
         }
     }
 }
@@ -215,6 +217,7 @@ extension Answer {
             records.map { "\($0)" }.joined(separator: ", ") + (isSecure ? " (secure)" : "")
         case .dns(.noData): "no such record"
         case .dns(.noName): "no such name"
+        case .publicSuffix(let name), .asciiDomain(let name): name ?? "no domain"
         case .failure(let failure): "failed: \(failure.reason)"
         }
     }

@@ -3,11 +3,12 @@ import Directory
 import Foundation
 import Pipeline
 
-/// The living world behind the stages' services: directory, memory, DNS and clock.
+/// The living world behind the stages' services: directory, memory, DNS, public suffixes and clock.
 struct LiveWorld: ServiceSource {
     let directory: MailDirectory
     let memory: StageMemoryStore
     let resolver: UnboundResolver
+    let suffixes: PublicSuffixes
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -15,6 +16,8 @@ struct LiveWorld: ServiceSource {
         case .directory(let question): directory.immediate(question).map(Answer.directory)
         case .memory(let question): .memory(memory.answer(question))
         case .dns: nil
+        case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
+        case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         }
     }
 
@@ -24,6 +27,8 @@ struct LiveWorld: ServiceSource {
         case .directory(let question): .directory(try await directory.answer(question))
         case .memory(let question): .memory(memory.answer(question))
         case .dns(let question): .dns(try await resolver.answer(question))
+        case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
+        case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         }
     }
 }
@@ -46,7 +51,7 @@ extension Question {
         case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
-        case .time, .directory, .dns, .memory(.peek): self
+        case .time, .directory, .dns, .memory(.peek), .publicSuffix, .asciiDomain: self
         }
     }
 }

@@ -91,7 +91,8 @@ final class Server: Sendable {
         resolver = try Stores.resolver(settings)
         // Told only now: where another server has the queue, that says more than its taken address.
         let sockets = try bound.get()
-        let world = LiveWorld(directory: directory, memory: memory, resolver: resolver)
+        let world = LiveWorld(
+            directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings))
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
         let traces = traces

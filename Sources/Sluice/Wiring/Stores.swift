@@ -45,4 +45,8 @@ enum Stores {
         options.trustAnchor = settings.dns.dnssec ? settings.dns.trustAnchor : nil
         return try UnboundResolver(options)
     }
+
+    static func suffixes(_ settings: ServerConfiguration) throws -> PublicSuffixes {
+        try PublicSuffixes(file: settings.dns.publicSuffixes)
+    }
 }
