@@ -18,8 +18,9 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
-    "10-access.toml", "12-early-talker.toml", "14-rate.toml", "16-size.toml", "20-transport.toml", "22-relay.toml",
-    "24-recipients.toml", "26-spf.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
+    "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
+    "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "30-header.toml", "32-received.toml",
+    "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
 ]
 
 let package = Package(
@@ -148,14 +149,14 @@ for target in package.targets where target.type != .system && target.name != "CT
 // with seeds in Fuzz/seeds; `scripts/fuzz` builds and runs them.
 let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
-    ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"),
+    ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"), ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"), ("SMTPServerFuzz", "Protocols"),
     ("SMTPClientFuzz", "Protocols"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Protocols", "Queue", "Configuration"] {
+    for name in ["MailTypes", "Protocols", "Queue", "Configuration", "Pipeline", "Filters"] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
     package.targets.first { $0.name == "CTOML" }?.cxxSettings = [

@@ -15,6 +15,9 @@ import Testing
         Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
+        DMARC(DMARC.Configuration()), DMARC(dmarc), Iprev(Iprev.Configuration()), Helo(Helo.Configuration()),
+        Helo(helo),
+        Results(Results.Configuration()),
     ]
 
     static let access: Access.Configuration = {
@@ -57,6 +60,19 @@ import Testing
     static let spf: SPF.Configuration = {
         var policy = SPF.Configuration()
         policy.none = .reject
+        return policy
+    }()
+
+    static let dmarc: DMARC.Configuration = {
+        var policy = DMARC.Configuration()
+        policy.unknownDomain = .junk
+        policy.badFrom = .quarantine
+        return policy
+    }()
+
+    static let helo: Helo.Configuration = {
+        var policy = Helo.Configuration()
+        policy.mismatch = .score
         return policy
     }()
 
