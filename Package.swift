@@ -18,9 +18,9 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
-    "10-access.toml", "12-early-talker.toml", "14-rate.toml", "16-size.toml", "20-transport.toml", "22-relay.toml",
-    "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "30-header.toml", "32-received.toml",
-    "40-greylist.toml",
+    "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
+    "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "30-header.toml",
+    "32-received.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
 ]
 
 let package = Package(
@@ -49,7 +49,7 @@ let package = Package(
         .target(name: "Filters", dependencies: ["Pipeline", "MailTypes"]),
 
         // What the world is reached through.
-        .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2"]),
+        .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL"]),
         .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSeccomp"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
@@ -101,6 +101,8 @@ let package = Package(
         .systemLibrary(
             name: "CSeccomp", path: "Sources/CLibraries/CSeccomp", pkgConfig: "libseccomp",
             providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(
+            name: "CPSL", path: "Sources/CLibraries/CPSL", pkgConfig: "libpsl", providers: [.apt(["libpsl-dev"])]),
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
         .testTarget(
@@ -111,7 +113,8 @@ let package = Package(
             name: "FiltersTests",
             dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SuiteTests", dependencies: ["Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SuiteTests",
+            dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "SandboxTests", dependencies: ["Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
@@ -156,7 +159,7 @@ for target in package.targets where target.type != .system && target.name != "CT
 // with seeds in Fuzz/seeds; `scripts/fuzz` builds and runs them.
 let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
-    ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"),
+    ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"), ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"),
     ("SMTPServerFuzz", "Protocols"),
@@ -164,7 +167,7 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Protocols", "Queue", "Configuration", "Sandbox"] {
+    for name in ["MailTypes", "Protocols", "Queue", "Configuration", "Pipeline", "Filters", "Sandbox"] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
     package.targets.first { $0.name == "CTOML" }?.cxxSettings = [

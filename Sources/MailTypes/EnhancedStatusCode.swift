@@ -94,5 +94,7 @@ extension EnhancedStatusCode.Condition {
     public static let dkimUnacceptable = Self(7, 21)
     public static let spfFailed = Self(7, 23)
     public static let spfError = Self(7, 24)
+    public static let reverseNameFailed = Self(7, 25)
+    public static let severalChecksFailed = Self(7, 26)
     public static let requireTLSNeeded = Self(7, 30)
 }

@@ -12,8 +12,8 @@ public struct Lint: Sendable, Hashable {
 extension Chain {
     /// All that the declared effects tell about this chain before a single message has come.
     public var lints: [Lint] {
-        editsBehindSignature + scoresBehindThresholds + neverReached + contradictions + unknownResults + unroutable
-            + unendingLoops + impossibleQuarantines
+        editsBehindSignature + scoresBehindThresholds + neverReached + contradictions + unknownResults
+            + judgedTooEarly + unroutable + unendingLoops + impossibleQuarantines
     }
 
     private var active: [Link] { links.filter { !$0.words.isObserved } }
@@ -58,19 +58,34 @@ extension Chain {
 
     /// `only = ["spf.pass"]` where no stage before has said anything of SPF.
     private var unknownResults: [Lint] {
-        var known: Set<Phase> = []
-        var lints: [Lint] = []
-        for link in links {
-            for condition in link.words.only + link.words.unless {
-                if case .result(let method, _) = condition, known.isEmpty {
-                    let message =
-                        "\"\(condition)\" never holds here: no stage before \(link.name) finds \(method) results"
-                    lints.append(Lint(file: link.file, message: message))
-                }
+        links.flatMap { link in
+            (link.words.only + link.words.unless).compactMap { condition -> Lint? in
+                guard case .result(let method, _) = condition else { return nil }
+                let finders = active.filter { $0.methods.contains(method) }
+                guard !finders.contains(where: { $0.isAsked(before: link) }) else { return nil }
+                let message =
+                    "\"\(condition)\" never holds here: no stage before \(link.name) finds \(method) results"
+                return Lint(file: link.file, other: finders.first { $0.file != link.file }?.file, message: message)
             }
-            if link.effects.contains(.authenticates) { known.formUnion(link.base.phases) }
         }
-        return lints
+    }
+
+    /// DMARC before SPF or DKIM: what it goes by has not been found yet.
+    private var judgedTooEarly: [Lint] {
+        active.flatMap { judge -> [Lint] in
+            let finders = active.filter { $0.file != judge.file && !$0.methods.isDisjoint(with: judge.judgesBy) }
+            // What only writes results down can do without any.
+            if finders.isEmpty, !judge.judgesBy.isEmpty, judge.effects.contains(.authenticates) {
+                let methods = judge.judgesBy.sorted().joined(separator: ", ")
+                let message = "\(judge.name) goes by results of \(methods), and no stage finds any"
+                return [Lint(file: judge.file, message: message)]
+            }
+            return finders.filter { !$0.isAsked(before: judge) }.map { late in
+                let methods = late.methods.intersection(judge.judgesBy).sorted().joined(separator: ", ")
+                let message = "\(judge.name) goes by results of \(methods) before \(late.name) has found them"
+                return Lint(file: judge.file, other: late.file, message: message)
+            }
+        }
     }
 
     private var unroutable: [Lint] {
@@ -118,5 +133,16 @@ extension Link {
     /// What this stage, with its values, may do.
     public var effects: Effects {
         ([base] + domains.values).reduce([]) { $0.union($1.stage.currentEffects) }
+    }
+
+    fileprivate var methods: Set<String> { type(of: base.stage).methods }
+
+    fileprivate var judgesBy: Set<String> { type(of: base.stage).judgesBy }
+
+    /// Whether there is a moment at which this stage has been asked and the other one is asked.
+    fileprivate func isAsked(before other: Link) -> Bool {
+        phases.contains { phase in
+            other.phases.contains { phase < $0 || (phase == $0 && number < other.number) }
+        }
     }
 }

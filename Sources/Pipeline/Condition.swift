@@ -26,7 +26,7 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
     /// A stage before has found this: `spf.pass`.
     case result(method: String, AuthenticationResults.Result)
 
-    static let methods = ["spf", "dkim", "dmarc", "arc", "iprev"]
+    static let methods = ["spf", "dkim", "dmarc", "arc", "iprev", "helo"]
 
     public init?(_ word: String) {
         if let plain = Plain(rawValue: word) {

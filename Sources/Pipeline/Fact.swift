@@ -21,6 +21,10 @@ public enum Question: Sendable, Hashable, Codable {
     case dns(DNSQuestion)
     /// Which of the first `most` DKIM signatures on this message are valid?
     case signatures(MessageHandle, most: Int)
+    /// Which public suffix does this domain end in?
+    case publicSuffix(String)
+    /// How is this domain written in DNS?
+    case asciiDomain(String)
 }
 
 /// What the world said.
@@ -31,6 +35,10 @@ public enum Answer: Sendable, Hashable, Codable {
     case dns(DNSAnswer)
     /// One report for each DKIM-Signature field, from the top; those beyond the limit have one together.
     case signatures([SignatureReport])
+    /// In lower case and A-labels; `nil` for what is no domain.
+    case publicSuffix(String?)
+    /// In lower case and A-labels; `nil` for what is no domain.
+    case asciiDomain(String?)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

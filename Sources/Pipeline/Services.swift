@@ -87,6 +87,20 @@ public struct Services: Sendable {
         return reports
     }
 
+    /// The longest end of `domain` under which anybody may register names, itself if it is one: `co.uk` for
+    /// `mail.example.co.uk`. `nil` for what is no domain.
+    public func publicSuffix(of domain: String) async throws(StageFailure) -> String? {
+        guard case .publicSuffix(let suffix) = try await ask(.publicSuffix(domain)) else { throw .mismatch }
+        return suffix
+    }
+
+    /// `domain` in lower case and A-labels, as DNS has it; `nil` if it has no such form. RFC 5890 §2.3.
+    public func asciiDomain(_ domain: String) async throws(StageFailure) -> String? {
+        if domain.utf8.allSatisfy({ $0 < 0x80 }) { return domain.asciiLowercased }
+        guard case .asciiDomain(let ascii) = try await ask(.asciiDomain(domain)) else { throw .mismatch }
+        return ascii
+    }
+
     private func ask(_ question: Question) async throws(StageFailure) -> Answer {
         let answer: Answer
         if let immediate = source.immediate(question) {

@@ -12,6 +12,11 @@ public protocol Stage: Sendable {
     /// What its findings may contain; anything else is a bug that the chain reports.
     static var effects: Effects { get }
 
+    /// The methods whose results it finds, such as `spf`: some, wherever it ``Effects/authenticates``.
+    static var methods: Set<String> { get }
+    /// The methods whose results it goes by, so that their stages come before it.
+    static var judgesBy: Set<String> { get }
+
     /// What it may do with the values it has: never more than ``effects``.
     var currentEffects: Effects { get }
 
@@ -20,6 +25,8 @@ public protocol Stage: Sendable {
 
 extension Stage {
     public var currentEffects: Effects { Self.effects }
+    public static var methods: Set<String> { [] }
+    public static var judgesBy: Set<String> { [] }
 }
 
 /// A stage's name: lower-case words with hyphens.

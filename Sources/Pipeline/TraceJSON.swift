@@ -135,7 +135,7 @@ extension Question {
         case .directory(.address(let address)):
             text.wrapped("directory", "address") { $0.string(address.description) }
         case .directory(.domain(let domain)): text.wrapped("directory", "domain") { $0.string(domain) }
-        case .directory(.maySend), .memory, .dns, .signatures: text.rare(self)
+        case .directory(.maySend), .memory, .dns, .signatures, .publicSuffix, .asciiDomain: text.rare(self)
         }
     }
 }
@@ -164,7 +164,7 @@ extension Answer {
                 }
             }
         case .memory(.count(let count)): text.wrapped("memory", "count") { $0.number(count) }
-        case .directory, .memory, .dns, .signatures, .failure: text.rare(self)
+        case .directory, .memory, .dns, .signatures, .publicSuffix, .asciiDomain, .failure: text.rare(self)
         }
     }
 }

@@ -42,7 +42,9 @@ public struct MemoryZone: ServiceSource {
         switch question {
         case .time: return .time(time)
         case .dns(let question): return .dns(try lookUp(question))
-        default: throw StageFailure("only names and the time are known here")
+        case .publicSuffix(let domain): return .publicSuffix(MemorySuffixes.suffix(of: domain))
+        case .asciiDomain(let domain): return .asciiDomain(MemorySuffixes.ascii(domain))
+        default: throw StageFailure("only names, their suffixes and the time are known here")
         }
     }
 

@@ -11,7 +11,7 @@ import Testing
         ".hostname", "tls.certificate", "tls.key", "[tls.names].name", "[tls.names].certificate", "[tls.names].key",
         "[listener].protocol", "[listener].bind", "[listener].name", "[listener].tls", "[listener].certificate",
         "[listener].key", "[listener].auth", "[listener].requires_auth", "delivery.trust_roots", "chain.postmaster",
-        "run.user", "run.group",
+        "run.user", "run.group", "dns.public_suffixes",
     ]
 
     /// `section.key` with its default, as the tables of docs/operations.md have it; `nil`: in words.
@@ -52,6 +52,7 @@ import Testing
         for name in ["cert.pem", "key.pem", "mail.example.com.pem", "mail.example.com.key", "roots.pem"] {
             try folder.write("", to: "tls/\(name)")
         }
+        try folder.write("", to: "public_suffix_list.dat")
         return folder
     }
 

@@ -16,6 +16,9 @@ import Testing
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
         DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
+        DMARC(DMARC.Configuration()), DMARC(dmarc), Iprev(Iprev.Configuration()), Helo(Helo.Configuration()),
+        Helo(helo),
+        Results(Results.Configuration()),
     ]
 
     static let access: Access.Configuration = {
@@ -64,6 +67,16 @@ import Testing
     static let dkim: DKIMVerify.Configuration = {
         var policy = DKIMVerify.Configuration()
         policy.none = .reject
+    static let dmarc: DMARC.Configuration = {
+        var policy = DMARC.Configuration()
+        policy.unknownDomain = .junk
+        policy.badFrom = .quarantine
+        return policy
+    }()
+
+    static let helo: Helo.Configuration = {
+        var policy = Helo.Configuration()
+        policy.mismatch = .score
         return policy
     }()
 

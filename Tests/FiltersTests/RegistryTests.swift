@@ -21,7 +21,7 @@ import Testing
 
     /// `EarlyTalker` of `early-talker`, `SPF` of `spf`.
     private static func folder(of name: StageName) -> String {
-        let acronyms: Set = ["dkim", "spf"]
+        let acronyms: Set = ["dkim", "dmarc", "spf"]
         return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
             .joined()
     }
@@ -41,6 +41,8 @@ import Testing
         #expect(Registry.kind(named: "access")?.phases == [.connect])
         #expect(Registry.kind(named: "relay")?.phases == [.sender, .recipient, .message])
         #expect(Registry.all.allSatisfy { !$0.phases.isEmpty && !$0.summary.isEmpty })
+        let finders = EffectsTests.stages.map { type(of: $0) }
+        #expect(finders.allSatisfy { !$0.methods.isEmpty == $0.effects.contains(.authenticates) })
     }
 
     @Test(arguments: Registry.all.map(\.name))

@@ -98,6 +98,10 @@ import Testing
                 ["fail", "max_signatures", "min_rsa_bits", "test_keys"]
             ),
             ("greylist", "delay = 5\nknown_for = \"all\"\nwindow = \"1m\"", ["delay", "known_for", "window"]),
+            ("iprev", "fail = \"drop\"\nmax_names = 0", ["fail", "max_names"]),
+            ("helo", "mismatch = \"reject\"\nown_name = []", ["mismatch", "own_name"]),
+            ("dmarc", "reject = \"bounce\"\nsealers = []", ["reject", "sealers"]),
+            ("results", "auth = 1\nauthserv = \"x\"", ["auth", "authserv"]),
             ("received", "max_hops = 5000\ndelivered_to = \"yes\"", ["max_hops", "delivered_to"]),
             (
                 "header", "from = \"drop\"\nmax_parts = 0\nstrip = \"X-Spam\"\nstray-control = \"score\"",

@@ -81,6 +81,71 @@ import Testing
         #expect(Chain([.router, Self.counter, Self.link(50, Judge(), words: words)]).lints.count == 1)
     }
 
+    struct Finder: SenderStage {
+        static let name: StageName = "spf"
+        static let effects: Effects = [.authenticates]
+        static let methods: Set = ["spf"]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    struct LateFinder: MessageStage {
+        static let name: StageName = "dkim"
+        static let effects: Effects = [.authenticates]
+        static let methods: Set = ["dkim"]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    struct Weigher: MessageStage {
+        static let name: StageName = "dmarc"
+        static let effects: Effects = [.authenticates]
+        static let methods: Set = ["dmarc"]
+        static let judgesBy: Set = ["spf", "dkim"]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    private static func lints(_ links: [Link]) -> [String] {
+        Chain([.router, counter] + links).lints.map { "\($0.file) \($0.other ?? "-"): \($0.message)" }
+    }
+
+    private static func asking(_ word: String, _ number: Int, _ stage: any Stage) -> Link {
+        var words = Link.Words()
+        words.unless = [Condition(word)].compactMap(\.self)
+        return link(number, stage, words: words)
+    }
+
+    @Test func `a condition needs a stage before that finds such results`() {
+        let asks = Self.asking("spf.pass", 50, Judge())
+        #expect(Self.lints([Self.link(30, Finder()), asks]).isEmpty)
+        // What is asked at MAIL comes before what is asked about the message, whatever their numbers are.
+        #expect(Self.lints([Self.link(60, Finder()), asks]).isEmpty)
+        let never = "\"dkim.pass\" never holds here: no stage before thresholds finds dkim results"
+        let wrong = Self.asking("dkim.pass", 50, Judge())
+        #expect(Self.lints([Self.link(30, Finder()), wrong]) == ["50.toml -: \(never)"])
+        #expect(Self.lints([wrong, Self.link(60, LateFinder())]) == ["50.toml 60.toml: \(never)"])
+        #expect(Self.lints([Self.link(40, LateFinder()), wrong]).isEmpty)
+        var words = Link.Words()
+        words.isObserved = true
+        #expect(
+            Self.lints([Self.link(40, LateFinder(), words: words), wrong]).count == 1, "in shadow nothing is found")
+        #expect(Self.lints([Self.asking("dkim.pass", 40, LateFinder())]).count == 1, "its own results come too late")
+    }
+
+    @Test func `what goes by results stands behind those that find them`() {
+        let weigher = Self.link(50, Weigher())
+        #expect(Self.lints([Self.link(60, Finder()), Self.link(40, LateFinder()), weigher]).isEmpty)
+        #expect(
+            Self.lints([Self.link(30, Finder()), weigher, Self.link(60, LateFinder())]) == [
+                "50.toml 60.toml: dmarc goes by results of dkim before dkim has found them"
+            ])
+        #expect(Self.lints([weigher]) == ["50.toml -: dmarc goes by results of dkim, spf, and no stage finds any"])
+    }
+
     @Test func `a chain that routes nothing is told`() {
         #expect(Chain([Self.counter, Self.link(50, Judge())]).lints.count == 1)
     }

@@ -90,6 +90,7 @@ import Testing
         .memory(.count(table: "t", key: "k", amount: 2, window: "1h", at: moment)), .dns(DNSQuestion("b.example", .mx)),
         .directory(.address("x@b.example")), .directory(.domain("c.example")), .directory(.address("y@b.example")),
         .signatures(MessageHandle(.sample), most: 5),
+        .publicSuffix("a.b.example"), .asciiDomain("bücher.example"), .publicSuffix(""),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -99,6 +100,8 @@ import Testing
         .dns(.records([.exchanger(preference: 1, host: "mx"), .address("192.0.2.1")], isSecure: true)),
         .directory(.address(.expands(to: ["q@b.example"], kind: .group))), .directory(.domain(nil)),
         .failure(StageFailure("late", timedOut: true)), .signatures([report]),
+        .failure(StageFailure("late", timedOut: true)), .publicSuffix("example"),
+        .asciiDomain("xn--bcher-kva.example"), .publicSuffix(nil),
     ]
 
     static var report: SignatureReport {

@@ -116,6 +116,9 @@ struct ServerChecks {
     }
 
     private mutating func checkDNS() {
+        if let list = configuration.dns.publicSuffixes, isSound(["dns", "public_suffixes"]) {
+            checkReadable(list, ["dns", "public_suffixes"], "public_suffixes")
+        }
         guard isSound(["dns", "dnssec"], ["dns", "trust_anchor"]) else { return }
         if configuration.dns.dnssec {
             checkReadable(configuration.dns.trustAnchor, ["dns", "trust_anchor"], "trust_anchor")

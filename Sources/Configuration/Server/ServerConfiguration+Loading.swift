@@ -37,6 +37,7 @@ extension ServerConfiguration {
         }
         delivery.trustRoots = delivery.trustRoots?.path(in: folder)
         dns.trustAnchor = dns.trustAnchor.path(in: folder)
+        dns.publicSuffixes = dns.publicSuffixes?.path(in: folder)
         for index in listeners.indices {
             listeners[index].certificate = listeners[index].certificate?.path(in: folder)
             listeners[index].key = listeners[index].key?.path(in: folder)

@@ -50,6 +50,7 @@ extension ServerConfiguration.DNS: OptionGroup {
         options.read("servers", &servers)
         options.read("dnssec", &dnssec)
         options.read("trust_anchor", &trustAnchor)
+        options.read("public_suffixes", &publicSuffixes)
     }
 }
 

@@ -74,6 +74,8 @@ extension ServerConfiguration {
         public var dnssec = false
         /// The root's keys for that.
         public var trustAnchor = "/usr/share/dns/root.key"
+        /// A file of the public suffix list; `nil`: the system's.
+        public var publicSuffixes: String?
         public init() {}
     }
 

@@ -8,6 +8,7 @@ public import Pipeline
 public struct DKIMVerify: MessageStage {
     public static let name: StageName = "dkim-verify"
     public static let effects: Effects = [.rejects, .tempfails, .scores, .authenticates]
+    public static let methods: Set = ["dkim"]
 
     public struct Configuration: Decodable, Sendable {
         /// What a result costs.

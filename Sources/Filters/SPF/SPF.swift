@@ -8,6 +8,7 @@ public import Pipeline
 public struct SPF: SenderStage {
     public static let name: StageName = "spf"
     public static let effects: Effects = [.rejects, .tempfails, .scores, .authenticates]
+    public static let methods: Set = ["spf"]
 
     public struct Configuration: Decodable, Sendable {
         /// What a result costs.

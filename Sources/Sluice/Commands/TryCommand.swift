@@ -166,7 +166,8 @@ struct TrialWorld {
         world = LiveWorld(
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
-            resolver: resolver, sandbox: Stores.sandbox(loaded.settings, resolver))
+            resolver: resolver, suffixes: try told { try Stores.suffixes(loaded.settings) },
+            sandbox: Stores.sandbox(loaded.settings, resolver))
         source = HarmlessWorld(world: world)
     }
 

@@ -6,7 +6,9 @@ enum DefaultFilters {
     static let files: [(name: String, content: [UInt8])] = [
         ("10-access.toml", PackageResources._0_access_toml),
         ("12-early-talker.toml", PackageResources._2_early_talker_toml),
+        ("13-iprev.toml", PackageResources._3_iprev_toml),
         ("14-rate.toml", PackageResources._4_rate_toml),
+        ("15-helo.toml", PackageResources._5_helo_toml),
         ("16-size.toml", PackageResources._6_size_toml),
         ("20-transport.toml", PackageResources._0_transport_toml),
         ("22-relay.toml", PackageResources._2_relay_toml),
@@ -15,6 +17,8 @@ enum DefaultFilters {
         ("28-dkim-verify.toml", PackageResources._8_dkim_verify_toml),
         ("30-header.toml", PackageResources._0_header_toml),
         ("32-received.toml", PackageResources._2_received_toml),
+        ("36-dmarc.toml", PackageResources._6_dmarc_toml),
+        ("38-results.toml", PackageResources._8_results_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),
     ]
 }

@@ -4,11 +4,12 @@ import Foundation
 import Pipeline
 import Sandbox
 
-/// The living world behind the stages' services: directory, memory, DNS and clock.
+/// The living world behind the stages' services: directory, memory, DNS, public suffixes and clock.
 struct LiveWorld: ServiceSource {
     let directory: MailDirectory
     let memory: StageMemoryStore
     let resolver: UnboundResolver
+    let suffixes: PublicSuffixes
     let sandbox: SandboxPool
 
     func immediate(_ question: Question) -> Answer? {
@@ -19,6 +20,8 @@ struct LiveWorld: ServiceSource {
         case .dns: nil
         // Most mail of programs is not signed, and needs nobody.
         case .signatures(let handle, _): handle.isSigned ? nil : .signatures([])
+        case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
+        case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         }
     }
 
@@ -29,6 +32,8 @@ struct LiveWorld: ServiceSource {
         case .memory(let question): .memory(memory.answer(question))
         case .dns(let question): .dns(try await resolver.answer(question))
         case .signatures(let handle, let most): .signatures(try await signatures(handle, most))
+        case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
+        case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         }
     }
 }
@@ -62,7 +67,7 @@ extension Question {
         case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
-        case .time, .directory, .dns, .signatures, .memory(.peek): self
+        case .time, .directory, .dns, .signatures, .publicSuffix, .asciiDomain, .memory(.peek): self
         }
     }
 }

@@ -94,7 +94,9 @@ final class Server: Sendable {
         // Told only now: where another server has the queue, that says more than its taken address.
         let sockets = try bound.get()
         sandbox = Stores.sandbox(settings, resolver, SandboxObserver(logger, MetricsSystem.factory))
-        let world = LiveWorld(directory: directory, memory: memory, resolver: resolver, sandbox: sandbox)
+        let world = LiveWorld(
+            directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
+            sandbox: sandbox)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
         let traces = traces

@@ -54,4 +54,8 @@ enum Stores {
             try await resolver.answer(question)
         }
     }
+
+    static func suffixes(_ settings: ServerConfiguration) throws -> PublicSuffixes {
+        try PublicSuffixes(file: settings.dns.publicSuffixes)
+    }
 }

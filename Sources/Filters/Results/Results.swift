@@ -1,0 +1,111 @@
+public import MailTypes
+public import Pipeline
+
+/// Writes what was found of a message's sender into one Authentication-Results field. RFC 8601 §2.2, §4.
+///
+/// The one place where this server writes such a field: every other field in its name is forged, and taken out.
+public struct Results: MessageStage {
+    public static let name: StageName = "results"
+    public static let effects: Effects = [.editsHeader]
+    public static let judgesBy = written
+
+    /// The methods that RFC 8601 §2.7 and RFC 8617 §4.2 know; what else stages have found is for conditions.
+    static let written: Set = ["iprev", "spf", "dkim", "arc", "dmarc"]
+
+    public struct Configuration: Decodable, Sendable {
+        /// The name under which the field is written; empty: this server's.
+        public var authservID = ""
+        /// Whether a login is told, to recipients of this server only. RFC 8601 §2.7.4.
+        public var auth = true
+        /// Whether ARC-Authentication-Results fields in this server's name go if the chain they are part of is broken.
+        public var stripARC = true
+
+        public init() {}
+    }
+
+    let policy: Configuration
+
+    public init(_ configuration: Configuration) { policy = configuration }
+
+    public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        var finding = Finding.none
+        let forged = forgeries(in: message.header, transaction)
+        if !forged.isEmpty {
+            finding.edits.append(.removeFields(at: forged))
+            finding.note = "took out \(forged.count) in our name"
+        }
+        let isUTF8 = transaction.envelope?.parameters.smtpUTF8 ?? false
+        var results = AuthenticationResults()
+        let found = transaction.authentication.entries.filter { Self.written.contains($0.method) }
+        results.entries = (login(transaction) + found).prefix(Self.mostEntries).map { $0.tidied(isUTF8: isUTF8) }
+        if !results.entries.isEmpty {
+            let value = results.value(authservID: authservID(transaction))
+            finding.edits.append(.prependField(name: "Authentication-Results", value: value))
+        }
+        return finding
+    }
+
+    /// More than any honest message has results.
+    private static let mostEntries = 50
+
+    private func authservID(_ transaction: Transaction) -> String {
+        policy.authservID.isEmpty ? transaction.hostname : policy.authservID
+    }
+
+    private func forgeries(in header: Header, _ transaction: Transaction) -> [Int] {
+        let names = [authservID(transaction), transaction.hostname]
+        // Seals of our own on mail that comes back are sound, and others' seals cover them.
+        let isChainBroken =
+            policy.stripARC && transaction.authentication.entries.contains { $0.method == "arc" && $0.result != .pass }
+        return header.fields.indices.filter { place in
+            let field = header.fields[place]
+            let isOfKind =
+                field.isNamed("Authentication-Results")
+                || isChainBroken && field.isNamed("ARC-Authentication-Results")
+            return isOfKind && AuthservID.claims(field, oneOf: names)
+        }
+    }
+
+    /// Who has logged in. Strangers are not told the names of our mailboxes.
+    private func login(_ transaction: Transaction) -> [AuthenticationResults.Entry] {
+        guard policy.auth, let user = transaction.session.user else { return [] }
+        let routes = transaction.recipients.flatMap(\.destinations).map(\.route)
+        let isLocal = routes.allSatisfy { if case .mailbox = $0 { true } else { false } }
+        guard isLocal, !routes.isEmpty else { return [] }
+        let property = AuthenticationResults.Property("smtp.auth", user.mailbox.description)
+        return [.init(method: "auth", result: .pass, properties: [property])]
+    }
+}
+
+extension AuthenticationResults.Entry {
+    /// Characters of a stranger's words that are repeated.
+    private static let longestWords = 320
+
+    /// The entry without novels, and without letters beyond ASCII in a message that must not have them: one of them in
+    /// the header makes it a message of another kind. RFC 6532.
+    fileprivate func tidied(isUTF8: Bool) -> Self {
+        func tidy(_ text: String) -> String {
+            let scalars = text.unicodeScalars.prefix(Self.longestWords)
+            return String(String.UnicodeScalarView(scalars.map { isUTF8 || $0.isASCII ? $0 : "?" }))
+        }
+        var entry = self
+        entry.reason = reason.map(tidy)
+        entry.properties = properties.map { .init($0.name, tidy($0.value)) }
+        return entry
+    }
+}
+
+extension Results.Configuration {
+    enum CodingKeys: String, CodingKey {
+        case authservID = "authserv_id"
+        case auth
+        case stripARC = "strip_arc"
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let table = try decoder.container(keyedBy: CodingKeys.self)
+        authservID = table.value(.authservID, default: authservID)
+        auth = table.value(.auth, default: auth)
+        stripARC = table.value(.stripARC, default: stripARC)
+    }
+}
