@@ -67,6 +67,9 @@ import Testing
     static let dkim: DKIMVerify.Configuration = {
         var policy = DKIMVerify.Configuration()
         policy.none = .reject
+        return policy
+    }()
+
     static let dmarc: DMARC.Configuration = {
         var policy = DMARC.Configuration()
         policy.unknownDomain = .junk
