@@ -3,7 +3,7 @@ public import Pipeline
 
 /// Whether a client may send for the domain of the sender, and of its own name. RFC 7208.
 ///
-/// What it finds stands in the Authentication-Results field and in conditions such as `spf.pass`. Only a sender
+/// What it finds is among the transaction's authentication results, and in conditions such as `spf.pass`. Only a sender
 /// gives a pass: a client's own name says nothing of the mail.
 public struct SPF: SenderStage {
     public static let name: StageName = "spf"
