@@ -19,7 +19,8 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "14-rate.toml", "16-size.toml", "20-transport.toml", "22-relay.toml",
-    "24-recipients.toml", "26-spf.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
+    "24-recipients.toml", "26-spf.toml", "29-arc.toml", "30-header.toml", "32-received.toml", "40-greylist.toml",
+    "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
 let package = Package(
@@ -101,9 +102,9 @@ let package = Package(
         .testTarget(name: "PipelineTests", dependencies: ["Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "FiltersTests",
-            dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
+            dependencies: ["Filters", "Configuration", "Adapters", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SuiteTests", dependencies: ["Filters", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SuiteTests", dependencies: ["Filters", "Adapters", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
@@ -148,12 +149,13 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
     ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
+    ("SignatureFuzz", "Filters"), ("CanonicalizationFuzz", "Filters"),
     ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"), ("SMTPServerFuzz", "Protocols"),
     ("SMTPClientFuzz", "Protocols"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Protocols", "Queue", "Configuration"] {
+    for name in ["MailTypes", "Protocols", "Queue", "Configuration", "Filters"] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
     package.targets.first { $0.name == "CTOML" }?.cxxSettings = [

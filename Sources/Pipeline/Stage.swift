@@ -14,12 +14,15 @@ public protocol Stage: Sendable {
 
     /// What it may do with the values it has: never more than ``effects``.
     var currentEffects: Effects { get }
+    /// What is allowed in its values and can hardly be meant, for `sluice check`.
+    var remarks: [String] { get }
 
     init(_ configuration: Configuration) throws
 }
 
 extension Stage {
     public var currentEffects: Effects { Self.effects }
+    public var remarks: [String] { [] }
 }
 
 /// A stage's name: lower-case words with hyphens.

@@ -15,7 +15,19 @@ import Testing
         Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
+        ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
+
+    static func equipped<Kind: EquippedStage>(_ stage: Kind) -> any Stage {
+        (try? stage.equipped(with: SignatureWorld.tools)) ?? stage
+    }
+
+    static let dkimSign = DKIMSignTests.policy {
+        $0.domains["out.example"] = DKIMSign.DomainSigning(active: ["s1", "e1"])
+        $0.users = .any
+    }
+
+    static let arcSeal = ARCSealTests.policy { $0.recipients = .all }
 
     static let access: Access.Configuration = {
         var policy = Access.Configuration()
