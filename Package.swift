@@ -19,8 +19,9 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
-    "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "30-header.toml",
-    "32-received.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
+    "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
+    "30-header.toml", "32-received.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml", "90-dkim-sign.toml",
+    "92-arc-seal.toml",
 ]
 
 let package = Package(
@@ -111,7 +112,7 @@ let package = Package(
         .testTarget(name: "PipelineTests", dependencies: ["Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "FiltersTests",
-            dependencies: ["Filters", "Configuration", "Pipeline", "MailTypes", "SluiceTesting"]),
+            dependencies: ["Filters", "Configuration", "Adapters", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "SuiteTests",
             dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
@@ -161,8 +162,8 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
     ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"), ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
-    ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"), ("ProxyHeaderFuzz", "Protocols"),
-    ("SMTPServerFuzz", "Protocols"),
+    ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
+    ("ProxyHeaderFuzz", "Protocols"), ("SignatureFuzz", "Filters"), ("SMTPServerFuzz", "Protocols"),
     ("SMTPClientFuzz", "Protocols"),
 ]
 if fuzzing {

@@ -1,6 +1,7 @@
 // The one file that imports libcrypto.
 
 import COpenSSL
+public import Pipeline
 
 /// A call of libcrypto failed; the name says which.
 public struct CryptoError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -60,5 +61,164 @@ public enum Crypto {
     /// Whether two runs of octets are the same, in a time that depends on their lengths only.
     public static func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
+    }
+}
+
+// MARK: - Signatures
+
+/// libcrypto for the stages that sign and verify. RFC 6376 §3.3, RFC 8463 §3.
+public struct LibcryptoSignatures: SignatureCryptography {
+    public init() {}
+
+    public func sha256(
+        _ feed: (_ sink: (UnsafeRawBufferPointer) -> Void) -> Void
+    ) throws(CryptographyFailure) -> [UInt8] {
+        guard let context = EVP_MD_CTX_new() else { throw .call("EVP_MD_CTX_new") }
+        defer { EVP_MD_CTX_free(context) }
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw .call("EVP_DigestInit_ex") }
+        var isWhole = true
+        feed { piece in
+            if !piece.isEmpty, EVP_DigestUpdate(context, piece.baseAddress, piece.count) != 1 { isWhole = false }
+        }
+        var digest = [UInt8](repeating: 0, count: 32)
+        var length: UInt32 = 0
+        guard isWhole, EVP_DigestFinal_ex(context, &digest, &length) == 1, length == 32 else {
+            throw .call("EVP_DigestFinal_ex")
+        }
+        return digest
+    }
+
+    public func verify(
+        _ signature: [UInt8], of message: [UInt8], by key: VerificationKey
+    ) throws(CryptographyFailure) -> Bool {
+        // What strangers have sent must not stay behind as somebody else's error.
+        defer { ERR_clear_error() }
+        guard let pointer = Self.publicKey(key) else { return false }
+        defer { EVP_PKEY_free(pointer) }
+        guard let context = EVP_MD_CTX_new() else { throw .call("EVP_MD_CTX_new") }
+        defer { EVP_MD_CTX_free(context) }
+        let hash = key.algorithm.hash
+        let signed = try key.algorithm.signed(message)
+        guard EVP_DigestVerifyInit(context, nil, hash, nil, pointer) == 1 else { throw .call("EVP_DigestVerifyInit") }
+        return EVP_DigestVerify(context, signature, signature.count, signed, signed.count) == 1
+    }
+
+    public func signingKey(pem: [UInt8]) throws(CryptographyFailure) -> any SigningKey { try LibcryptoKey(pem: pem) }
+
+    private static func publicKey(_ key: VerificationKey) -> OpaquePointer? {
+        switch key {
+        case .rsa(let modulus, let exponent):
+            // Written anew from the two numbers: libcrypto's reader never sees a stranger's DER.
+            let octets = DER.publicKeyInfo(modulus: modulus, exponent: exponent)
+            return octets.withUnsafeBufferPointer { buffer in
+                var start = buffer.baseAddress
+                return d2i_PUBKEY(nil, &start, buffer.count)
+            }
+        case .ed25519(let octets):
+            return EVP_PKEY_new_raw_public_key_ex(nil, "ED25519", nil, octets, octets.count)
+        }
+    }
+}
+
+extension SignatureAlgorithm {
+    /// Ed25519 has none: it signs the hash as if that were the message. RFC 8463 §3.
+    fileprivate var hash: OpaquePointer? { self == .rsaSHA256 ? EVP_sha256() : nil }
+
+    fileprivate func signed(_ message: [UInt8]) throws(CryptographyFailure) -> [UInt8] {
+        guard self == .ed25519SHA256 else { return message }
+        return try LibcryptoSignatures().sha256 { sink in message.withUnsafeBytes { sink($0) } }
+    }
+}
+
+/// A private key in libcrypto's hands.
+private final class LibcryptoKey: SigningKey {
+    let algorithm: SignatureAlgorithm
+    let bits: Int
+    let publicKey: [UInt8]
+    /// Never changed after it was read, and so free to be used by many threads.
+    private nonisolated(unsafe) let pointer: OpaquePointer
+
+    init(pem: [UInt8]) throws(CryptographyFailure) {
+        defer { ERR_clear_error() }
+        let read = pem.withUnsafeBytes { octets -> OpaquePointer? in
+            guard let bio = BIO_new_mem_buf(octets.baseAddress, CInt(clamping: octets.count)) else { return nil }
+            defer { BIO_free(bio) }
+            // Asked for a password, it has none; without this the terminal would be asked.
+            return PEM_read_bio_PrivateKey(bio, nil, { _, _, _, _ in -1 }, nil)
+        }
+        guard let read else { throw CryptographyFailure("it is no private key in PEM without a password") }
+        if EVP_PKEY_is_a(read, "RSA") == 1 {
+            algorithm = .rsaSHA256
+            publicKey = Self.publicKeyInfo(read)
+        } else if EVP_PKEY_is_a(read, "ED25519") == 1 {
+            algorithm = .ed25519SHA256
+            publicKey = Self.rawPublicKey(read)
+        } else {
+            EVP_PKEY_free(read)
+            throw CryptographyFailure("it is neither an RSA nor an Ed25519 key")
+        }
+        bits = Int(EVP_PKEY_get_bits(read))
+        pointer = read
+    }
+
+    deinit { EVP_PKEY_free(pointer) }
+
+    private static func publicKeyInfo(_ key: OpaquePointer) -> [UInt8] {
+        var octets = [UInt8](repeating: 0, count: max(0, Int(i2d_PUBKEY(key, nil))))
+        octets.withUnsafeMutableBufferPointer { buffer in
+            var start = buffer.baseAddress
+            _ = i2d_PUBKEY(key, &start)
+        }
+        return octets
+    }
+
+    private static func rawPublicKey(_ key: OpaquePointer) -> [UInt8] {
+        var octets = [UInt8](repeating: 0, count: 32)
+        var count = octets.count
+        return EVP_PKEY_get_raw_public_key(key, &octets, &count) == 1 ? Array(octets.prefix(count)) : []
+    }
+
+    func sign(_ message: [UInt8]) throws(CryptographyFailure) -> [UInt8] {
+        guard let context = EVP_MD_CTX_new() else { throw .call("EVP_MD_CTX_new") }
+        defer { EVP_MD_CTX_free(context) }
+        let signed = try algorithm.signed(message)
+        guard EVP_DigestSignInit(context, nil, algorithm.hash, nil, pointer) == 1 else {
+            throw .call("EVP_DigestSignInit")
+        }
+        var count = 0
+        guard EVP_DigestSign(context, nil, &count, signed, signed.count) == 1 else { throw .call("EVP_DigestSign") }
+        var signature = [UInt8](repeating: 0, count: count)
+        guard EVP_DigestSign(context, &signature, &count, signed, signed.count) == 1 else {
+            throw .call("EVP_DigestSign")
+        }
+        return Array(signature.prefix(count))
+    }
+}
+
+extension CryptographyFailure {
+    fileprivate static func call(_ name: String) -> Self { Self("\(CryptoError(call: name))") }
+}
+
+/// Writes the little DER that a public key needs. ITU-T X.690 §8.
+private enum DER {
+    // SEQUENCE { SEQUENCE { OID rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, exponent } } }
+    static func publicKeyInfo(modulus: [UInt8], exponent: [UInt8]) -> [UInt8] {
+        let key = element(0x30, integer(modulus) + integer(exponent))
+        return element(0x30, element(0x30, rsaEncryption) + element(0x03, [0] + key))
+    }
+
+    private static let rsaEncryption: [UInt8] = [
+        0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00,
+    ]
+
+    private static func integer(_ digits: [UInt8]) -> [UInt8] {
+        element(0x02, (digits.first ?? 0x80) >= 0x80 ? [0] + digits : digits)
+    }
+
+    private static func element(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
+        let count = content.count
+        if count < 0x80 { return [tag, UInt8(truncatingIfNeeded: count)] + content }
+        if count < 0x100 { return [tag, 0x81, UInt8(truncatingIfNeeded: count)] + content }
+        return [tag, 0x82, UInt8(truncatingIfNeeded: count >> 8), UInt8(truncatingIfNeeded: count)] + content
     }
 }

@@ -40,11 +40,14 @@ public enum Registry {
         StageKind(Recipients.self, "What a local address stands for: mailbox, alias, group"),
         StageKind(SPF.self, "Whether a client may send for the sender's domain"),
         StageKind(DKIMVerify.self, "Which signatures on a message are valid"),
+        StageKind(ARC.self, "Whether a chain of seals holds, and whether its sealers are trusted"),
         StageKind(DMARC.self, "Whether a message is of its From domain, and what the owner wishes if not"),
         StageKind(Results.self, "The one Authentication-Results field"),
         StageKind(Greylist.self, "Strangers come back later"),
         StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
+        StageKind(DKIMSign.self, "What this server's users write, signed in their domain's name"),
+        StageKind(ARCSealing.self, "What goes on to other servers, sealed with what was found here"),
     ]
 
     /// The kind of that name, if there is one.

@@ -15,6 +15,9 @@ public struct AuthenticationResults: Sendable, Hashable, Codable {
             self.reason = reason
             self.properties = properties
         }
+
+        /// The value of a property, such as `header.d`; the first, where it is there twice.
+        public subscript(_ property: String) -> String? { properties.first { $0.name == property }?.value }
     }
 
     public struct Property: Sendable, Hashable, Codable {

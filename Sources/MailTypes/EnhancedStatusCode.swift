@@ -82,7 +82,7 @@ extension EnhancedStatusCode.Condition {
     public static let conversionRequired = Self(6, 3)
     public static let nonASCIIAddress = Self(6, 7)
 
-    // X.7: security and policy. RFC 3463 §3.8, RFC 4954 §6, RFC 7372, RFC 8689.
+    // X.7: security and policy. RFC 3463 §3.8, RFC 4954 §6, RFC 7372, RFC 8617 §10.3, RFC 8689.
     public static let securityOther = Self(7, 0)
     public static let deliveryNotAuthorized = Self(7, 1)
     public static let authSucceeded = Self(7, 0)
@@ -96,5 +96,6 @@ extension EnhancedStatusCode.Condition {
     public static let spfError = Self(7, 24)
     public static let reverseNameFailed = Self(7, 25)
     public static let severalChecksFailed = Self(7, 26)
+    public static let arcFailed = Self(7, 29)
     public static let requireTLSNeeded = Self(7, 30)
 }

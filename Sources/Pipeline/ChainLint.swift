@@ -13,7 +13,7 @@ extension Chain {
     /// All that the declared effects tell about this chain before a single message has come.
     public var lints: [Lint] {
         editsBehindSignature + scoresBehindThresholds + neverReached + contradictions + unknownResults
-            + judgedTooEarly + unroutable + unendingLoops + impossibleQuarantines
+            + judgedTooEarly + unroutable + unendingLoops + impossibleQuarantines + remarks
     }
 
     private var active: [Link] { links.filter { !$0.words.isObserved } }
@@ -116,6 +116,14 @@ extension Chain {
             let message =
                 "on_failure = \"quarantine\" has nothing to hold: \(link.name) is asked before there is a message"
             return Lint(file: link.file, message: message)
+        }
+    }
+
+    /// What the stages say of their own values.
+    private var remarks: [Lint] {
+        links.flatMap { link in
+            let said = ([link.base] + link.domains.values).flatMap(\.stage.remarks)
+            return Set(said).sorted().map { Lint(file: link.file, message: $0) }
         }
     }
 

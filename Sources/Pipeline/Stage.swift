@@ -19,6 +19,8 @@ public protocol Stage: Sendable {
 
     /// What it may do with the values it has: never more than ``effects``.
     var currentEffects: Effects { get }
+    /// What is allowed in its values and can hardly be meant, for `sluice check`.
+    var remarks: [String] { get }
 
     init(_ configuration: Configuration) throws
 }
@@ -27,6 +29,7 @@ extension Stage {
     public var currentEffects: Effects { Self.effects }
     public static var methods: Set<String> { [] }
     public static var judgesBy: Set<String> { [] }
+    public var remarks: [String] { [] }
 }
 
 /// A stage's name: lower-case words with hyphens.

@@ -64,7 +64,6 @@ import Testing
     @Test func `what was done is told, and why it is not what was asked for`() async throws {
         var policy = DMARC.Configuration()
         (policy.reject, policy.quarantine) = (.reject, .junk)
-        policy.trustedSealers = ["list.example"]
         func row(_ from: String) async throws -> DMARCReport.Row? {
             let trace = try await Self.trace(from: from, policy: policy)
             return await Self.reports([trace]).byDomain.values.first?.rows.first?.row
@@ -75,6 +74,9 @@ import Testing
         #expect(try await row("a@none.example")?.disposition == DMARCRecord.Policy.none)
         let sampled = try await row("a@sampled.example")
         #expect(sampled?.disposition == .quarantine && sampled?.excuse == "sampled_out")
+        let sealed = try await Self.trace(from: "a@reject.example", ["arc=pass \(DMARCTests.sealed)"], policy: policy)
+        let forwarded = await Self.reports([sealed]).byDomain.values.first?.rows.first?.row
+        #expect(forwarded?.disposition == DMARCRecord.Policy.none && forwarded?.excuse == "trusted_forwarder")
     }
 
     @Test func `a stage in shadow, or one that was not asked, does not count`() async throws {

@@ -316,62 +316,48 @@ import Testing
 
     // MARK: Sealers
 
-    static func chain(_ sealers: [String], seen: [String], reversed: Bool = false) -> Header {
-        var fields: [HeaderField] = []
-        for (place, sealer) in sealers.enumerated() {
-            let number = place + 1
-            fields.append(HeaderField(name: "ARC-Seal", value: "i=\(number); a=rsa-sha256; cv=none; d=\(sealer); s=a"))
-            fields.append(
-                HeaderField(name: "ARC-Authentication-Results", value: "i=\(number); \(sealer); \(seen[place])"))
-        }
-        fields.append(HeaderField(name: "From", value: "a@reject.example"))
-        return Header(fields: reversed ? fields.reversed() : fields)
-    }
-
-    static let passed = "dmarc=pass header.from=reject.example"
+    static let sealed = "policy.trusted-sealer=list.example policy.sealed-dmarc=pass"
 
     @Test(
         arguments: [
-            (["list.example"], [passed], "arc=pass", true), (["LIST.example"], [passed], "arc=pass", true),
-            (["list.example"], [passed], "arc=fail", false), (["list.example"], [passed], "spf=pass", false),
-            (["evil.example"], [passed], "arc=pass", false),
-            (["list.example"], ["dmarc=fail header.from=reject.example"], "arc=pass", false),
-            (["list.example"], ["dmarc=pass header.from=other.example"], "arc=pass", false),
-            (["list.example"], ["dmarc=pass"], "arc=pass", false),
-            (["list.example", "relay.example"], [passed, "dmarc=fail header.from=reject.example"], "arc=pass", true),
-            (["evil.example", "relay.example"], [passed, "dmarc=fail header.from=reject.example"], "arc=pass", false),
-            (["list.example", "evil.example"], [passed, passed], "arc=pass", false),
-            (["evil.example", "list.example"], ["none", passed], "arc=pass", true),
-            (["list.example", "list.example"], [passed, "none"], "arc=pass", true),
-        ] as [([String], [String], String, Bool)])
+            ("a@reject.example", "arc=pass \(sealed)", true), ("a@reject.example", "arc=fail \(sealed)", false),
+            ("a@reject.example", "arc=none \(sealed)", false), ("a@reject.example", "spf=pass \(sealed)", false),
+            ("a@reject.example", "arc=pass", false),
+            ("a@reject.example", "arc=pass policy.sealed-dmarc=pass", false),
+            ("a@reject.example", "arc=pass policy.trusted-sealer=list.example", false),
+            ("a@reject.example", "arc=pass policy.trusted-sealer=list.example policy.sealed-dmarc=fail", false),
+            ("a@reject.example, b@none.example", "arc=pass \(sealed)", false),
+        ] as [(String, String, Bool)])
     func `a trusted sealer that saw it pass makes up for a failure`(
-        _ sealers: [String], _ seen: [String], _ arc: String, _ counts: Bool
+        _ from: String, _ arc: String, _ counts: Bool
     ) async throws {
         var policy = DMARC.Configuration()
         policy.reject = .reject
-        policy.trustedSealers = ["list.example", "relay.example"]
-        for reversed in [false, true] {
-            var transaction = Transaction.sample(services: Self.zone)
-            transaction.authentication.entries = [try Self.entry(arc)]
-            let message = Message(header: Self.chain(sealers, seen: seen, reversed: reversed), body: .empty)
-            let finding = try await DMARC(policy).message(message, in: transaction)
-            #expect((finding.verdict == .continue) == counts)
-            #expect(finding.note?.contains("overridden") == counts)
-            #expect(Self.entries(finding)[0].hasPrefix("fail header.from=reject.example policy.dmarc="))
-        }
+        var transaction = Transaction.sample(services: Self.zone)
+        transaction.authentication.entries = [try Self.entry(arc)]
+        let finding = try await DMARC(policy).message(.sample(["From": from]), in: transaction)
+        #expect((finding.verdict == .continue) == counts)
+        #expect(finding.note?.contains("overridden") == counts)
+        #expect(finding.decidedBy == [counts ? "trusted_sealer" : "reject"])
+        #expect(Self.entries(finding)[0].hasPrefix("fail header.from=reject.example policy.dmarc="))
     }
 
-    @Test func `one number twice is no chain`() async throws {
+    @Test func `where no sealer is heeded a failure stays one`() async throws {
         var policy = DMARC.Configuration()
-        policy.trustedSealers = ["list.example"]
-        for name in ["ARC-Seal", "ARC-Authentication-Results"] {
-            var header = Self.chain(["list.example"], seen: [Self.passed])
-            header.append(try #require(header.fields.first { $0.isNamed(name) }))
-            var transaction = Transaction.sample(services: Self.zone)
-            transaction.authentication.entries = [try Self.entry("arc=pass")]
-            let finding = try await DMARC(policy).message(Message(header: header, body: .empty), in: transaction)
-            #expect(finding.decidedBy == ["reject", "reject_points"])
-        }
+        (policy.reject, policy.trustedSealer) = (.reject, .ignore)
+        var transaction = Transaction.sample(services: Self.zone)
+        transaction.authentication.entries = [try Self.entry("arc=pass \(Self.sealed)")]
+        let finding = try await DMARC(policy).message(.sample(["From": "a@reject.example"]), in: transaction)
+        #expect(finding.decidedBy == ["reject"])
+    }
+
+    @Test func `what the stage arc has found is understood`() async throws {
+        let verdict = ARCTrust.Verdict(sealer: "list.example", result: .pass)
+        let found = ARC.Configuration().finding(on: ARCOutcome(result: .pass), verdict)
+        var transaction = Transaction.sample(services: Self.zone)
+        for case .authentication(let entry) in found.edits { transaction.authentication.entries.append(entry) }
+        let finding = try await DMARC(.init()).message(.sample(["From": "a@reject.example"]), in: transaction)
+        #expect(finding.decidedBy == ["trusted_sealer"])
     }
 }
 

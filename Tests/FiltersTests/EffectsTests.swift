@@ -19,7 +19,19 @@ import Testing
         DMARC(DMARC.Configuration()), DMARC(dmarc), Iprev(Iprev.Configuration()), Helo(Helo.Configuration()),
         Helo(helo),
         Results(Results.Configuration()),
+        ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
+
+    static func equipped<Kind: EquippedStage>(_ stage: Kind) -> any Stage {
+        (try? stage.equipped(with: SignatureWorld.tools)) ?? stage
+    }
+
+    static let dkimSign = DKIMSignTests.policy {
+        $0.domains["out.example"] = DKIMSign.DomainSigning(active: ["s1", "e1"])
+        $0.users = .any
+    }
+
+    static let arcSeal = ARCSealTests.policy { $0.recipients = .all }
 
     static let access: Access.Configuration = {
         var policy = Access.Configuration()

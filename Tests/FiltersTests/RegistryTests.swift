@@ -19,9 +19,9 @@ import Testing
         try FileManager.default.contentsOfDirectory(atPath: root.appending(path: path).path).sorted()
     }
 
-    /// `EarlyTalker` of `early-talker`, `SPF` of `spf`.
+    /// `EarlyTalker` of `early-talker`, `SPF` of `spf`, `DKIMSign` of `dkim-sign`.
     private static func folder(of name: StageName) -> String {
-        let acronyms: Set = ["dkim", "dmarc", "spf"]
+        let acronyms: Set = ["arc", "dkim", "dmarc", "spf"]
         return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
             .joined()
     }
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `every folder is a stage`() throws {
-        let others: Set = ["Support", "Template", "Registry.swift"]
+        let others: Set = ["Signatures", "Support", "Template", "Registry.swift"]
         let stages = Set(Registry.all.map { Self.folder(of: $0.name) })
         #expect(Set(try Self.names(in: "Sources/Filters")).subtracting(others) == stages)
     }

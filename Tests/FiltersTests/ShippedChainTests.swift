@@ -100,8 +100,19 @@ import Testing
             ("greylist", "delay = 5\nknown_for = \"all\"\nwindow = \"1m\"", ["delay", "known_for", "window"]),
             ("iprev", "fail = \"drop\"\nmax_names = 0", ["fail", "max_names"]),
             ("helo", "mismatch = \"reject\"\nown_name = []", ["mismatch", "own_name"]),
-            ("dmarc", "reject = \"bounce\"\nsealers = []", ["reject", "sealers"]),
+            ("dmarc", "reject = \"bounce\"\ntrusted_sealer = []", ["reject", "trusted_sealer"]),
             ("results", "auth = 1\nauthserv = \"x\"", ["auth", "authserv"]),
+            (
+                "arc", "fail = \"drop\"\nmax_sets = 51\nmin_key_bits = 512\ntrusted = \"x\"",
+                ["fail", "max_sets", "min_key_bits", "trusted"]
+            ),
+            (
+                "dkim-sign",
+                "algorithm = \"rsa-sha1\"\nlength = 5\nmin_key_bit = 1024\n"
+                    + "domains.\"a.test\" = { active = \"s1\", sing = true }",
+                ["algorithm", "length", "min_key_bit", "active", "sing"]
+            ),
+            ("arc-seal", "recipients = \"some\"\ndomain = 5", ["recipients", "domain"]),
             ("received", "max_hops = 5000\ndelivered_to = \"yes\"", ["max_hops", "delivered_to"]),
             (
                 "header", "from = \"drop\"\nmax_parts = 0\nstrip = \"X-Spam\"\nstray-control = \"score\"",

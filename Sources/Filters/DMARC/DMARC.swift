@@ -12,12 +12,8 @@ public struct DMARC: MessageStage {
     public static let judgesBy: Set = ["spf", "dkim", "arc"]
 
     let policy: Configuration
-    private let sealers: TrustedSealers
 
-    public init(_ configuration: Configuration) {
-        policy = configuration
-        sealers = TrustedSealers(configuration.trustedSealers)
-    }
+    public init(_ configuration: Configuration) { policy = configuration }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
         switch DMARCAuthors(message.header) {
@@ -28,35 +24,27 @@ public struct DMARC: MessageStage {
                 sample: transaction.id.sample, services: transaction.services)
             var outcomes: [DMARCOutcome] = []
             for domain in domains { outcomes.append(await evaluation.outcome(for: domain)) }
-            return finding(on: outcomes, message.header, transaction)
+            return finding(on: outcomes, transaction)
         }
     }
 
     /// With several domains the worst outcome counts, or one's own domain beside another's would be a pass for both.
     /// RFC 7489 §6.6.1.
-    private func finding(on outcomes: [DMARCOutcome], _ header: Header, _ transaction: Transaction) -> Finding {
-        var excused: (outcome: DMARCOutcome, by: String)?
-        var rest: [DMARCOutcome] = []
-        for outcome in outcomes {
-            if let voucher = voucher(for: outcome, header, transaction) {
-                excused = (outcome, voucher)
-            } else {
-                rest.append(outcome)
-            }
+    private func finding(on outcomes: [DMARCOutcome], _ transaction: Transaction) -> Finding {
+        guard let worst = outcomes.max(by: { policy.isMilder($0, than: $1) }) else { return .none }
+        if outcomes.count == 1, worst.result == .fail, let sealer = sealer(in: transaction) {
+            return policy.finding(on: worst, sealedBy: sealer)
         }
-        let worst = rest.max { policy.isMilder($0, than: $1) }
-        if let excused, worst?.result ?? .pass == .pass {
-            return policy.finding(on: excused.outcome, overriddenBy: excused.by)
-        }
-        return worst.map { policy.finding(on: $0, in: transaction) } ?? Finding.none
+        return policy.finding(on: worst, in: transaction)
     }
 
-    /// The trusted sealer that makes up for a failure.
-    private func voucher(for outcome: DMARCOutcome, _ header: Header, _ transaction: Transaction) -> String? {
-        guard outcome.result == .fail, !sealers.isEmpty, transaction.authentication.contains("arc", .pass) else {
-            return nil
-        }
-        return sealers.voucher(for: outcome.domain, in: header)
+    /// The sealer that the stage `arc` trusts, and that has seen DMARC pass for the one author's domain. RFC 8617 §7.2.
+    private func sealer(in transaction: Transaction) -> String? {
+        guard policy.trustedSealer == .override,
+            let chain = transaction.authentication.entries.last(where: { $0.method == "arc" }), chain.result == .pass,
+            chain[ARC.sealedDMARC] == AuthenticationResults.Result.pass.rawValue
+        else { return nil }
+        return chain[ARC.trustedSealer]
     }
 }
 
@@ -109,12 +97,12 @@ extension DMARC.Configuration {
     }
 
     /// A failure that a trusted sealer makes up for. It stays a failure: nothing else is to take it for a pass.
-    func finding(on outcome: DMARCOutcome, overriddenBy sealer: String) -> Finding {
+    func finding(on outcome: DMARCOutcome, sealedBy sealer: String) -> Finding {
         let entry = AuthenticationResults.Entry(
             method: "dmarc", result: outcome.result, reason: "overridden: the trusted sealer \(sealer) saw it pass",
             properties: [.init("header.from", outcome.domain), .init("policy.dmarc", "none")])
         let note = "from \(outcome.domain) \(outcome.result.rawValue), overridden: arc=pass, and \(sealer) saw it pass"
-        return Finding(edits: [.authentication(entry)], decidedBy: ["trusted_sealers"], note: note)
+        return Finding(edits: [.authentication(entry)], decidedBy: ["trusted_sealer"], note: note)
     }
 
     private func finding(

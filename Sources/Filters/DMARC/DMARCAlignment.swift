@@ -18,8 +18,7 @@ struct DMARCIdentifier: Sendable, Hashable {
             case "dkim": wanted = "header.d"
             default: return nil
             }
-            guard let property = entry.properties.first(where: { $0.name == wanted }) else { return nil }
-            let value = property.value
+            guard let value = entry[wanted] else { return nil }
             let domain = value.lastIndex(of: "@").map { String(value[$0...].dropFirst()) } ?? value
             let name = DMARCAlignment.normalized(domain)
             guard isDomain(name) else { return nil }

@@ -7,6 +7,11 @@ extension DMARC {
             case reject, tempfail, quarantine, junk, score, ignore
         }
 
+        /// What a trusted sealer's word is worth.
+        public enum Word: String, Decodable, Sendable, CaseIterable {
+            case override, ignore
+        }
+
         /// It fails, and the owner asks to refuse it.
         public var reject = Action.score
         /// It fails, and the owner asks to treat it as suspicious.
@@ -34,8 +39,8 @@ extension DMARC {
         public var badFromPoints = 6.0
         /// The points of a pass, below zero to speak for the message.
         public var passPoints = 0.0
-        /// Domains whose ARC seals make up for a failure, if they saw DMARC pass. RFC 8617 §7.2.
-        public var trustedSealers: [String] = []
+        /// A sealer that the stage `arc` trusts saw it pass, and it fails here. RFC 8617 §7.2.
+        public var trustedSealer = Word.override
 
         public init() {}
     }
@@ -57,7 +62,7 @@ extension DMARC.Configuration {
         case unknownDomainPoints = "unknown_domain_points"
         case badFromPoints = "bad_from_points"
         case passPoints = "pass_points"
-        case trustedSealers = "trusted_sealers"
+        case trustedSealer = "trusted_sealer"
     }
 
     public init(from decoder: any Decoder) throws {
@@ -79,6 +84,6 @@ extension DMARC.Configuration {
         unknownDomainPoints = table.value(.unknownDomainPoints, default: unknownDomainPoints)
         badFromPoints = table.value(.badFromPoints, default: badFromPoints)
         passPoints = table.value(.passPoints, default: passPoints)
-        trustedSealers = table.value(.trustedSealers, default: trustedSealers)
+        trustedSealer = table.value(.trustedSealer, default: trustedSealer)
     }
 }

@@ -74,7 +74,7 @@ public struct DMARCReports: Sendable {
     public mutating func add(_ trace: Trace) async {
         for step in trace.steps where step.stage == DMARC.name && step.isApplied {
             guard let finding = step.finding, let entry = finding.edits.firstResult,
-                let from = entry.properties.first(where: { $0.name == "header.from" })?.value,
+                let from = entry["header.from"],
                 step.facts.lowerBound >= 0, step.facts.upperBound <= trace.facts.count
             else { continue }
             let evaluation = DMARCEvaluation(
@@ -96,7 +96,7 @@ public struct DMARCReports: Sendable {
         let done = finding.disposition
         let wish = outcome.result == .fail ? outcome.wish ?? .none : DMARCRecord.Policy.none
         var excuse: String?
-        if finding.decidedBy.contains("trusted_sealers") {
+        if finding.decidedBy.contains("trusted_sealer") {
             excuse = "trusted_forwarder"
         } else if done != wish {
             excuse = "local_policy"

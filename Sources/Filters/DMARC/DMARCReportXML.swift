@@ -73,21 +73,21 @@ extension DMARCReport.Row {
     }
 
     private static func writeDKIM(_ entry: AuthenticationResults.Entry, to xml: inout XMLText) {
-        guard let domain = entry.value("header.d") else { return }
+        guard let domain = entry["header.d"] else { return }
         xml.element("dkim") { xml in
             xml.element("domain", domain)
-            if let selector = entry.value("header.s") { xml.element("selector", selector) }
+            if let selector = entry["header.s"] { xml.element("selector", selector) }
             xml.element("result", entry.result == .softfail ? "fail" : entry.result.rawValue)
         }
     }
 
     private static func writeSPF(_ entry: AuthenticationResults.Entry, to xml: inout XMLText) {
         let result = entry.result == .policy ? "none" : entry.result.rawValue
-        if let said = entry.value("smtp.mailfrom") {
+        if let said = entry["smtp.mailfrom"] {
             let domain = said.lastIndex(of: "@").map { String(said[$0...].dropFirst()) } ?? said
             writeSPF(domain, "mfrom", result, to: &xml)
         } else {
-            writeSPF(entry.value("smtp.helo") ?? "", "helo", result, to: &xml)
+            writeSPF(entry["smtp.helo"] ?? "", "helo", result, to: &xml)
         }
     }
 
@@ -98,10 +98,6 @@ extension DMARCReport.Row {
             xml.element("result", result)
         }
     }
-}
-
-extension AuthenticationResults.Entry {
-    fileprivate func value(_ name: String) -> String? { properties.first { $0.name == name }?.value }
 }
 
 extension IPAddress {

@@ -34,15 +34,23 @@ public struct Results: MessageStage {
             finding.edits.append(.removeFields(at: forged))
             finding.note = "took out \(forged.count) in our name"
         }
-        let isUTF8 = transaction.envelope?.parameters.smtpUTF8 ?? false
-        var results = AuthenticationResults()
-        let found = transaction.authentication.entries.filter { Self.written.contains($0.method) }
-        results.entries = (login(transaction) + found).prefix(Self.mostEntries).map { $0.tidied(isUTF8: isUTF8) }
+        let results = Self.results(in: transaction, behind: login(transaction))
         if !results.entries.isEmpty {
             let value = results.value(authservID: authservID(transaction))
             finding.edits.append(.prependField(name: "Authentication-Results", value: value))
         }
         return finding
+    }
+
+    /// What is written of what was found, in words that are fit for the header.
+    static func results(
+        in transaction: Transaction, behind login: [AuthenticationResults.Entry] = []
+    ) -> AuthenticationResults {
+        let isUTF8 = transaction.envelope?.parameters.smtpUTF8 ?? false
+        let found = transaction.authentication.entries.filter { written.contains($0.method) }
+        var results = AuthenticationResults()
+        results.entries = (login + found).prefix(mostEntries).map { $0.tidied(isUTF8: isUTF8) }
+        return results
     }
 
     /// More than any honest message has results.
@@ -56,7 +64,10 @@ public struct Results: MessageStage {
         let names = [authservID(transaction), transaction.hostname]
         // Seals of our own on mail that comes back are sound, and others' seals cover them.
         let isChainBroken =
-            policy.stripARC && transaction.authentication.entries.contains { $0.method == "arc" && $0.result != .pass }
+            policy.stripARC
+            && transaction.authentication.entries.contains {
+                $0.method == "arc" && ($0.result == .fail || $0.result == .none)
+            }
         return header.fields.indices.filter { place in
             let field = header.fields[place]
             let isOfKind =

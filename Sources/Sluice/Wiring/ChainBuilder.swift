@@ -7,10 +7,15 @@ import Pipeline
 struct ChainBuilder {
     private(set) var diagnostics: [Diagnostic] = []
     private var links: [Link] = []
+    private let tools: StageTools
+
+    private init(_ tools: StageTools) { self.tools = tools }
 
     /// The chain, and all that is to be said about it; it is to be used only if nothing of that is an error.
-    static func build(_ files: Loaded<[FilterFile]>, onMixed: OnMixed) -> (chain: Chain, diagnostics: [Diagnostic]) {
-        var builder = ChainBuilder()
+    static func build(
+        _ files: Loaded<[FilterFile]>, onMixed: OnMixed, tools: StageTools
+    ) -> (chain: Chain, diagnostics: [Diagnostic]) {
+        var builder = ChainBuilder(tools)
         builder.diagnostics = files.diagnostics
         for file in files.value where file.isEnabled { builder.add(file) }
         let chain = Chain(builder.links, onMixed: onMixed)
@@ -58,11 +63,16 @@ struct ChainBuilder {
         var values: [String: ValueOrigin] = [:]
         for option in table.options { values[option.key] = ValueOrigin(value: option.value, origin: option.origin) }
         do {
-            return try kind.assemble(value).map { StageVariant($0, scope: domain, values: values) }
+            return try kind.assemble(value).map { StageVariant(try equipped($0), scope: domain, values: values) }
         } catch {
             diagnostics.append(file.diagnostic(error, domain: domain))
             return nil
         }
+    }
+
+    private func equipped(_ stage: any Stage) throws -> any Stage {
+        guard let stage = stage as? any EquippedStage else { return stage }
+        return try stage.equipped(with: tools)
     }
 
     private mutating func conditions(_ words: [Located<String>]) -> [Condition] {

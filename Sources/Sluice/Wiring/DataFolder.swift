@@ -22,6 +22,8 @@ struct DataFolder: Sendable {
     var traces: String { path + "/traces.sqlite" }
     var queue: String { path + "/queue" }
     var mailboxes: String { path + "/mailboxes" }
+    /// Private keys that mail is signed with: a folder for each domain, in it `SELECTOR.pem`.
+    var signingKeys: String { path + "/keys/dkim" }
     /// Large messages while they arrive.
     var temporary: String { path + "/tmp" }
     /// Where a running server takes commands.
@@ -52,7 +54,7 @@ struct DataFolder: Sendable {
 
     /// Makes the folders that are missing, readable by the owner alone.
     func prepared() throws -> DataFolder {
-        for folder in [path, queue, mailboxes, temporary] {
+        for folder in [path, queue, mailboxes, temporary, path + "/keys", signingKeys] {
             do {
                 try FileManager.default.createDirectory(
                     atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

@@ -15,10 +15,13 @@ enum DefaultFilters {
         ("24-recipients.toml", PackageResources._4_recipients_toml),
         ("26-spf.toml", PackageResources._6_spf_toml),
         ("28-dkim-verify.toml", PackageResources._8_dkim_verify_toml),
+        ("29-arc.toml", PackageResources._9_arc_toml),
         ("30-header.toml", PackageResources._0_header_toml),
         ("32-received.toml", PackageResources._2_received_toml),
         ("36-dmarc.toml", PackageResources._6_dmarc_toml),
         ("38-results.toml", PackageResources._8_results_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),
+        ("90-dkim-sign.toml", PackageResources._0_dkim_sign_toml),
+        ("92-arc-seal.toml", PackageResources._2_arc_seal_toml),
     ]
 }

@@ -1,3 +1,4 @@
+import Adapters
 import Configuration
 import Foundation
 import Frontends
@@ -24,7 +25,9 @@ struct LoadedConfiguration: Sendable {
         }
         let files = FilterFile.load(folder: server.value.filters)
         let onMixed = OnMixed(rawValue: server.value.chain.onMixed.rawValue) ?? .split
-        let built = ChainBuilder.build(files, onMixed: onMixed)
+        let keys = KeyFolder(path: DataFolder(server.value).signingKeys)
+        let tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys)
+        let built = ChainBuilder.build(files, onMixed: onMixed, tools: tools)
         chain = built.chain
         diagnostics = (server.diagnostics + built.diagnostics).sorted()
     }

@@ -1,0 +1,105 @@
+import MailTypes
+import Pipeline
+
+/// What a chain of seals is worth. RFC 8617 §5.2.
+struct ARCOutcome: Sendable, Hashable {
+    /// `none`, `pass`, `fail` or `temperror`.
+    var result: AuthenticationResults.Result
+    var reason: String?
+    /// The sets, the oldest first; empty where they make no chain.
+    var sets: [ARCSet] = []
+    /// The lowest instance whose signature still holds without a break; 0 if all of them do. RFC 8617 §5.2, step 5.
+    var oldestPass: Int?
+}
+
+/// Validates the chain of one message. RFC 8617 §5.2.
+struct ARCValidation {
+    private let message: Message
+    private let mostSets: Int
+    private var verifier: SignatureVerifier
+
+    init(_ message: Message, _ verifier: SignatureVerifier, mostSets: Int) {
+        self.message = message
+        self.mostSets = mostSets
+        self.verifier = verifier
+    }
+
+    mutating func outcome() async throws(StageFailure) -> ARCOutcome {
+        let chain: ARCChain
+        do throws(SignatureFault) {
+            guard let found = try ARCChain(message.header) else { return ARCOutcome(result: .none) }
+            chain = found
+        } catch { return ARCOutcome(result: .fail, reason: "\(error)") }
+        guard chain.sets.count <= mostSets else {
+            return ARCOutcome(result: .fail, reason: "there are more than \(mostSets) sets")
+        }
+        if let trouble = try await trouble(of: chain) {
+            return ARCOutcome(result: trouble.result, reason: trouble.reason, sets: chain.sets)
+        }
+        let oldest = try await oldestPass(of: chain)
+        return ARCOutcome(result: .pass, sets: chain.sets, oldestPass: oldest)
+    }
+
+    private mutating func trouble(
+        of chain: ARCChain
+    ) async throws(StageFailure) -> (result: AuthenticationResults.Result, reason: String)? {
+        guard let newest = chain.sets.last else { return nil }
+        if newest.seal.status == .fail { return (.fail, "the sealer of set \(newest.instance) has found it broken") }
+        for set in chain.sets where set.seal.status != (set.instance == 1 ? .none : .pass) {
+            return (.fail, "set \(set.instance) says cv=\(set.seal.status.rawValue)")
+        }
+        switch try await verifier.check(newest.signature) {
+        case .pass: break
+        case .fail(let reason): return (.fail, "signature \(newest.instance): \(reason)")
+        case .unknown(let reason): return (.temperror, "signature \(newest.instance): \(reason)")
+        }
+        for place in chain.sets.indices.reversed() {
+            switch try await verifier.check(chain.sets[place].seal.base, of: chain.sealedOctets(at: place)) {
+            case .pass: continue
+            case .fail(let reason): return (.fail, "seal \(place + 1): \(reason)")
+            case .unknown(let reason): return (.temperror, "seal \(place + 1): \(reason)")
+            }
+        }
+        return nil
+    }
+
+    private mutating func oldestPass(of chain: ARCChain) async throws(StageFailure) -> Int {
+        var oldest = chain.sets.count
+        for set in chain.sets.dropLast().reversed() {
+            guard case .pass = try await verifier.check(set.signature) else { return oldest }
+            oldest = set.instance
+        }
+        return 0
+    }
+}
+
+/// Whose word is taken for what the message was before it was changed. RFC 8617 §7.2.1, §9.
+enum ARCTrust {
+    /// What a trusted sealer has seen of DMARC.
+    struct Verdict: Sendable, Hashable {
+        var sealer: String
+        var result: AuthenticationResults.Result
+    }
+
+    /// The verdict of one of the trusted sealers that a passing chain ends with: of the first that has found a pass,
+    /// otherwise of the first that has looked.
+    ///
+    /// All sealers behind that one must be trusted, too: a set can be taken from one message and put on another by
+    /// whoever comes after it. A verdict that does not name today's author's domain says nothing.
+    static func verdict(of outcome: ARCOutcome, trusted: Set<String>, author: String?) -> Verdict? {
+        guard outcome.result == .pass, let author else { return nil }
+        let run = outcome.sets.reversed().prefix { trusted.contains($0.sealer) }
+        let verdicts = run.reversed().compactMap { verdict(of: $0, on: author) }
+        return verdicts.first { $0.result == .pass } ?? verdicts.first
+    }
+
+    private static func verdict(of set: ARCSet, on author: String) -> Verdict? {
+        let results = ParsedAuthenticationResults(set.results).results.entries.filter { $0.method == "dmarc" }
+        guard
+            results.count == 1, let found = results.first,
+            let seen = found["header.from"]?.asciiLowercased,
+            seen.utf8.elementsEqual(author.utf8)
+        else { return nil }
+        return Verdict(sealer: set.sealer, result: found.result)
+    }
+}

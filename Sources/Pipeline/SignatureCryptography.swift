@@ -1,0 +1,86 @@
+/// Digests and signatures, as the stages that sign and verify take them from a library.
+///
+/// Pure functions: what they say depends on their arguments alone, so nothing of it has to be recorded for a replay.
+public protocol SignatureCryptography: Sendable {
+    /// SHA-256 of all octets that `feed` hands to its sink. RFC 6234.
+    func sha256(
+        _ feed: (_ sink: (UnsafeRawBufferPointer) -> Void) -> Void
+    ) throws(CryptographyFailure) -> [UInt8]
+
+    /// Whether `signature` is one of `message` by that key. RFC 6376 §3.3, RFC 8463 §3.
+    func verify(
+        _ signature: [UInt8], of message: [UInt8], by key: VerificationKey
+    ) throws(CryptographyFailure) -> Bool
+
+    /// Reads a private key: PEM, PKCS #8 or PKCS #1, without a password.
+    func signingKey(pem: [UInt8]) throws(CryptographyFailure) -> any SigningKey
+}
+
+/// The algorithms that are neither broken nor unknown. RFC 8301 §3.1, RFC 8463 §3.
+public enum SignatureAlgorithm: String, Sendable, Hashable, Codable, CaseIterable {
+    case rsaSHA256 = "rsa-sha256"
+    case ed25519SHA256 = "ed25519-sha256"
+}
+
+/// A public key that signatures are checked with.
+public enum VerificationKey: Sendable, Hashable {
+    /// Both numbers without leading zeros, the highest octet first.
+    case rsa(modulus: [UInt8], exponent: [UInt8])
+    case ed25519([UInt8])
+
+    public var algorithm: SignatureAlgorithm {
+        switch self {
+        case .rsa: .rsaSHA256
+        case .ed25519: .ed25519SHA256
+        }
+    }
+
+    /// The size as people name it.
+    public var bits: Int {
+        switch self {
+        case .rsa(let modulus, _): modulus.count * 8 - (modulus.first?.leadingZeroBitCount ?? 0)
+        case .ed25519(let key): key.count * 8
+        }
+    }
+}
+
+/// A private key that can sign and nothing else: it is never seen by a stage.
+public protocol SigningKey: Sendable {
+    var algorithm: SignatureAlgorithm { get }
+    /// The size as people name it.
+    var bits: Int { get }
+    /// As in the `p=` of a key record, before base64. RFC 6376 §3.6.1, RFC 8463 §4.
+    var publicKey: [UInt8] { get }
+
+    func sign(_ message: [UInt8]) throws(CryptographyFailure) -> [UInt8]
+}
+
+/// Where private keys lie.
+public protocol SigningKeyFiles: Sendable {
+    /// The file of a domain's selector, in PEM. Both names consist of letters, digits, dots, hyphens and underscores.
+    func contents(domain: String, selector: String) throws(CryptographyFailure) -> [UInt8]
+}
+
+/// A digest, a signature or a key could not be made or read.
+public struct CryptographyFailure: Error, Sendable, Hashable, CustomStringConvertible {
+    public var reason: String
+    public var description: String { reason }
+    public init(_ reason: String) { self.reason = reason }
+}
+
+/// What the wiring gives to a stage beside its configuration.
+public struct StageTools: Sendable {
+    public var cryptography: any SignatureCryptography
+    public var keys: any SigningKeyFiles
+
+    public init(cryptography: any SignatureCryptography, keys: any SigningKeyFiles) {
+        self.cryptography = cryptography
+        self.keys = keys
+    }
+}
+
+/// A stage that works with such tools; without them it cannot decide.
+public protocol EquippedStage: Stage {
+    /// The same stage with its tools at hand. Throws what is wrong with the keys that it is to use.
+    func equipped(with tools: StageTools) throws -> Self
+}
