@@ -64,6 +64,13 @@ import Testing
         #expect(report.bodyLength == .init(signed: 11, whole: 28))
     }
 
+    @Test(arguments: ["plain", "simple", "edwards", "whole"])
+    func `a last line without an end is verified as if it had one`(_ name: String) throws {
+        let open = String(SignedSample.body.dropLast())
+        #expect(!open.hasSuffix("\n"))
+        #expect(try Self.verify(SignedSample.message([name], body: open)).map(\.fault) == [nil])
+    }
+
     // MARK: Changed mail
 
     @Test func `a change of the body or a signed field is found`() throws {

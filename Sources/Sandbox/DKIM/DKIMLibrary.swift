@@ -178,6 +178,7 @@ final class SignatureVerification {
         }
     }
 
+    private static let lineEnd: [UInt8] = [.cr, .lf]
     private static let longestIdentity = 512
     /// RFC 1035 §2.3.4, in text.
     private static let longestName = 253
@@ -242,7 +243,11 @@ final class SignatureVerification {
             guard let base = octets.baseAddress, !octets.isEmpty else { return DKIM_STAT_OK }
             // Only read, whatever the declaration says.
             let start = UnsafeMutablePointer(mutating: base.assumingMemoryBound(to: UInt8.self))
-            return dkim_body(message, start, octets.count)
+            let status = dkim_body(message, start, octets.count)
+            guard status == DKIM_STAT_OK, !octets.suffix(2).elementsEqual(Self.lineEnd) else { return status }
+            // Both canonical forms end a last line that is open (RFC 6376 §3.4.3, §3.4.4); the library refuses it.
+            var end = Self.lineEnd
+            return dkim_body(message, &end, end.count)
         }
         guard status == DKIM_STAT_OK else {
             refuseAll(.tooLarge, "the body cannot be verified: \(Self.name(of: status))")
