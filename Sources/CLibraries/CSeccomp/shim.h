@@ -1,7 +1,6 @@
 #pragma once
 #include <errno.h>
 #include <seccomp.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -26,14 +25,13 @@ static inline int sluice_die_with_parent(int signal) {
     return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0 ? 0 : errno;
 }
 
-// The C library has these, but its module for Swift shows them only to GNU sources.
+// The C library has these, but its module for Swift shows them only to GNU sources. <spawn.h> is not included here: its
+// types would count as this module's.
 extern int memfd_create(const char *name, unsigned flags);
-extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+extern int sluice_add_close_from(void *actions, int from) __asm__("posix_spawn_file_actions_addclosefrom_np");
 
 /// A file in memory, without a name, closed on exec; -1 with errno.
 static inline int sluice_memory_file(void) { return memfd_create("message", 1U /* MFD_CLOEXEC */); }
 
-/// Has the started process begin without any descriptor from `from` on.
-static inline int sluice_close_from(posix_spawn_file_actions_t *actions, int from) {
-    return posix_spawn_file_actions_addclosefrom_np(actions, from);
-}
+/// Has the started process begin without any descriptor from `from` on; `actions` is a posix_spawn_file_actions_t.
+static inline int sluice_close_from(void *actions, int from) { return sluice_add_close_from(actions, from); }
