@@ -8,10 +8,10 @@ import contextlib
 import os
 import pwd
 import re
-import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -36,7 +36,10 @@ def wait_for_port(port, process, seconds=20):
 
 class Contestant:
     def __init__(self, root, slow_sync_library=None):
-        self.root = Path(root) / self.name
+        # A folder of its own for each start, deleted with all others in the end: ext4 goes around inodes that were
+        # freed in the last seconds one by one, and whoever creates files next would pay for it.
+        self.root = Path(tempfile.mkdtemp(prefix=f'{self.name}-', dir=root))
+        os.chmod(self.root, 0o755)
         self.library = slow_sync_library
         self.process = None
 
@@ -50,8 +53,6 @@ class Contestant:
         with contextlib.suppress(OSError), socket.create_connection(('127.0.0.1', self.port), 1):
             # Postfix shares its port with another one (SO_REUSEPORT), and each gets a part of the mail.
             raise RuntimeError(f'something listens on port {self.port} already: end it first')
-        shutil.rmtree(self.root, ignore_errors=True)
-        self.root.mkdir(parents=True)
         self.prepare()
         log = open(self.root / 'output.log', 'wb')
         self.process = subprocess.Popen(
