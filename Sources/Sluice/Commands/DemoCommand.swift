@@ -117,6 +117,15 @@ struct DemoFolder {
         path == Self.usual ? "make try-out" : "\(Self.program) try-out --config \(configuration)"
     }
 
+    /// What is kept may be from before an upgrade.
+    private var age: String {
+        let missing = DefaultFilters.files.map(\.name).filter {
+            !FileManager.default.fileExists(atPath: "\(filters)/\($0)")
+        }
+        guard !missing.isEmpty else { return "" }
+        return "It lacks \(missing.joined(separator: ", ")) of this version; delete \(path) to begin anew.\n"
+    }
+
     var welcome: String {
         let known = (try? String(contentsOfFile: passwords, encoding: .utf8)) ?? ""
         let logins = known.split(separator: "\n").map { line in
@@ -137,7 +146,7 @@ struct DemoFolder {
 
             Mail lies in \(path)/data/mailboxes, the chain in \(filters); change it, then
                 \(Self.program) reload --config \(configuration)
-            Ctrl-C stops.
+            \(age)Ctrl-C stops.
 
             """
     }
