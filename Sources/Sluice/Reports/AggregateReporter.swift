@@ -114,12 +114,15 @@ final class AggregateReporter: Sendable {
         for address in attempt.line.to {
             logger.info("aggregate report queued", metadata: ["domain": "\(attempt.line.domain)", "to": "\(address)"])
         }
-        for refusal in attempt.line.notTo where refusal.isOpen ? isLast : isFirst {
-            logger.notice(
-                "aggregate report not sent",
-                metadata: [
-                    "domain": "\(attempt.line.domain)", "to": "\(refusal.address)", "reason": "\(refusal.reason)",
-                ])
+        for refusal in attempt.line.notTo where isFirst || refusal.isOpen && isLast {
+            let metadata: Logger.Metadata = [
+                "domain": "\(attempt.line.domain)", "to": "\(refusal.address)", "reason": "\(refusal.reason)",
+            ]
+            if refusal.isOpen, !isLast {
+                logger.info("aggregate report put off", metadata: metadata)
+            } else {
+                logger.notice("aggregate report not sent", metadata: metadata)
+            }
         }
     }
 
