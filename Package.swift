@@ -50,7 +50,9 @@ let package = Package(
         .target(name: "Filters", dependencies: ["Pipeline", "MailTypes"]),
 
         // What the world is reached through.
-        .target(name: "Adapters", dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL"]),
+        .target(
+            name: "Adapters",
+            dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib"]),
         .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSeccomp"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
@@ -104,6 +106,8 @@ let package = Package(
             providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(
             name: "CPSL", path: "Sources/CLibraries/CPSL", pkgConfig: "libpsl", providers: [.apt(["libpsl-dev"])]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/CLibraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
         .testTarget(
@@ -139,7 +143,8 @@ let package = Package(
         .testTarget(
             name: "SluiceTests",
             dependencies: [
-                "Sluice", "SluiceTesting", "Protocols", "Configuration", "MailTypes", nio, nioPosix, nioSSL, logging,
+                "Sluice", "SluiceTesting", "Protocols", "Configuration", "Pipeline", "Filters", "Directory", "Queue",
+                "MailTypes", nio, nioPosix, nioSSL, logging,
             ]),
     ],
     swiftLanguageModes: [.v6],

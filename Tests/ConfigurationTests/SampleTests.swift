@@ -11,7 +11,8 @@ import Testing
         ".hostname", "tls.certificate", "tls.key", "[tls.names].name", "[tls.names].certificate", "[tls.names].key",
         "[listener].protocol", "[listener].bind", "[listener].name", "[listener].tls", "[listener].certificate",
         "[listener].key", "[listener].auth", "[listener].requires_auth", "delivery.trust_roots", "chain.postmaster",
-        "run.user", "run.group", "dns.public_suffixes",
+        "run.user", "run.group", "dns.public_suffixes", "dmarc_reports.organization", "dmarc_reports.from",
+        "dmarc_reports.contact",
     ]
 
     /// `section.key` with its default, as the tables of docs/operations.md have it; `nil`: in words.

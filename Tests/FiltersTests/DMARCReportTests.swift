@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct DMARCReportTests {
     /// The trace of a message on which the stage has found something.
-    private static func trace(
+    static func trace(
         from: String, _ found: [String] = [], client: IPAddress = "192.0.2.7", policy: DMARC.Configuration = .init(),
         number: UInt32 = 1
     ) async throws -> Trace {
@@ -34,7 +34,7 @@ import Testing
         return trace
     }
 
-    private static func reports(_ traces: [Trace]) async -> DMARCReports {
+    static func reports(_ traces: [Trace]) async -> DMARCReports {
         var reports = DMARCReports()
         for trace in traces { await reports.add(trace) }
         return reports

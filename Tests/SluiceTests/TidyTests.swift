@@ -117,7 +117,7 @@ import Testing
         "Configuration": ["MailTypes"],
     ]
 
-    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2", "COpenDKIM", "CSeccomp", "CPSL"]
+    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2", "COpenDKIM", "CSeccomp", "CPSL", "CZlib"]
 
     static func imports(of file: File) -> [String] {
         let statement = /^\s*(?:@testable )?(?:\w+ )?import (?:struct |class |func |enum )?(\w+)/

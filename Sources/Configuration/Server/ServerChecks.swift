@@ -199,6 +199,7 @@ struct ServerChecks {
         }
         checkUser()
         checkMetrics()
+        checkReports()
     }
 
     private mutating func checkUser() {
@@ -208,6 +209,18 @@ struct ServerChecks {
         }
         if let group = run.group, isSound(["run", "group"]), !SourceFile.hasGroup(group) {
             report(["run", "group"], "`group`: there is no group \(group.quoted) on this machine")
+        }
+    }
+
+    /// What is to be reported must still be there when it is.
+    private mutating func checkReports() {
+        let (reports, kept) = (configuration.dmarcReports, configuration.trace.keepFor)
+        guard isSound(["dmarc_reports", "hour"], ["trace", "keep_for"]), reports.send else { return }
+        if kept.seconds < Double(24 + reports.hour) * 3600 {
+            report(
+                .warning, ["trace", "keep_for"],
+                "traces are gone after \(kept), before \(reports.hour) o'clock of the next day, when they are"
+                    + " reported to the owners of domains")
         }
     }
 

@@ -22,6 +22,7 @@ extension ServerConfiguration: OptionGroup {
         options.read("metrics", &metrics)
         options.read("trace", &trace)
         options.read("sandbox", &sandbox)
+        options.read("dmarc_reports", &dmarcReports)
         options.read("run", &run)
     }
 }
@@ -204,6 +205,24 @@ extension ServerConfiguration.Sandbox: OptionGroup {
         options.read("job_timeout", &jobTimeout, from: "100ms", to: "5m")
         options.read("memory", &memory, from: "32MB", to: "64GB")
         options.read("max_waiting", &maxWaiting, in: 1...100_000)
+    }
+}
+
+extension ServerConfiguration.DMARCReports: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("send", &send)
+        options.read("organization", &organization)
+        options.read("contact", &contact)
+        options.read("hour", &hour, in: 0...23)
+        options.read("max_size", &maxSize, from: "4KB", to: "64MB")
+        // RFC 7489 §6.2 asks for two at least.
+        options.read("max_destinations", &maxDestinations, in: 2...20)
+        options.read("max_reports", &maxReports, in: 1...1_000_000)
+        guard let text: String = options.optional("from") else { return }
+        do { from = try AddressParser.mailbox(text) } catch {
+            options.note("from", "must be an address such as \"dmarc@example.org\", not \(text.quoted)")
+        }
     }
 }
 

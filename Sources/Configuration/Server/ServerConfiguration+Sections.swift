@@ -134,6 +134,26 @@ extension ServerConfiguration {
         public init() {}
     }
 
+    /// `[dmarc_reports]`: what owners of domains are sent. RFC 7489 §7.2.
+    public struct DMARCReports: Sendable, Hashable {
+        public var send = false
+        /// Who reports; `nil`: the server's name.
+        public var organization: String?
+        /// Whom the mails are from; `nil`: the server's postmaster.
+        public var from: EmailAddress?
+        /// An address or a page for those who have questions.
+        public var contact: String?
+        /// The hour of UTC from which on the day before is reported on.
+        public var hour = 2
+        /// A larger mail is not sent.
+        public var maxSize: ByteCount = "10MB"
+        /// Addresses that one report goes to.
+        public var maxDestinations = 5
+        /// Mails of one day.
+        public var maxReports = 1000
+        public init() {}
+    }
+
     /// `[run]`: the process.
     public struct Run: Sendable, Hashable {
         /// Who the process becomes once its sockets are bound; `nil`: it stays who it is.

@@ -22,6 +22,7 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var metrics = Metrics()
     public var trace = Trace()
     public var sandbox = Sandbox()
+    public var dmarcReports = DMARCReports()
     public var run = Run()
 
     /// The file it was read from; `nil`: built in.

@@ -123,12 +123,14 @@ public struct DMARCRecord: Sendable, Hashable {
 
     /// Addresses with commas between; those that are none are left out.
     private static func read(_ value: ArraySlice<UInt8>, into addresses: inout [String]) -> Bool {
-        let parts = value.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map { part in
-            part.filter { !$0.isBlank }
-        }
-        let sound = parts.filter(isAddress)
-        addresses = sound.map { String(decoding: $0, as: UTF8.self) }
-        return sound.count == parts.count
+        addresses = self.addresses(in: value)
+        return addresses.count == value.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).count
+    }
+
+    /// The addresses of a `rua` tag, as they stand there.
+    static func addresses(in value: ArraySlice<UInt8>) -> [String] {
+        let parts = value.split(separator: UInt8(ascii: ",")).map { part in part.filter { !$0.isBlank } }
+        return parts.filter(isAddress).map { String(decoding: $0, as: UTF8.self) }
     }
 
     // dmarc-uri = URI [ "!" 1*DIGIT [ "k" / "m" / "g" / "t" ] ]

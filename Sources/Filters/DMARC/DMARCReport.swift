@@ -27,9 +27,13 @@ public struct DMARCReport: Sendable {
     /// The newest record that was seen.
     public private(set) var record: DMARCRecord
     public private(set) var counts: [Row: Int] = [:]
+    /// Messages that had no room in ``counts``.
+    public private(set) var leftOut = 0
+    /// Messages among those that were reports themselves, proven to be of the domain.
+    private var reportMessages = 0
 
     /// Rows of one report; messages that would need more are left out, so that strangers cannot fill the memory.
-    private static let mostRows = 100_000
+    private static let mostRows = 20_000
 
     init(domain: String, record: DMARCRecord) {
         self.domain = domain
@@ -38,9 +42,19 @@ public struct DMARCReport: Sendable {
 
     public var messages: Int { counts.values.reduce(0, +) }
 
-    mutating func add(_ row: Row) {
-        guard counts[row] != nil || counts.count < Self.mostRows else { return }
+    /// Whether nothing came but reports. To report on these would be answered by another report, day by day.
+    public var isOfReportsOnly: Bool { reportMessages == messages + leftOut }
+
+    /// Answers whether it has made another row.
+    mutating func add(_ row: Row, isReport: Bool, mayGrow: Bool) -> Bool {
+        if isReport { reportMessages += 1 }
+        let isNew = counts[row] == nil
+        guard !isNew || mayGrow && counts.count < Self.mostRows else {
+            leftOut += 1
+            return false
+        }
         counts[row, default: 0] += 1
+        return isNew
     }
 
     /// The rows in an order, the most frequent first.
@@ -64,9 +78,11 @@ public struct DMARCReport: Sendable {
 public struct DMARCReports: Sendable {
     /// By the domain with the record.
     public private(set) var byDomain: [String: DMARCReport] = [:]
+    private var rows = 0
 
-    /// Likewise, of domains.
+    /// Likewise, of domains, and of rows in all.
     private static let mostDomains = 100_000
+    private static let mostRows = 200_000
 
     public init() {}
 
@@ -84,7 +100,9 @@ public struct DMARCReports: Sendable {
             guard let record = outcome.record, let place = outcome.place else { continue }
             guard byDomain[place] != nil || byDomain.count < Self.mostDomains else { return }
             let row = Self.row(trace, finding, outcome, sampledOut: trace.id.sample >= record.percentage)
-            byDomain[place, default: DMARCReport(domain: place, record: record)].add(row)
+            let isNew = byDomain[place, default: DMARCReport(domain: place, record: record)]
+                .add(row, isReport: outcome.result == .pass && trace.isOfReport, mayGrow: rows < Self.mostRows)
+            rows += isNew ? 1 : 0
             // One message counts once, whatever its recipients' own values are.
             return
         }
@@ -108,6 +126,14 @@ public struct DMARCReports: Sendable {
             isDKIMAligned: outcome.proofs.contains("dkim"), excuse: excuse, headerFrom: outcome.domain,
             envelopeFrom: trace.envelope?.sender?.domain ?? "",
             results: trace.authentication.entries.filter { ["spf", "dkim"].contains($0.method) })
+    }
+}
+
+extension Trace {
+    /// Whether the message says that it is an aggregate report. RFC 7489 §7.2.1.1.
+    fileprivate var isOfReport: Bool {
+        let words = (summary["subject"] ?? "").split(separator: " ").prefix(2).map { String($0).asciiLowercased }
+        return words.count == 2 && words[0] == "report" && words[1].hasPrefix("domain:")
     }
 }
 

@@ -6,7 +6,10 @@ extension DMARCReport {
     public struct Cover: Sendable {
         public var organization: String
         public var email: String
+        /// Where somebody may read or ask more.
+        public var contact: String?
         public var begin: Date
+        /// The last second.
         public var end: Date
 
         public init(organization: String, email: String, begin: Date, end: Date) {
@@ -17,7 +20,12 @@ extension DMARCReport {
         }
     }
 
-    /// The report as it is sent. RFC 7489 appendix C.
+    /// The name of this report, which no other report of the same server has.
+    public func id(_ cover: Cover) -> String {
+        "\(Int(cover.begin.timeIntervalSince1970)).\(Int(cover.end.timeIntervalSince1970)).\(domain)"
+    }
+
+    /// The report as it is sent. RFC 7489 appendix C, without a namespace, as all who send reports write them.
     public func xml(_ cover: Cover) -> String {
         var xml = XMLText()
         let (begin, end) = (Int(cover.begin.timeIntervalSince1970), Int(cover.end.timeIntervalSince1970))
@@ -26,11 +34,13 @@ extension DMARCReport {
             xml.element("report_metadata") { xml in
                 xml.element("org_name", cover.organization)
                 xml.element("email", cover.email)
-                xml.element("report_id", "\(begin).\(end).\(domain)")
+                if let contact = cover.contact { xml.element("extra_contact_info", contact) }
+                xml.element("report_id", id(cover))
                 xml.element("date_range") { xml in
                     xml.element("begin", "\(begin)")
                     xml.element("end", "\(end)")
                 }
+                if leftOut > 0 { xml.element("error", "\(leftOut) messages more are in no row") }
             }
             xml.element("policy_published") { xml in
                 xml.element("domain", domain)

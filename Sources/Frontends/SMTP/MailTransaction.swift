@@ -1,8 +1,8 @@
-import struct Foundation.Date
-import MailTypes
+public import struct Foundation.Date
+public import MailTypes
 import NIOCore
-import Pipeline
-import Queue
+public import Pipeline
+public import Queue
 
 /// One mail transaction as the driver sees it. It holds the chain it began with, and ends with the
 /// client's reset, with the reply to its message, or with the connection.
@@ -42,7 +42,7 @@ final class MailTransaction {
 extension Outcome {
     /// What is to be queued: one submission for each copy, and another one for those of its
     /// recipients that a person must look at first.
-    func submissions(id: TransactionID, envelope: Envelope, received: Date, arrival: String) -> [Submission] {
+    public func submissions(id: TransactionID, envelope: Envelope, received: Date, arrival: String) -> [Submission] {
         var made: [Submission] = []
         for copy in copies {
             let content = copy.message.pieces

@@ -15,7 +15,8 @@ struct DMARCCommand: AsyncParsableCommand {
             abstract: "Show what was seen of a domain's mail: an aggregate report.",
             discussion: """
                 It is made of the traces, so it reaches back as far as they do. Without a domain, all domains with a \
-                record whose mail came. Nothing is sent.
+                record whose mail came. Nothing is sent, unless --send says so: then the running server sends what it \
+                has not sent yet of the last day that is over (UTC), and this tells to whom, and to whom not and why.
                 """)
         @OptionGroup var configuration: ConfigurationOptions
         @Argument(help: "The domain with the record.") var domain: String?
@@ -24,50 +25,49 @@ struct DMARCCommand: AsyncParsableCommand {
                 "Not older than this: 30m, 12h, 7d, or 2026-11-21T03:00:00Z; otherwise a day.", valueName: "moment"))
         var since: Moment?
         @Flag(help: "Print the report as XML (RFC 7489, appendix C).") var xml = false
+        @Flag(help: "Send the report of the last day, now.") var send = false
+        @Flag(help: "With --send: those of all domains.") var all = false
+        @Flag(help: "With --send: only tell what would be sent. It needs no server.") var dryRun = false
 
         func validate() throws {
             guard domain != nil || !xml else { throw ValidationError("--xml needs a domain.") }
+            guard send || !all && !dryRun else { throw ValidationError("--all and --dry-run belong to --send.") }
+            guard send else { return }
+            guard (domain != nil) != all else { throw ValidationError("--send needs a domain or --all.") }
+            guard !xml, since == nil else { throw ValidationError("--send sends the last day, and prints no XML.") }
         }
 
         func run() async throws {
+            if send { return try await sendReports() }
             let settings = try configuration.load()
             let now = Date()
             let since = since?.date ?? now.addingTimeInterval(-86_400)
-            let reports = try await Self.reports(TraceAccess(settings), since: since, until: now)
+            let traces = try TraceAccess(settings)
+            let reports = try await DMARCReports.gathered(from: since, to: now) { try traces.records($0) }
             guard let domain else { return Self.list(reports) }
             guard let report = reports.byDomain[domain.asciiLowercased] else {
                 throw CommandFailure.wrong("No mail of \(domain) was judged by a DMARC record of that domain.")
             }
-            let cover = DMARCReport.Cover(
-                organization: settings.hostname, email: "postmaster@\(settings.hostname)", begin: since, end: now)
+            let options = AggregateReporter.Options(settings)
+            var cover = DMARCReport.Cover(
+                organization: options.organization, email: options.from.description, begin: since, end: now)
+            cover.contact = options.contact
             print(xml ? report.xml(cover) : Self.table(report), terminator: xml ? "" : "\n")
         }
 
-        /// Traces that are read at once.
-        private static let page = 500
-
-        /// Page by page, the newest first; what was written meanwhile is not seen.
-        private static func reports(
-            _ traces: consuming TraceAccess, since: Date, until: Date
-        ) async throws -> DMARCReports {
-            var reports = DMARCReports()
-            var query = TraceQuery()
-            (query.since, query.until, query.limit) = (since, until, page)
-            var seen: Set<TransactionID> = []
-            while true {
-                let records = try traces.records(query).filter { !seen.contains($0.id) }
-                guard let last = records.last else { return reports }
-                // What another version wrote cannot be counted.
-                for record in records { if let trace = try? record.trace() { await reports.add(trace) } }
-                // The next page begins with those of the same moment.
-                seen = seen.filter { _ in query.until == last.started }.union(records.map(\.id))
-                query.until = last.started
-                query.limit = page + seen.count
+        private func sendReports() async throws {
+            let loaded = try configuration.loadAll().usable()
+            let sending = ReportSending(loaded: loaded, domain: domain?.asciiLowercased)
+            let lines = dryRun ? try await sending.plan(TraceAccess(loaded.settings)) : try sending.send()
+            guard !lines.isEmpty else {
+                let whose = domain.map { "of \($0) " } ?? ""
+                throw CommandFailure.wrong("No mail \(whose)was judged by a DMARC record on the last day.")
             }
+            for line in lines { print(line.text) }
         }
 
         private static func list(_ reports: DMARCReports) {
-            let rows = reports.byDomain.values.sorted { ($1.messages, $0.domain) < ($0.messages, $1.domain) }
+            let rows = reports.sorted
             guard !rows.isEmpty else {
                 print("No mail was judged by a DMARC record.")
                 return

@@ -11,6 +11,8 @@ enum ControlRequest: Codable, Sendable {
     case queueChange(QueueChange, QueueID)
     /// What has come of the attempts that were under way when a message was removed or bounced.
     case queueAttempts(QueueID)
+    /// Send the aggregate reports of the last day, of one domain or of all.
+    case reports(String?)
 }
 
 /// What can be done to a queued message.
@@ -30,6 +32,7 @@ enum ControlAnswer: Codable, Sendable {
     case underWay([QueueAttempt])
     /// By the recipients' places.
     case attempts([Int: AttemptEnd])
+    case reports([ReportLine])
     /// There is no such message.
     case unknown(String)
     /// `isTemporary`: it may work later.

@@ -113,11 +113,11 @@ struct ControlClient {
     let data: DataFolder
 
     /// The answer; `nil` if no server is running.
-    func ask(_ request: ControlRequest) throws -> ControlAnswer? {
+    func ask(_ request: ControlRequest, within limit: Interval = ControlSocket.patience) throws -> ControlAnswer? {
         do {
             guard let socket = try ControlSocket(connectingTo: data.control) else { return nil }
             try socket.send(try JSONEncoder().encode(request))
-            guard let line = try socket.receive() else {
+            guard let line = try socket.receive(within: limit) else {
                 throw CommandFailure.again("The server has hung up; it may be stopping.")
             }
             return try JSONDecoder().decode(ControlAnswer.self, from: line)

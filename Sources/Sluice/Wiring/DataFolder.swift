@@ -20,6 +20,8 @@ struct DataFolder: Sendable {
     var directory: String { path + "/directory.sqlite" }
     var memory: String { path + "/memory.sqlite" }
     var traces: String { path + "/traces.sqlite" }
+    /// Which aggregate reports were sent.
+    var reports: String { path + "/reports.sqlite" }
     var queue: String { path + "/queue" }
     var mailboxes: String { path + "/mailboxes" }
     /// Private keys that mail is signed with: a folder for each domain, in it `SELECTOR.pem`.

@@ -42,6 +42,22 @@ extension SandboxOptions {
     }
 }
 
+extension AggregateReporter.Options {
+    init(_ settings: ServerConfiguration) {
+        let reports = settings.dmarcReports
+        let hostname = settings.hostname
+        self.init(
+            hostname: hostname, organization: reports.organization ?? hostname,
+            from: reports.from ?? EmailAddress(localPart: "postmaster", domain: hostname))
+        sends = reports.send
+        contact = reports.contact
+        hour = reports.hour
+        maxSize = reports.maxSize.octets
+        maxDestinations = reports.maxDestinations
+        maxReports = reports.maxReports
+    }
+}
+
 extension ListenerOptions {
     init(_ listener: Listener, hostname: String, hasCertificate: Bool) {
         var machine = SMTPServerMachine.Configuration(hostname: hostname, language: .init(listener.language))
@@ -231,6 +247,7 @@ extension ServerConfiguration {
         if log != new.log { parts.append("[log]") }
         if metrics != new.metrics { parts.append("[metrics]") }
         if sandbox != new.sandbox { parts.append("[sandbox]") }
+        if dmarcReports != new.dmarcReports { parts.append("[dmarc_reports]") }
         if run != new.run { parts.append("[run]") }
         return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
     }

@@ -40,6 +40,7 @@ final class Server: Sendable {
     private let statusServer: StatusServer
     private let witness = HealthWitness()
     private let delivery: DeliveryAgent
+    private let reporter: AggregateReporter
     private let group: MultiThreadedEventLoopGroup
 
     /// What a reload replaces.
@@ -117,6 +118,10 @@ final class Server: Sendable {
                 hooks: DeliveryHooks(world, chain: { chain.current }, logger: logger, traces: traces), group: group,
                 logger: logger
             ))
+        let house = HouseMail(
+            hostname: settings.hostname, chain: { chain.current }, source: world, queue: queue,
+            traced: { traces.keep($0, $1) })
+        reporter = try AggregateReporter(settings, in: data, mail: house, traces: traces, logger: logger)
         try await frontend.listen(Self.listeners(settings))
         if frontend.mostConnections < settings.limits.maxConnections {
             logger.warning(
@@ -183,6 +188,7 @@ final class Server: Sendable {
         let control = try commands()
         control.start()
         let delivering = Task { await delivery.run() }
+        let reporting = Task { await reporter.run() }
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
         logger.info(
@@ -202,7 +208,11 @@ final class Server: Sendable {
         control.stop()
         await frontend.stop()
         delivering.cancel()
-        await withoutSilentServers { await delivering.value }
+        reporting.cancel()
+        await withoutSilentServers {
+            await delivering.value
+            await reporting.value
+        }
         await statusServer.stop()
         close()
         try? await group.shutdownGracefully()
@@ -233,6 +243,7 @@ final class Server: Sendable {
         queue.close()
         traces.close()
         memory.close()
+        reporter.close()
         directory.close()
         sandbox.stop()
         resolver.stop()
@@ -273,6 +284,7 @@ final class Server: Sendable {
                 logger.notice("queue changed", metadata: ["id": "\(id)", "change": "\(change.rawValue)"])
                 return underWay.isEmpty ? .done : .underWay(underWay)
             } catch { return ControlAnswer(error) }
+        case .reports(let domain): return await reporter.answer(domain)
         case .queueAttempts(let id): return .attempts(queue.results(of: id).mapValues(AttemptEnd.init))
         }
     }

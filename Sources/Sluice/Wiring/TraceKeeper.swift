@@ -50,6 +50,12 @@ final class TraceKeeper: Sendable {
         }
     }
 
+    /// Those that fit, with what has been kept until now. Blocks.
+    func records(_ query: TraceQuery) throws -> [TraceRecord] {
+        store.flush()
+        return try store.traces(query)
+    }
+
     var dropped: Int { store.dropped }
 
     func close() { store.close() }

@@ -9,12 +9,14 @@ final class NameServer: Sendable {
         case a(String)
         case mx(Int, String)
         case text(String)
+        case ptr(String)
         /// Questions about this name are never answered.
         case silence
 
         fileprivate var type: UInt16 {
             switch self {
             case .a: 1
+            case .ptr: 12
             case .mx: 15
             case .text: 16
             case .silence: 0
@@ -82,13 +84,17 @@ final class NameServer: Sendable {
                 let piece = octets[start..<min(start + 255, octets.count)]
                 return [UInt8(piece.count)] + piece
             }
+        case .ptr(let host): data = name(host)
         case .mx(let preference, let host):
-            let labels: [UInt8] = host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
-            data = [UInt8(preference >> 8), UInt8(preference & 0xFF)] + labels + [0]
+            data = [UInt8(preference >> 8), UInt8(preference & 0xFF)] + name(host)
         }
         // The question's name, class IN, a second of life.
         return [0xC0, 0x0C, 0, UInt8(record.type), 0, 1, 0, 0, 0, 1, UInt8(data.count >> 8), UInt8(data.count & 0xFF)]
             + data
+    }
+
+    private static func name(_ host: String) -> [UInt8] {
+        host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } + [0]
     }
 
     fileprivate final class Holder: Sendable {

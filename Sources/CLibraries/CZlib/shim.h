@@ -1,0 +1,4 @@
+#pragma once
+// What is to be compressed is not changed.
+#define ZLIB_CONST
+#include <zlib.h>
