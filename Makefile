@@ -7,7 +7,7 @@ BUILD   := swift build --scratch-path $(SCRATCH)/debug --explicit-target-depende
 RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization \
 	--scratch-path $(SCRATCH)/release
 
-.PHONY: run try-out build test suites check release bench kill-test interop fuzz sanitize clean
+.PHONY: run try-out build test suites check release bench kill-test interop fuzz hostile-mail sanitize clean
 
 ## Installs what is missing, builds, and starts a demonstration server on 127.0.0.1.
 run: build
@@ -61,6 +61,12 @@ SECONDS ?= 600
 fuzz:
 	@scripts/install build
 	scripts/fuzz $(SECONDS)
+
+## Hostile mail in numbers through everything that authenticates senders, by default a million messages.
+MESSAGES ?= 1000000
+hostile-mail:
+	@scripts/install build
+	scripts/hostile-mail $(MESSAGES)
 
 ## The unit tests under the thread sanitizer.
 sanitize:

@@ -121,7 +121,9 @@ let package = Package(
             name: "SuiteTests",
             dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SandboxTests", dependencies: ["Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe", "Pipeline", "MailTypes", "SluiceTesting"]),
+        // What the tests start in a worker's place.
+        .executableTarget(name: "SandboxProbe", dependencies: ["Sandbox", "CSeccomp"], path: "Tests/SandboxProbe"),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
@@ -180,10 +182,14 @@ if fuzzing {
         .unsafeFlags(["-fsanitize=fuzzer-no-link,address"])
     ]
     package.targets.append(.target(name: "CFuzzer", path: "Sources/Fuzzing/CFuzzer"))
-    for (name, library) in fuzzers {
+    // Not a fuzz program of one parser, but mail in numbers: `scripts/hostile-mail`.
+    let hostileMail: [Target.Dependency] = [
+        "Adapters", "Filters", "MailTypes", "Pipeline", "Sandbox", "SluiceTesting",
+    ]
+    for (name, libraries) in fuzzers.map({ ($0.name, [$0.library]) }) + [("HostileMail", hostileMail)] {
         package.targets.append(
             .executableTarget(
-                name: name, dependencies: [library, "CFuzzer"], path: "Sources/Fuzzing/\(name)",
+                name: name, dependencies: libraries + ["CFuzzer"], path: "Sources/Fuzzing/\(name)",
                 swiftSettings: [.unsafeFlags(instruments + ["-parse-as-library"])],
                 // The gold linker stops at instrumented code with an internal error.
                 linkerSettings: [.unsafeFlags(instruments + ["-use-ld=lld"])]))

@@ -5,6 +5,8 @@ final class JobLine: @unchecked Sendable {
     enum Work {
         case begin(SignatureJob)
         case resume(UInt32, [LookUpAnswer])
+        /// Have a worker there before there is anything to do.
+        case prepare
     }
 
     // Everything below is read and written under `condition`.
@@ -37,6 +39,15 @@ final class JobLine: @unchecked Sendable {
         defer { condition.unlock() }
         guard !isClosed else { return }
         answered[worker].append(.resume(number, answers))
+        condition.broadcast()
+    }
+
+    /// Has the first worker started.
+    func prepare() {
+        condition.lock()
+        defer { condition.unlock() }
+        guard !isClosed, !answered.isEmpty else { return }
+        answered[0].append(.prepare)
         condition.broadcast()
     }
 

@@ -5,7 +5,7 @@ import MailTypes
 /// nothing ends a job that takes too long.
 final class LocalWorker: Worker {
     let process: pid_t = 0
-    let isReady = true
+    let trouble: WorkerEnd? = nil
     private let bench: Workbench
 
     init() throws(WorkerStartFailure) {

@@ -30,8 +30,10 @@ struct PacketChannel: Sendable {
         var padding: CInt = 0
     }
 
-    func send(_ octets: [UInt8], descriptor passed: CInt? = nil) throws(SystemError) {
+    /// Who does not read is not waited for where `waits` is off: a full buffer is EAGAIN then.
+    func send(_ octets: [UInt8], descriptor passed: CInt? = nil, waits: Bool = true) throws(SystemError) {
         var rights = Rights(descriptor: passed ?? -1)
+        let flags = CInt(MSG_NOSIGNAL) | (waits ? 0 : CInt(MSG_DONTWAIT))
         let result = octets.withUnsafeBytes { raw in
             var piece = iovec(iov_base: UnsafeMutableRawPointer(mutating: raw.baseAddress), iov_len: raw.count)
             return withUnsafeMutablePointer(to: &piece) { piece in
@@ -43,7 +45,7 @@ struct PacketChannel: Sendable {
                         header.msg_control = control.baseAddress
                         header.msg_controllen = control.count
                     }
-                    return retried { sendmsg(descriptor, &header, CInt(MSG_NOSIGNAL)) }
+                    return retried { sendmsg(descriptor, &header, flags) }
                 }
             }
         }
@@ -51,7 +53,10 @@ struct PacketChannel: Sendable {
     }
 
     /// The next packet; `nil`: the other end is closed.
-    func receive() throws(SystemError) -> Packet? {
+    ///
+    /// Who takes no descriptors gets none: there is no place for them, so the kernel closes what the other end has
+    /// sent, however many they are, and the packet is an error.
+    func receive(takesDescriptor: Bool) throws(SystemError) -> Packet? {
         var rights = Rights()
         var flags: CInt = 0
         var hasRights = false
@@ -63,8 +68,10 @@ struct PacketChannel: Sendable {
                     var header = msghdr()
                     header.msg_iov = piece
                     header.msg_iovlen = 1
-                    header.msg_control = control.baseAddress
-                    header.msg_controllen = control.count
+                    if takesDescriptor {
+                        header.msg_control = control.baseAddress
+                        header.msg_controllen = control.count
+                    }
                     let result = retried { recvmsg(descriptor, &header, CInt(MSG_CMSG_CLOEXEC)) }
                     flags = header.msg_flags
                     hasRights = result > 0 && header.msg_controllen > 0
@@ -76,7 +83,7 @@ struct PacketChannel: Sendable {
         guard result >= 0 else { throw SystemError(call: "recvmsg", code: errno) }
         guard result > 0 else { return nil }
         let passed = hasRights && rights.type == CInt(SCM_RIGHTS) && rights.descriptor >= 0 ? rights.descriptor : nil
-        guard flags & CInt(MSG_TRUNC) == 0 else {
+        guard flags & CInt(MSG_TRUNC) == 0, takesDescriptor || flags & CInt(MSG_CTRUNC) == 0 else {
             if let passed { close(passed) }
             throw SystemError(call: "recvmsg", code: EMSGSIZE)
         }

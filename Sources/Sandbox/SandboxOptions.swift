@@ -27,7 +27,7 @@ public struct SandboxOptions: Sendable {
 
     /// Processor time of a worker's whole life, in seconds.
     var processorSeconds: Int {
-        max(1, min(86_400, Int((Double(jobsPerWorker) * jobTimeout.seconds).rounded(.up))))
+        Int(max(1, min(86_400, Double(jobsPerWorker) * jobTimeout.seconds)).rounded(.up))
     }
 }
 

@@ -3,8 +3,8 @@ public import Pipeline
 
 /// The workers, as the server uses them: it answers ``Question/signatures(_:most:)``.
 ///
-/// Workers are started when they are needed first. At most ``SandboxOptions/workers`` compute at a time and
-/// ``SandboxOptions/maxWaiting`` jobs wait; a job that nobody waits for any more is not begun.
+/// Workers are started when they are needed first, one by ``prepare()``. At most ``SandboxOptions/workers`` compute at
+/// a time and ``SandboxOptions/maxWaiting`` jobs wait; a job that nobody waits for any more is not begun.
 public final class SandboxPool: Sendable {
     private let line: JobLine
     private let slots: [WorkerSlot]
@@ -30,6 +30,9 @@ public final class SandboxPool: Sendable {
     }
 
     deinit { stop() }
+
+    /// Starts one worker now: that there can be none, the admin hears at the start, not from the first signed message.
+    public func prepare() { line.prepare() }
 
     /// Ends the workers. What has not been answered fails.
     public func stop() {

@@ -28,7 +28,7 @@ public enum SandboxWorker {
             let bench = try Workbench()
             try Confinement.enter(memory: memory, seconds: seconds)
             try channel.send(WorkerReply.ready(version: WorkerReply.version).packet)
-            while let packet = try channel.receive() {
+            while let packet = try channel.receive(takesDescriptor: true) {
                 let request = try PacketReader.request(packet.octets)
                 try channel.send(reply(to: request, descriptor: packet.descriptor, bench).packet)
             }

@@ -16,6 +16,13 @@ enum SharedMessage {
         return file
     }
 
+    /// Whether there can be such files.
+    static func probe() throws(SystemError) {
+        let file = Confinement.memoryFile()
+        guard file >= 0 else { throw SystemError(call: "memfd_create", code: errno) }
+        close(file)
+    }
+
     private static func write(_ piece: Bytes, to file: CInt) throws(SystemError) {
         let code = piece.withUnsafeBytes { octets -> CInt in
             var place = 0

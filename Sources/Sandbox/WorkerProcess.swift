@@ -6,8 +6,8 @@ protocol Worker: AnyObject {
     /// Its process; 0 for our own.
     var process: pid_t { get }
 
-    /// Whether it can be asked: one that has said something unasked, or died, is not.
-    var isReady: Bool { get }
+    /// Why it cannot be asked; `nil`: it can. Who speaks unasked cannot, nor who has died.
+    var trouble: WorkerEnd? { get }
 
     /// One request, and its reply.
     func exchange(
@@ -40,6 +40,8 @@ final class WorkerProcess: Worker {
 
     init(_ options: SandboxOptions) throws(WorkerStartFailure) {
         do throws(SystemError) {
+            // Where messages cannot be passed on, a worker would be of no use.
+            try SharedMessage.probe()
             let (ours, theirs) = try PacketChannel.pair()
             defer { close(theirs) }
             do throws(SystemError) { process = try Self.spawn(options, channel: theirs) } catch {
@@ -50,20 +52,30 @@ final class WorkerProcess: Worker {
         } catch {
             throw WorkerStartFailure(reason: "\(error)")
         }
-        do throws(WorkerTrouble) { try becomeReady() } catch { throw WorkerStartFailure(reason: "\(end(error.end))") }
+        try becomeReady()
     }
 
-    private func becomeReady() throws(WorkerTrouble) {
-        switch try reply(within: Self.startLimit) {
+    private func becomeReady() throws(WorkerStartFailure) {
+        let first: WorkerReply
+        do throws(WorkerTrouble) { first = try reply(within: Self.startLimit) } catch {
+            throw WorkerStartFailure(reason: "\(end(error.end))")
+        }
+        switch first {
         case .ready(WorkerReply.version): break
-        case .failed(_, let reason): throw WorkerTrouble(end: .corrupt(reason))
-        case .ready, .ask, .done: throw WorkerTrouble(end: .corrupt("another version"))
+        case .failed(_, let reason):
+            end(.recycled)
+            throw WorkerStartFailure(reason: reason)
+        case .ready, .ask, .done: throw WorkerStartFailure(reason: "\(end(.corrupt("another version")))")
         }
     }
 
     deinit { end(.recycled) }
 
-    var isReady: Bool { !channel.isReadable(within: .zero) }
+    var trouble: WorkerEnd? {
+        guard channel.isReadable(within: .zero) else { return nil }
+        let hasSpoken = (try? channel.receive(takesDescriptor: false)) != nil
+        return hasSpoken ? .corrupt("it speaks unasked") : .exit(code: 0)
+    }
 
     /// `message` goes with the request as a file.
     func exchange(
@@ -77,9 +89,10 @@ final class WorkerProcess: Worker {
                 return .failed(job: request.job, reason: "\(error)")
             }
         }
-        do throws(SystemError) { try channel.send(request.packet, descriptor: file) } catch {
-            // EPIPE: it has died since; how, the caller finds when it ends it.
-            throw WorkerTrouble(end: .exit(code: 0))
+        do throws(SystemError) { try channel.send(request.packet, descriptor: file, waits: false) } catch {
+            // One that has read what it was told leaves room for this. EPIPE: it has died since; how, the caller finds
+            // when it ends it.
+            throw WorkerTrouble(end: error.code == EAGAIN ? .corrupt("it does not read") : .exit(code: 0))
         }
         return try reply(within: limit)
     }
@@ -87,8 +100,9 @@ final class WorkerProcess: Worker {
     private func reply(within limit: Duration) throws(WorkerTrouble) -> WorkerReply {
         guard channel.isReadable(within: limit) else { throw WorkerTrouble(end: .hung) }
         do {
-            guard let packet = try channel.receive() else { throw WorkerTrouble(end: .exit(code: 0)) }
-            if let descriptor = packet.descriptor { close(descriptor) }
+            guard let packet = try channel.receive(takesDescriptor: false) else {
+                throw WorkerTrouble(end: .exit(code: 0))
+            }
             return try PacketReader.reply(packet.octets)
         } catch let trouble as WorkerTrouble {
             throw trouble

@@ -7,7 +7,8 @@ import Synchronization
 /// One worker's place: a thread that talks to it, one request at a time, and puts a fresh one there when it has ended.
 ///
 /// At most one request is under way, so whatever happens to the worker has happened to that one job. Jobs that wait for
-/// DNS meanwhile are begun again with the next worker.
+/// DNS meanwhile are begun again with the next worker, and so are those for which the worker has no room: names that
+/// are slow to answer hold up their own messages only.
 final class WorkerSlot: Sendable {
     private let number: Int
     private let line: JobLine
@@ -42,6 +43,7 @@ final class WorkerSlot: Sendable {
             switch work {
             case .begin(let job): talk.begin(job)
             case .resume(let job, let answers): talk.resume(job, answers)
+            case .prepare: talk.prepare()
             }
         }
         talk.stop()
@@ -62,15 +64,20 @@ final class WorkerSlot: Sendable {
         private struct Parked {
             let job: SignatureJob
             let questions: [DNSQuestion]
-            var generation: Int
+            /// Of the worker that has it; ``nobody`` if none has.
+            let generation: Int
         }
 
         init(slot: WorkerSlot) { self.slot = slot }
 
         private static let pause = Duration.seconds(1)
+        private static let nobody = -1
         private var limit: Duration { slot.options.jobTimeout.duration }
 
-        var takesNew: Bool { parked.count < Workbench.mostParked }
+        var takesNew: Bool { parked.count < max(1, slot.options.maxWaiting) }
+
+        /// Starts a worker; that there can be none, the observer is told.
+        mutating func prepare() { _ = try? present() }
 
         // MARK: Jobs
 
@@ -80,7 +87,8 @@ final class WorkerSlot: Sendable {
             let number = last
             do throws(StageFailure) {
                 if let questions = try ask(number, job) {
-                    parked[number] = Parked(job: job, questions: questions, generation: generation)
+                    let place = try keeper(of: number, job)
+                    parked[number] = Parked(job: job, questions: questions, generation: place)
                     slot.lookUp(questions, for: number)
                 }
             } catch {
@@ -94,7 +102,7 @@ final class WorkerSlot: Sendable {
             do throws(StageFailure) {
                 if !waiting.job.isFinished {
                     try answer(number, waiting, answers)
-                } else if waiting.generation == generation, worker?.isReady == true {
+                } else if waiting.generation == generation {
                     _ = try exchange(.drop(job: number), nil)
                 }
             } catch {
@@ -133,6 +141,17 @@ final class WorkerSlot: Sendable {
             }
         }
 
+        /// Who keeps a job that waits for DNS: the worker, which has read its header, or nobody if that keeps as many
+        /// or as much as it can.
+        private mutating func keeper(of number: UInt32, _ job: SignatureJob) throws(StageFailure) -> Int {
+            let kept = parked.values.filter { $0.generation == generation }
+            let octets = kept.reduce(job.message.size) { $0 + $1.job.message.size }
+            // One place stays free for a job that is begun again.
+            let hasRoom = kept.count < Workbench.mostParked - 1 && octets <= slot.options.memory.octets / 4
+            if !hasRoom { _ = try exchange(.drop(job: number), nil) }
+            return hasRoom ? generation : Self.nobody
+        }
+
         private func finish(_ job: SignatureJob, _ outcome: SignatureJob.Outcome) {
             guard job.finish(outcome) else { return }
             slot.observer.finished((try? outcome.get()) == nil ? .failed : .done)
@@ -150,9 +169,11 @@ final class WorkerSlot: Sendable {
         }
 
         private mutating func present() throws(StageFailure) -> any Worker {
-            if let worker, worker.isReady { return worker }
-            // One that died while nobody asked it costs no message.
-            remove(.exit(code: 0))
+            if let worker {
+                guard let trouble = worker.trouble else { return worker }
+                // What happens to one while nobody asks it costs no message.
+                remove(trouble)
+            }
             if let failure, failure.until > .now { throw StageFailure("there is no worker: \(failure.reason)") }
             do throws(WorkerStartFailure) {
                 let fresh: any Worker =

@@ -31,11 +31,16 @@ final class Witness: Sendable {
 }
 
 extension SandboxOptions {
-    /// The built program, which lies beside the tests.
+    /// Where the tests lie, and what was built with them.
+    static let products: String = {
+        let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return URL(fileURLWithPath: tests).deletingLastPathComponent().path
+    }()
+
+    /// The built program, or another build of it: `SLUICE_PROGRAM=dist/sluice` tests what is delivered.
     static var built: SandboxOptions {
         var options = SandboxOptions()
-        let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        options.program = [URL(fileURLWithPath: tests).deletingLastPathComponent().path + "/sluice"]
+        options.program = [ProcessInfo.processInfo.environment["SLUICE_PROGRAM"] ?? products + "/sluice"]
         options.jobTimeout = "20s"
         return options
     }

@@ -123,6 +123,56 @@ import Testing
         #expect(reports.map { $0.result == .pass } == [false, true, false], "\(reports)")
     }
 
+    /// Names that two readers might read as two, and what they are in the signature's place.
+    @Test(
+        arguments: [
+            ("d", "signer.example'a.evil.example"), ("d", "signer.example(.evil.example"), ("d", "signer..example"),
+            ("d", "\"signer.example\".evil.example"), ("d", "signer.example,evil.example"), ("d", ".signer.example"),
+            ("d", "signer.example."), ("d", "signer.exämple"), ("d", String(repeating: "a", count: 64) + ".example"),
+            ("s", "long._domainkey.signer.example'"), ("s", "long/../x"), ("s", "lo\\ng"), ("s", "long.."),
+        ])
+    func `R68: a domain or selector that is no name is asked for nowhere`(_ tag: String, _ name: String) throws {
+        let good = try #require(SignedSample.signatures["plain"])
+        let old = tag == "d" ? "d=signer.example" : "s=long"
+        let field = "DKIM-Signature: \(good.replacing(old, with: "\(tag)=\(name)"))\r\n"
+        let message = try Message(
+            parsing: Bytes(Array((field + SignedSample.header + "\r\n" + SignedSample.body).utf8)))
+        let verification = try SignatureVerification(DKIMLibrary(), message, most: 1)
+        #expect(verification.questions == [])
+        #expect(verification.finish(with: [:]).map(\.fault) == [.syntax])
+    }
+
+    @Test(arguments: ["d=other.example", "s=other", "h=to", "l=0", "a=rsa-sha1", "bh=AAAA", "x=1"])
+    func `R66: a signature with a tag twice is none`(_ tag: String) throws {
+        let good = try #require(SignedSample.signatures["partial"])
+        for value in ["\(tag); \(good)", "\(good); \(tag)"] where good.contains("\(tag.prefix { $0 != "=" })=") {
+            let field = "DKIM-Signature: \(value)\r\n"
+            let message = try Message(
+                parsing: Bytes(Array((field + SignedSample.header + "\r\n" + SignedSample.body).utf8)))
+            #expect(try Self.verify(message).map(\.fault) == [.syntax])
+        }
+    }
+
+    @Test func `R67: a body is hashed in four ways at most`() throws {
+        let good = try #require(SignedSample.signatures["plain"])
+        let fields = (0..<6).map { "DKIM-Signature: \(good.replacing("bh=", with: "l=\($0); bh="))\r\n" }.joined()
+        let text = fields + "DKIM-Signature: \(good.replacing("h=from:to", with: "l=0; h=from:to"))\r\n"
+        let message = try Message(
+            parsing: Bytes(Array((text + SignedSample.header + "\r\n" + SignedSample.body).utf8)))
+        let reports = try Self.verify(message)
+        #expect(reports.map { $0.fault == .tooLarge } == [false, false, false, false, true, true, false])
+        #expect(reports.allSatisfy { $0.fault != nil })
+    }
+
+    @Test func `h= without end is not read`() throws {
+        let good = try #require(SignedSample.signatures["plain"])
+        let names = String(repeating: ":x", count: 4000)
+        let field = "DKIM-Signature: \(good.replacing("h=from", with: "h=from\(names)"))\r\n"
+        let message = try Message(
+            parsing: Bytes(Array((field + SignedSample.header + "\r\n" + SignedSample.body).utf8)))
+        #expect(try Self.verify(message).map(\.fault) == [.tooLarge])
+    }
+
     @Test func `only so many are looked at, and the rest have one report`() throws {
         let message = try SignedSample.message(Array(repeating: "plain", count: 12))
         let reports = try Self.verify(message, most: 3)
@@ -153,6 +203,10 @@ import Testing
             (SignedSample.text("n=" + String(repeating: "x", count: 2000) + "; p=x"), .badKey),
             (SignedSample.text("p=\(SignedSample.shortKey)"), .signature),
             (SignedSample.text("v=DKIM1\u{0}; p=x"), .badKey),
+            (SignedSample.text("\(key); p=\(SignedSample.shortKey)"), .badKey),
+            (SignedSample.text("p=; \(key)"), .badKey),
+            (SignedSample.text("\(key); n=a; n=b"), .badKey),
+            (SignedSample.text(String(repeating: ";", count: 900)), .badKey),
         ]
         for (answer, fault) in rows {
             let report = try Self.one("plain", keys: [name: answer])

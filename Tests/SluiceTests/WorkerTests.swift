@@ -48,13 +48,14 @@ import Testing
         ],
     ]
 
-    static func setup(_ names: NameServer) -> LiveServer.Setup {
+    static func setup(_ names: NameServer, isolation: String = "process") -> LiveServer.Setup {
         var setup = LiveServer.Setup()
         setup.more = """
             [dns]
             servers = ["127.0.0.1:\(names.port)"]
 
             [sandbox]
+            isolation = "\(isolation)"
             workers = 1
             job_timeout = "1s"
             """
@@ -85,6 +86,22 @@ import Testing
             }
             #expect(trace.output.contains("dkim=pass"))
             #expect(try Self.workers(of: server).count == 1)
+        }
+        await names.stop()
+    }
+
+    @Test(arguments: [("process", 1), ("none", 0)])
+    func `a worker is there before the first message, and that there is none is said`(
+        _ isolation: String, _ count: Int
+    ) async throws {
+        let names = try await NameServer.start(Self.zone)
+        try await LiveServer.run(Self.setup(names, isolation: isolation)) { server in
+            #expect(await eventually { (try? Self.workers(of: server).count) == count })
+            #expect(await eventually { server.log.contains("workers are not isolated") == (isolation == "none") })
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.message).hasPrefix("250"))
+            #expect(try Self.workers(of: server).count == count)
         }
         await names.stop()
     }

@@ -101,7 +101,11 @@ struct SPFEvaluation {
     }
 
     private mutating func record(of domain: String) async throws(Stop) -> SPFRecord? {
-        let found = try await texts(domain).filter(SPFRecord.isRecord)
+        let texts = try await texts(domain)
+        guard texts.reduce(0, { $0 + $1.count }) <= limits.text else {
+            throw .permanent("\(domain) has more than \(limits.text) octets of text")
+        }
+        let found = texts.filter(SPFRecord.isRecord)
         guard found.count < 2 else { throw .permanent("\(domain) has \(found.count) records") }
         guard let text = found.first else { return nil }
         do throws(SPFRecord.SyntaxError) {
@@ -225,35 +229,46 @@ struct SPFEvaluation {
     /// The name that a term is about: its own, or the current domain. RFC 7208 §4.8.
     private mutating func name(_ target: MacroString?, _ domain: String) async throws(Stop) -> String {
         guard let target else { return domain }
-        let octets = try await expand(target, domain)
+        let octets = try await expand(target, domain, asName: true)
         // From the left labels go until it is short enough. RFC 7208 §7.3.
         var name = String(decoding: octets, as: UTF8.self).withoutFinalDot[...]
         while name.utf8.count > 253 {
             guard let dot = name.firstIndex(of: ".") else { break }
             name = name[name.index(after: dot)...]
         }
-        return String(name)
+        // What is too long still has no record, and need not be kept whole in the trace.
+        return String(name.prefix(254))
     }
 
     /// The explanation of a `fail`; whatever goes wrong, there is none. RFC 7208 §6.2.
     private mutating func explain(_ target: MacroString, for domain: String) async -> String? {
         guard let host = try? await name(target, domain), let texts = try? await texts(host), texts.count == 1,
-            let text = MacroString(texts[0], for: .explanation), let octets = try? await expand(text, domain),
+            let text = MacroString(texts[0], for: .explanation),
+            let octets = try? await expand(text, domain, asName: false),
             octets.allSatisfy({ $0 < 0x80 })
         else { return nil }
         return String(decoding: octets, as: UTF8.self)
     }
 
-    private mutating func expand(_ string: MacroString, _ domain: String) async throws(Stop) -> [UInt8] {
+    /// Octets of an expansion that are made: of a name the last, of an explanation the first. A record of 64 KiB could
+    /// ask for megabytes.
+    private static let longestExpansion = 4096
+
+    private mutating func expand(_ string: MacroString, _ domain: String, asName: Bool) async throws(Stop) -> [UInt8] {
         if string.needsClientName, clientName == nil { clientName = try await findClientName(domain) }
-        var octets: [UInt8] = []
-        for piece in string.pieces {
-            switch piece {
-            case .literal(let text): octets += text
-            case .macro(let macro): octets += macro.transformed(try await value(macro.letter, domain))
-            }
+        var parts: [[UInt8]] = []
+        var count = 0
+        for piece in asName ? string.pieces.reversed() : string.pieces {
+            let part: [UInt8] =
+                switch piece {
+                case .literal(let text): text
+                case .macro(let macro): macro.transformed(try await value(macro.letter, domain))
+                }
+            parts.append(part)
+            count += part.count
+            if count >= Self.longestExpansion { break }
         }
-        return octets
+        return Array((asName ? parts.reversed() : parts).joined())
     }
 
     /// RFC 7208 §7.2.

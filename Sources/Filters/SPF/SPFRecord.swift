@@ -47,8 +47,11 @@ struct SPFRecord: Sendable, Hashable {
         for term in text.dropFirst(6).split(separator: .space) { try read(term) }
     }
 
+    /// Octets of a term that are told.
+    private static let longestQuote = 100
+
     private mutating func read(_ term: ArraySlice<UInt8>) throws(SyntaxError) {
-        let wrong = SyntaxError(term: String(decoding: term, as: UTF8.self))
+        let wrong = SyntaxError(term: String(decoding: term.prefix(Self.longestQuote), as: UTF8.self))
         if let equals = term.firstIndex(of: UInt8(ascii: "=")), Self.isName(term[..<equals]) {
             guard readModifier(term[..<equals], term[(equals + 1)...]) else { throw wrong }
             return

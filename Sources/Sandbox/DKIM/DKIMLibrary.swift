@@ -72,11 +72,11 @@ final class SignatureVerification {
         }
         self.message = message
         dkim_set_user_context(message, Unmanaged.passUnretained(self).toOpaque())
-        let bad = read(content.header, most: max(0, min(most, PacketLimits.questions)))
+        let given = read(content.header, most: max(0, min(most, PacketLimits.questions)))
         guard entries.contains(where: { $0.report.fault == nil }) else { return }
         let end = dkim_eoh(message)
         if end == DKIM_STAT_OK {
-            try take(bad)
+            try take(given)
         } else {
             refuseAll(.tooLarge, "the header cannot be verified: \(Self.name(of: end))")
         }
@@ -90,34 +90,56 @@ final class SignatureVerification {
 
     // MARK: - The header
 
-    /// Gives the library each field. Answers which of the signatures it was given it could not read.
-    private func read(_ header: Header, most: Int) -> [Bool] {
-        var bad: [Bool] = []
+    /// A signature that the library was given, and whether it could read it.
+    private struct Given {
+        let entry: Int
+        let isBad: Bool
+    }
+
+    /// Gives the library each field, and no signature that is not looked at.
+    private func read(_ header: Header, most: Int) -> [Given] {
+        var given: [Given] = []
+        var plans: Set<[UInt8]> = []
         var hasNUL = false
         for field in header.fields {
             if field.isNamed("From") { fromCount += 1 }
             let isSignature = field.isNamed("DKIM-Signature")
-            if isSignature {
-                guard bad.count < most else {
-                    // One report for all of them.
-                    if entries.count == most {
-                        entries.append(Entry())
-                        fault(most, .surplus, "only the first \(most) signatures are looked at")
-                    }
-                    continue
-                }
-                entries.append(Entry())
-            }
+            if isSignature, !admit(field, most: most, &plans) { continue }
             // The library stops at a NUL, and a reader of the message may not.
             hasNUL = hasNUL || field.raw.contains(0)
             var octets = Array(field.raw)
             while let last = octets.last, last == .cr || last == .lf { octets.removeLast() }
             guard !octets.isEmpty else { continue }
             let status = dkim_header(message, &octets, octets.count)
-            if isSignature { bad.append(status != DKIM_STAT_OK) }
+            guard isSignature else { continue }
+            let isBad = status != DKIM_STAT_OK || SignatureTags.isRepeating(field.rawValue)
+            given.append(Given(entry: entries.count - 1, isBad: isBad))
         }
         if hasNUL { refuseAll(.syntax, "the header has a NUL in it") }
-        return bad
+        return given
+    }
+
+    /// Ways to hash one body; a message whose signatures ask for more wants to cost us time.
+    private static let mostPlans = 4
+
+    /// Makes an entry for a signature. Answers whether it is looked at.
+    private func admit(_ field: HeaderField, most: Int, _ plans: inout Set<[UInt8]>) -> Bool {
+        guard entries.count < most else {
+            // One report for all of them.
+            if entries.count == most {
+                entries.append(Entry())
+                fault(most, .surplus, "only the first \(most) signatures are looked at")
+            }
+            return false
+        }
+        entries.append(Entry())
+        let plan = SignatureTags.bodyPlan(field.rawValue)
+        guard plans.count < Self.mostPlans || plans.contains(plan) else {
+            fault(entries.count - 1, .tooLarge, "the signatures want the body hashed in too many ways")
+            return false
+        }
+        plans.insert(plan)
+        return true
     }
 
     private func fault(_ index: Int, _ fault: SignatureReport.Fault, _ reason: String) {
@@ -131,32 +153,43 @@ final class SignatureVerification {
     }
 
     /// Takes over what the library says of the signatures it was given, in their order.
-    private func take(_ bad: [Bool]) throws(JobFailure) {
+    private func take(_ given: [Given]) throws(JobFailure) {
         var list: UnsafeMutablePointer<OpaquePointer?>?
         var count: CInt = 0
-        guard dkim_getsiglist(message, &list, &count) == DKIM_STAT_OK, let list, Int(count) == bad.count else {
+        guard dkim_getsiglist(message, &list, &count) == DKIM_STAT_OK, let list, Int(count) == given.count else {
             throw JobFailure(reason: "libopendkim has lost count of the signatures")
         }
-        for (index, isBad) in bad.enumerated() {
-            guard let signature = list[index] else { continue }
+        for (place, one) in given.enumerated() {
+            guard let signature = list[place] else { continue }
+            let index = one.entry
             entries[index].signature = signature
             describe(index, signature)
-            if isBad {
+            if one.isBad {
                 // It would be verified all the same.
                 dkim_sig_ignore(signature)
                 fault(index, .syntax, "the field cannot be read")
             } else {
                 explain(index, dkim_sig_geterror(signature))
-                if let name = question(index), name.utf8.count > Self.longestName {
-                    dkim_sig_ignore(signature)
-                    fault(index, .noKey, "the key's name is longer than a name can be")
-                }
+                doubt(index, signature)
             }
         }
         let length = SignatureBeginning.length(entries.map(\.report.signature))
         for index in entries.indices {
             entries[index].report.signature = String(entries[index].report.signature.prefix(length))
         }
+    }
+
+    /// What the library would let pass.
+    private func doubt(_ index: Int, _ signature: OpaquePointer) {
+        guard let name = question(index) else { return }
+        if ![entries[index].report.domain, entries[index].report.selector].allSatisfy(SignatureTags.isName) {
+            fault(index, .syntax, "d= or s= is no name")
+        } else if name.utf8.count > Self.longestName {
+            fault(index, .noKey, "the key's name is longer than a name can be")
+        } else if (tag("h", of: signature) ?? "").utf8.count > Self.longestNames {
+            fault(index, .tooLarge, "h= is too long")
+        }
+        if entries[index].report.fault != nil { dkim_sig_ignore(signature) }
     }
 
     private func tag(_ name: String, of signature: OpaquePointer, isKeys: Bool = false) -> String? {
@@ -182,6 +215,8 @@ final class SignatureVerification {
     private static let longestIdentity = 512
     /// RFC 1035 §2.3.4, in text.
     private static let longestName = 253
+    /// Octets of `h=`: the library reads no more than 4096, and compares each name in it with each field.
+    private static let longestNames = 4000
 
     // MARK: - Keys
 
@@ -228,6 +263,7 @@ final class SignatureVerification {
             case .text: break
             case .none: fault(index, .noKey, "there is no key at \(name)")
             case .several: fault(index, .badKey, "there are several keys at \(name)")
+            case .repeating: fault(index, .badKey, "the key's record at \(name) has a tag twice")
             case .tooLong: fault(index, .badKey, "the key's record at \(name) is longer than 1024 octets")
             case .unreachable: fault(index, .unreachableKey, "DNS did not answer about \(name)")
             }

@@ -4,6 +4,8 @@ enum KeyChoice: Equatable {
     case none
     /// Nobody can say which of them was meant.
     case several
+    /// A tag stands there twice, and nobody can say which was meant. RFC 6376 §3.2.
+    case repeating
     /// Longer than libopendkim reads.
     case tooLong
     case unreachable
@@ -26,6 +28,8 @@ enum KeyChoice: Equatable {
                 self = .several
             } else if key.count > Self.longest {
                 self = .tooLong
+            } else if SignatureTags.isRepeating(key[...]) {
+                self = .repeating
             } else {
                 // The library would stop at a NUL; as any other control character it is an error.
                 self = .text(PublicKeyForm.readable(key.map { max($0, 1) }))

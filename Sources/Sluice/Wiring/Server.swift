@@ -98,6 +98,7 @@ final class Server: Sendable {
         let world = LiveWorld(
             directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
             sandbox: sandbox)
+        sandbox.prepare(for: loaded.chain, settings, logger)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
         let traces = traces

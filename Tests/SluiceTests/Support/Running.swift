@@ -35,7 +35,8 @@ enum Programs {
         return URL(fileURLWithPath: executable).deletingLastPathComponent().path
     }()
 
-    static let sluice = products + "/sluice"
+    /// The built program, or another build of it: `SLUICE_PROGRAM=dist/sluice` tests what is delivered.
+    static let sluice = ProcessInfo.processInfo.environment["SLUICE_PROGRAM"] ?? products + "/sluice"
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().path
 

@@ -1,0 +1,43 @@
+import MailTypes
+
+/// What libopendkim does not ask of signatures and keys.
+enum SignatureTags {
+    /// Whether a tag stands there twice: no such list is to be believed. RFC 6376 §3.2.
+    static func isRepeating(_ list: ArraySlice<UInt8>) -> Bool {
+        var names: Set<[UInt8]> = []
+        for tag in list.split(separator: UInt8(ascii: ";")) {
+            let name = tag.prefix { $0 != UInt8(ascii: "=") }
+            guard name.count < tag.count else { continue }
+            if !names.insert(name.filter { $0 > 0x20 }).inserted { return true }
+        }
+        return false
+    }
+
+    /// How a signature has the body hashed: hash, canonicalization, length. RFC 6376 §3.5.
+    static func bodyPlan(_ list: ArraySlice<UInt8>) -> [UInt8] {
+        let hash = value(of: "a", in: list).split(separator: UInt8(ascii: "-")).last ?? []
+        let forms = value(of: "c", in: list).split(separator: UInt8(ascii: "/"), maxSplits: 1)
+        let form = forms.count == 2 ? forms[1] : Array("simple".utf8)[...]
+        return Array([Array(hash), Array(form), value(of: "l", in: list)].joined(separator: [0]))
+    }
+
+    /// What stands in a tag, without the blanks in it; nothing if there is no such tag.
+    private static func value(of name: String, in list: ArraySlice<UInt8>) -> [UInt8] {
+        for tag in list.split(separator: UInt8(ascii: ";")) {
+            let words = tag.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard words.count == 2, words[0].filter({ $0 > 0x20 }) == Array(name.utf8) else { continue }
+            return words[1].filter { $0 > 0x20 }
+        }
+        return []
+    }
+
+    /// Whether DNS has such names: with anything else in it, two readers might see two. RFC 6376 §3.5.
+    static func isName(_ text: String) -> Bool {
+        text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
+            (1...63).contains(label.count)
+                && label.allSatisfy {
+                    $0.isLetter || $0.isDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
+                }
+        }
+    }
+}
