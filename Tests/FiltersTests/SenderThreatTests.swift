@@ -201,10 +201,11 @@ import Testing
                 method: "dkim", result: .pass, properties: [.init("header.d", text), .init("header.s", text)]),
             AuthenticationResults.Entry(method: "spf", result: .pass, properties: [.init("smtp.mailfrom", text)]),
         ]
-        report.add(
-            DMARCReport.Row(
-                source: "192.0.2.7", disposition: .none, isSPFAligned: false, isDKIMAligned: false, excuse: nil,
-                headerFrom: text, envelopeFrom: text, results: entries))
+        let row = DMARCReport.Row(
+            source: "192.0.2.7", disposition: .none, isSPFAligned: false, isDKIMAligned: false, excuse: nil,
+            headerFrom: text, envelopeFrom: text, results: entries)
+        let isNew = report.add(row, isReport: false, mayGrow: true)
+        #expect(isNew)
         let cover = DMARCReport.Cover(
             organization: text, email: text, begin: Date(timeIntervalSince1970: 0), end: Date(timeIntervalSince1970: 9))
         let lines = report.xml(cover).split(separator: "\n", omittingEmptySubsequences: false)

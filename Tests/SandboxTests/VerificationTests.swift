@@ -71,6 +71,14 @@ import Testing
         #expect(try Self.verify(SignedSample.message([name], body: open)).map(\.fault) == [nil])
     }
 
+    @Test(arguments: ["\t", " \t"])
+    func `a signature whose name has more behind it is broken, and costs the others nothing`(_ text: String) throws {
+        let sound = try SignedSample.message(["plain"])
+        let field = "DKIM-Signature\(text): \(try #require(SignedSample.signatures["plain"]))\r\n"
+        let message = try Message(parsing: Bytes(Array(field.utf8) + sound.pieces.flatMap(\.array)))
+        #expect(try Self.verify(message).map(\.fault) == [.syntax, nil])
+    }
+
     // MARK: Changed mail
 
     @Test func `a change of the body or a signed field is found`() throws {

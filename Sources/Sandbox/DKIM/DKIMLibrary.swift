@@ -133,6 +133,11 @@ final class SignatureVerification {
             return false
         }
         entries.append(Entry())
+        // The library takes no field with another octet in its name, and does not count it.
+        guard field.raw.prefix(while: { $0 != UInt8(ascii: ":") }).allSatisfy({ (0x20...0x7E).contains($0) }) else {
+            fault(entries.count - 1, .syntax, "the field's name cannot be read")
+            return false
+        }
         let plan = SignatureTags.bodyPlan(field.rawValue)
         guard plans.count < Self.mostPlans || plans.contains(plan) else {
             fault(entries.count - 1, .tooLarge, "the signatures want the body hashed in too many ways")
