@@ -46,7 +46,7 @@ struct DKIMCommand: ParsableCommand {
         }
 
         func run(at place: SigningPlace) throws {
-            let (name, domain) = try told { try place.directory.newSelector(selector, of: domain) }
+            let (name, domain) = try told { try place.directory.newSelector(selector, of: self.domain) }
             var key = try Self.made { () throws(CryptographyFailure) in
                 let pem = try LibcryptoSignatures().newKey(algorithm.algorithm, bits: bits ?? PreparedKey.goodBits)
                 return try PreparedKey(name, pem: pem)

@@ -1,5 +1,6 @@
 import Configuration
 import Directory
+import Filters
 import Foundation
 
 extension LoadedConfiguration {

@@ -31,6 +31,7 @@ struct SigningPlace {
 
     func close() { directory.close() }
 
+    @discardableResult
     func change<Result>(_ body: (borrowing DirectoryChanges) throws -> Result) throws -> Result {
         try told { try directory.change(by: DirectoryOptions.actor, body) }
     }
