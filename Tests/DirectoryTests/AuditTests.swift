@@ -1,6 +1,7 @@
 import Directory
 import Foundation
 import MailTypes
+import Pipeline
 import Testing
 
 @Suite struct AuditTests {
