@@ -8,6 +8,7 @@ import Testing
         setup.more = "[dns]\nservers = [\"127.0.0.1:\(names.port)\"]\n"
         // Who sends mail in again from here is no neighbour that comes back.
         setup.filters["40-greylist.toml"] = ""
+        setup.filters["28-dkim-verify.toml"] = "stage = \"dkim-verify\"\n"
         return setup
     }
 
@@ -129,8 +130,12 @@ import Testing
             let forwarded = first.components(separatedBy: "\r\n").drop { !$0.hasPrefix("DKIM-Signature:") }
             let reply = try await wire.deliver(forwarded.joined(separator: "\r\n"), to: ["carl@acme.test"])
             #expect(reply.hasPrefix("250"), "\(reply)")
-            let again = try await server.mail(of: "carl@acme.test", count: 1)[0]
-            #expect(again.components(separatedBy: "dkim=pass").count == 3, "\(again)")
+            let id = String(reply.suffix(16))
+            #expect(await eventually { (try? await server.sluice("trace", id).code) == 0 })
+            let trace = try await server.sluice("trace", id, "--facts")
+            for selector in ["s1", "e1"] {
+                #expect(trace.output.contains("\(selector) of acme.test: pass"), "\(trace)")
+            }
 
             let rolled = try await server.sluice("dkim", "activate", "acme.test", "s2")
             #expect(

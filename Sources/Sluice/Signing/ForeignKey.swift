@@ -28,10 +28,10 @@ struct ForeignKey {
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw CommandFailure.wrong("\(file) is not a file.")
         }
-        guard status.st_size <= mostOctets, let data = try? handle.read(upToCount: mostOctets) else {
-            throw CommandFailure.wrong("\(file) cannot be read, or is too large.")
+        guard status.st_size <= mostOctets else { throw CommandFailure.wrong("\(file) is too large.") }
+        do { return Array(try handle.read(upToCount: mostOctets) ?? Data()) } catch {
+            throw CommandFailure.wrong("\(file) cannot be read: \(error.localizedDescription)")
         }
-        return Array(data)
     }
 
     init(selector: String, file: String) throws {
