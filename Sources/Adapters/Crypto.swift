@@ -105,6 +105,35 @@ public struct LibcryptoSignatures: SignatureCryptography {
 
     public func signingKey(pem: [UInt8]) throws(CryptographyFailure) -> any SigningKey { try LibcryptoKey(pem: pem) }
 
+    /// A new private key in PEM (PKCS #8). `bits` is the size of an RSA key; an Ed25519 key has one size.
+    public func newKey(_ algorithm: SignatureAlgorithm, bits: Int) throws(CryptographyFailure) -> [UInt8] {
+        defer { ERR_clear_error() }
+        let name = algorithm == .rsaSHA256 ? "RSA" : "ED25519"
+        guard let context = EVP_PKEY_CTX_new_from_name(nil, name, nil) else {
+            throw .call("EVP_PKEY_CTX_new_from_name")
+        }
+        defer { EVP_PKEY_CTX_free(context) }
+        guard EVP_PKEY_keygen_init(context) == 1 else { throw .call("EVP_PKEY_keygen_init") }
+        if algorithm == .rsaSHA256, EVP_PKEY_CTX_set_rsa_keygen_bits(context, CInt(clamping: bits)) != 1 {
+            throw CryptographyFailure("there are no RSA keys of \(bits) bits")
+        }
+        var key: OpaquePointer?
+        guard EVP_PKEY_generate(context, &key) == 1, let key else { throw .call("EVP_PKEY_generate") }
+        defer { EVP_PKEY_free(key) }
+        guard let bio = BIO_new(BIO_s_mem()) else { throw .call("BIO_new") }
+        defer { BIO_free(bio) }
+        guard PEM_write_bio_PrivateKey(bio, key, nil, nil, 0, nil, nil) == 1 else {
+            throw .call("PEM_write_bio_PrivateKey")
+        }
+        var pem: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = Int(BIO_read(bio, &piece, CInt(piece.count)))
+            guard count > 0 else { return pem }
+            pem += piece.prefix(count)
+        }
+    }
+
     private static func publicKey(_ key: VerificationKey) -> OpaquePointer? {
         switch key {
         case .rsa(let modulus, let exponent):

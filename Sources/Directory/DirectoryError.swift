@@ -3,7 +3,7 @@ public enum DirectoryError: Error, Sendable, Hashable {
     /// What an error is about.
     public enum Kind: String, Sendable, Hashable {
         case postOffice = "post office"
-        case domain, address, mailbox, alias, group
+        case domain, address, mailbox, alias, group, selector
     }
 
     case alreadyExists(Kind, name: String)

@@ -36,12 +36,12 @@ extension MailDirectory {
         try read { lists in try lists.audit(object: object, limit: limit) }
     }
 
-    private func checked(_ domain: String?) throws(DirectoryError) -> String? {
+    func checked(_ domain: String?) throws(DirectoryError) -> String? {
         guard let domain else { return nil }
         return try Names(domainToASCII: options.domainToASCII).domain(domain)
     }
 
-    private func read<Result>(_ body: (DirectoryLists) throws -> Result) throws(DirectoryError) -> Result {
+    func read<Result>(_ body: (DirectoryLists) throws -> Result) throws(DirectoryError) -> Result {
         do { return try pool.read { db in try body(DirectoryLists(db: db)) } } catch { throw DirectoryError(error) }
     }
 }

@@ -52,12 +52,15 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case domain(String)
     /// May this mailbox send as this address?
     case maySend(mailbox: EmailAddress, as: EmailAddress)
+    /// Who signs for authors of this domain: itself, or the nearest one above it that has ever had an active key.
+    case signing(String)
 }
 
 public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case address(AddressMeaning)
     case domain(HostedDomain?)
     case maySend(Bool)
+    case signing(SigningDomain?)
 }
 
 /// What the directory knows of an address, one step: aliases are not followed.

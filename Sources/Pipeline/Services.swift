@@ -64,6 +64,13 @@ public struct Services: Sendable {
         return may
     }
 
+    public func signing(for domain: String) async throws(StageFailure) -> SigningDomain? {
+        guard case .directory(.signing(let signing)) = try await ask(.directory(.signing(domain))) else {
+            throw .mismatch
+        }
+        return signing
+    }
+
     public func visits(_ question: MemoryQuestion) async throws(StageFailure) -> Visits? {
         guard case .memory(.visit(let visits)) = try await ask(.memory(question)) else { throw .mismatch }
         return visits

@@ -22,6 +22,14 @@ public enum SignatureAlgorithm: String, Sendable, Hashable, Codable, CaseIterabl
     case ed25519SHA256 = "ed25519-sha256"
 }
 
+/// How much a message may be changed on its way so that a signature still holds. RFC 6376 §3.4.
+public enum Canonicalization: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Nothing but empty lines at the end.
+    case simple
+    /// White space too, and the case of field names.
+    case relaxed
+}
+
 /// A public key that signatures are checked with.
 public enum VerificationKey: Sendable, Hashable {
     /// Both numbers without leading zeros, the highest octet first.
@@ -59,6 +67,25 @@ public protocol SigningKey: Sendable {
 public protocol SigningKeyFiles: Sendable {
     /// The file of a domain's selector, in PEM. Both names consist of letters, digits, dots, hyphens and underscores.
     func contents(domain: String, selector: String) throws(CryptographyFailure) -> [UInt8]
+
+    /// What changes whenever the file does, without reading it. Throws if there is none.
+    func stamp(domain: String, selector: String) throws(CryptographyFailure) -> KeyFileStamp
+}
+
+/// Tells one state of a file from every other.
+public struct KeyFileStamp: Sendable, Hashable {
+    public var inode: UInt64
+    public var size: Int
+    /// When it, or who may read it, was changed last: seconds and nanoseconds.
+    public var seconds: Int
+    public var nanoseconds: Int
+
+    public init(inode: UInt64, size: Int, seconds: Int, nanoseconds: Int) {
+        self.inode = inode
+        self.size = size
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
 }
 
 /// A digest, a signature or a key could not be made or read.
@@ -72,6 +99,8 @@ public struct CryptographyFailure: Error, Sendable, Hashable, CustomStringConver
 public struct StageTools: Sendable {
     public var cryptography: any SignatureCryptography
     public var keys: any SigningKeyFiles
+    /// Those of them that have been read.
+    public let readKeys = SigningKeyCache()
 
     public init(cryptography: any SignatureCryptography, keys: any SigningKeyFiles) {
         self.cryptography = cryptography

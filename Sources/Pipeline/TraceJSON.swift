@@ -135,7 +135,8 @@ extension Question {
         case .directory(.address(let address)):
             text.wrapped("directory", "address") { $0.string(address.description) }
         case .directory(.domain(let domain)): text.wrapped("directory", "domain") { $0.string(domain) }
-        case .directory(.maySend), .memory, .dns, .signatures, .publicSuffix, .asciiDomain: text.rare(self)
+        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .publicSuffix, .asciiDomain:
+            text.rare(self)
         }
     }
 }

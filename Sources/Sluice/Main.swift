@@ -83,7 +83,7 @@ struct RootCommand: AsyncParsableCommand {
                 name: "Directory",
                 subcommands: [
                     PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
-                    GroupCommand.self, AuditCommand.self,
+                    GroupCommand.self, DKIMCommand.self, AuditCommand.self,
                 ]),
             CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
         ])

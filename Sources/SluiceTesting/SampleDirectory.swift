@@ -15,6 +15,8 @@ public struct SampleDirectory: Sendable {
     public var disabled: Set<EmailAddress> = []
     /// Addresses under which a mailbox may send beside its own.
     public var senders: [EmailAddress: Set<EmailAddress>] = [:]
+    /// Domains whose keys the directory keeps.
+    public var signing: [String: SigningDomain] = [:]
 
     public init(
         domains: Set<String> = ["here.example"], mailboxes: Set<EmailAddress> = ["bob@here.example"]
@@ -33,6 +35,10 @@ public struct SampleDirectory: Sendable {
         case .maySend(let mailbox, let address):
             let isOwn = mailbox.key == address.key
             return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })
+        case .signing(let domain):
+            let labels = domain.split(separator: ".")
+            let names = labels.indices.map { labels[$0...].joined(separator: ".") }
+            return .signing(names.lazy.compactMap { signing[$0] }.first)
         }
     }
 

@@ -12,6 +12,11 @@ public struct MemoryKeys: SigningKeyFiles {
         guard let pem = files["\(domain)/\(selector)"] else { throw CryptographyFailure("No such file or directory") }
         return Array(pem.utf8)
     }
+
+    public func stamp(domain: String, selector: String) throws(CryptographyFailure) -> KeyFileStamp {
+        let pem = try contents(domain: domain, selector: selector)
+        return KeyFileStamp(inode: UInt64(UInt(bitPattern: pem.hashValue)), size: pem.count, seconds: 0, nanoseconds: 0)
+    }
 }
 
 /// Keys that everybody has: they protect nothing.

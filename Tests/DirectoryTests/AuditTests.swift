@@ -1,6 +1,7 @@
 import Directory
 import Foundation
 import MailTypes
+import Pipeline
 import Testing
 
 @Suite struct AuditTests {
@@ -34,6 +35,8 @@ import Testing
         Change("alias.set", "info@acme.test") { try $0.addAliasMember("carl@acme.test", to: "info@acme.test") },
         Change("alias.set", "info@acme.test") { try $0.setAlias("info@acme.test", enabled: false) },
         Change("alias.remove", "info@acme.test") { try $0.removeAlias("info@acme.test") },
+        Change("dkim.add", "s1._domainkey.acme.test") { try $0.addSelector(.sample("s1"), domain: "acme.test") },
+        Change("dkim.settings", "acme.test") { try $0.setSigning(domain: "acme.test") { $0.length = true } },
         Change("group.add", "g@acme.test") { try $0.addGroup("g@acme.test", members: ["anna@acme.test"]) },
     ]
 

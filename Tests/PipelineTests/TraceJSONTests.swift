@@ -91,6 +91,7 @@ import Testing
         .directory(.address("x@b.example")), .directory(.domain("c.example")), .directory(.address("y@b.example")),
         .signatures(MessageHandle(.sample), most: 5),
         .publicSuffix("a.b.example"), .asciiDomain("bücher.example"), .publicSuffix(""),
+        .directory(.signing("b.example")), .directory(.signing("c.example")),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -102,6 +103,12 @@ import Testing
         .failure(StageFailure("late", timedOut: true)), .signatures([report]),
         .failure(StageFailure("late", timedOut: true)), .publicSuffix("example"),
         .asciiDomain("xn--bcher-kva.example"), .publicSuffix(nil),
+        .directory(
+            .signing(
+                SigningDomain(
+                    name: "b.example",
+                    active: [.init(name: "s1", algorithm: .ed25519SHA256, publicKey: "AAAA")]))),
+        .directory(.signing(nil)),
     ]
 
     static var report: SignatureReport {

@@ -75,7 +75,13 @@ import Testing
         (["alias", "add", "loop@acme.test", "loop@acme.test"], 1), (["trace", "0000000000000000"], 1),
         (["status"], 75), (["reload"], 75), (["queu", "list"], 2), (["help", "bogus"], 2),
         (["trace", "--outcome", "bogus"], 2), (["trace", "--limit", "0"], 2), (["audit", "--limit", "-1"], 2),
-        (["replay", "--since", "1h", "--limit", "0"], 2),
+        (["replay", "--since", "1h", "--limit", "0"], 2), (["dkim", "list", "--json"], 0),
+        (["dkim", "show", "acme.test"], 0), (["dkim", "show", "nowhere.test"], 1), (["dkim", "dns", "acme.test"], 1),
+        (["dkim", "create", "acme.test", "a/b"], 1), (["dkim", "create", "acme.test", "s1", "--bits", "512"], 2),
+        (["dkim", "create", "acme.test", "s1", "--algorithm", "ed25519", "--bits", "2048"], 2),
+        (["dkim", "activate", "acme.test", "s1"], 1), (["dkim", "settings", "acme.test", "--sign", "maybe"], 2),
+        (["dkim", "import", "acme.test", "nothing.pem", "--selector", "s1"], 1),
+        (["dkim", "import", "acme.test", "nothing.pem"], 1),
     ]
 
     @Test(arguments: commands)

@@ -48,6 +48,15 @@ import Testing
         let ran = try await Programs.run(
             Programs.sluice, ["postoffice", "add", "acme", "--config", "sluice.toml"], folder: folder.path)
         #expect(ran.code == 0, "\(ran)")
+        let commands = [
+            ["domain", "add", "acme.test", "--postoffice", "acme"], ["dkim", "create", "acme.test", "s1"],
+        ]
+        for command in commands {
+            let ran = try await Programs.run(
+                Programs.sluice, command + ["--config", "sluice.toml"], folder: folder.path)
+            #expect(ran.code == 0, "\(ran)")
+        }
+        #expect(FileManager.default.fileExists(atPath: "\(folder.path)/data/keys/dkim/acme.test/s1.pem"))
         try Self.expect("\(folder.path)/data", toBelongTo: nobody)
     }
 

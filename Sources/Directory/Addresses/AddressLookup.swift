@@ -15,6 +15,7 @@ struct AddressLookup {
         case .address(let address): .address(try meaning(of: address))
         case .domain(let name): .domain(try hostedDomain(name))
         case .maySend(let mailbox, let address): .maySend(try may(mailbox, sendAs: address))
+        case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
         }
     }
 

@@ -56,6 +56,39 @@ struct Names {
         return ascii
     }
 
+    /// The name of a key of `domain`, in lower case: labels, as DNS has them. RFC 6376 §3.1.
+    func selector(_ text: String, of domain: String) throws(DirectoryError) -> String {
+        let name = text.asciiLowercased
+        let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let isGood = labels.allSatisfy { label in
+            (1...Self.longestLabel).contains(label.count) && label.first != Self.hyphen && label.last != Self.hyphen
+                && label.allSatisfy { $0.isLetter || $0.isDigit || $0 == Self.hyphen || $0 == Self.underscore }
+        }
+        guard isGood else {
+            throw .malformed(text: text.shown, reason: "is not a selector such as s1 or 2026-11")
+        }
+        guard "\(name)._domainkey.\(domain)".utf8.count <= Self.longestRecordName else {
+            throw .malformed(text: text.shown, reason: "is too long for a name in DNS under \(domain)")
+        }
+        return name
+    }
+
+    /// Whom a key is for: a local part, in which one `*` may stand for anything. RFC 4871 §3.6.1.
+    // key-g-tag-lpart = [dot-atom-text] ["*" [dot-atom-text]]
+    func granularity(_ text: String) throws(DirectoryError) -> String {
+        let octets = Array(text.utf8)
+        let isGood = octets.allSatisfy { octet in
+            octet.isLetter || octet.isDigit || Self.granularityMarks.contains(octet)
+        }
+        guard isGood, (1...Self.longestLocalPart).contains(octets.count),
+            octets.count(where: { $0 == UInt8(ascii: "*") }) <= 1
+        else { throw .malformed(text: text.shown, reason: "is not a local part such as anna or sales-*") }
+        return text
+    }
+
+    private static let granularityMarks = Array("!#$%&'*+-/?^_`{|}~.".utf8)
+    private static let longestRecordName = 253
+
     /// What a post office, a person or an actor is called.
     func title(_ text: String, of what: String) throws(DirectoryError) -> String {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines).precomposedStringWithCanonicalMapping

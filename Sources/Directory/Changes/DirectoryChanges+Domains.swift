@@ -98,7 +98,8 @@ extension DirectoryChanges {
         try check.check(target)
     }
 
-    /// With `force`, its mailboxes, aliases and groups go too. The mail in the mailboxes' folders stays where it is.
+    /// Its selectors go with it; with `force`, its mailboxes, aliases and groups too. The mail in the mailboxes'
+    /// folders stays where it is, and so do private keys.
     public func removeDomain(_ name: String, force: Bool = false) throws {
         let (id, before) = try requireDomain(name)
         let content = try AddressRow.fetchAll(
@@ -109,6 +110,7 @@ extension DirectoryChanges {
         }
         // An earlier one may have taken a later one with it: an alias without members goes.
         for row in content where try lookup.exact(row.address) != nil { try remove(row, force: true) }
+        try removeSigning(of: id, named: before.name)
         try db.execute(sql: "DELETE FROM domain WHERE id = ?", arguments: [id])
         try audit("domain.remove", before.name, before: before, after: nothing)
     }

@@ -8,6 +8,9 @@ enum Schema {
         migrator.registerMigration("1: post offices, domains, addresses, audit log") { db in
             try db.execute(sql: first)
         }
+        migrator.registerMigration("2: DKIM selectors and signing settings") { db in
+            try db.execute(sql: signing)
+        }
         return migrator
     }
 
@@ -71,5 +74,36 @@ enum Schema {
             after TEXT
         ) STRICT;
         CREATE INDEX auditByObject ON audit (object, number);
+        """
+
+    private static let signing = """
+        CREATE TABLE selector (
+            domainID INTEGER NOT NULL REFERENCES domain (id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            algorithm TEXT NOT NULL,
+            bits INTEGER NOT NULL,
+            publicKey TEXT NOT NULL,
+            isTest INTEGER NOT NULL,
+            granularity TEXT,
+            notes TEXT,
+            state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'retired')),
+            created REAL NOT NULL,
+            activated REAL,
+            retired REAL,
+            PRIMARY KEY (domainID, name)
+        ) STRICT, WITHOUT ROWID;
+        -- One RSA and one Ed25519 key may sign together, and no two of one kind.
+        CREATE UNIQUE INDEX activeSelector ON selector (domainID, algorithm) WHERE state = 'active';
+        -- Nothing where the stage's file decides.
+        CREATE TABLE signing (
+            domainID INTEGER PRIMARY KEY REFERENCES domain (id) ON DELETE CASCADE,
+            sign INTEGER NOT NULL,
+            subdomains INTEGER NOT NULL,
+            algorithm TEXT,
+            headerCanonicalization TEXT,
+            bodyCanonicalization TEXT,
+            length INTEGER,
+            identity INTEGER
+        ) STRICT;
         """
 }

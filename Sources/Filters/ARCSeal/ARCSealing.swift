@@ -36,7 +36,7 @@ public struct ARCSealing: MessageStage, EquippedStage {
         public init() {}
     }
 
-    let policy: Configuration
+    public let policy: Configuration
     private let plan: SigningPlan
     private var tools: (cryptography: any SignatureCryptography, key: any SigningKey)?
 

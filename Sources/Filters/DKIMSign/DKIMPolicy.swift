@@ -1,5 +1,5 @@
 public import MailTypes
-import Pipeline
+public import Pipeline
 
 extension DKIMSign {
     public struct Configuration: Decodable, Sendable {
@@ -87,20 +87,6 @@ extension DKIMSign.DomainSigning {
             headerMode: headerCanonicalization ?? policy.headerCanonicalization,
             bodyMode: bodyCanonicalization ?? policy.bodyCanonicalization, length: length ?? policy.length,
             identity: identity ?? policy.identity)
-    }
-}
-
-extension DKIMSign.Configuration {
-    /// Who signs for an author's domain: itself, else the nearest domain above it that signs for those below, so that
-    /// the signature is aligned. RFC 7489 §3.1.1.
-    func signing(for domain: String) -> (name: String, domain: DKIMSign.DomainSigning)? {
-        if let own = domains[domain] { return (domain, own) }
-        var rest = domain[...]
-        while let dot = rest.firstIndex(of: ".") {
-            rest = rest[rest.index(after: dot)...]
-            if let parent = domains[String(rest)] { return parent.subdomains ? (String(rest), parent) : nil }
-        }
-        return nil
     }
 }
 

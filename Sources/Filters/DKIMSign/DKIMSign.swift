@@ -10,10 +10,12 @@ public struct DKIMSign: MessageStage, EquippedStage {
     public static let name: StageName = "dkim-sign"
     public static let effects: Effects = [.editsHeader, .signs]
 
-    let policy: Configuration
+    public let policy: Configuration
     private let networks: NetworkSet
     private let plan: SigningPlan
-    private var tools: (cryptography: any SignatureCryptography, keys: [String: [Signer]])?
+    private var tools: StageTools?
+    /// The keys of the domains that the file names.
+    private var filed: [String: [Signer]] = [:]
 
     /// An active key under its selector's name.
     struct Signer: Sendable {
@@ -26,9 +28,6 @@ public struct DKIMSign: MessageStage, EquippedStage {
         networks = NetworkSet(configuration.networks)
         plan = SigningPlan(configuration.headers, oversigned: configuration.oversign)
     }
-
-    /// Without a domain it does nothing.
-    public var currentEffects: Effects { policy.domains.isEmpty ? [] : Self.effects }
 
     public var remarks: [String] {
         var remarks: [String] = []
@@ -57,7 +56,8 @@ public struct DKIMSign: MessageStage, EquippedStage {
         }
         guard mistakes.isEmpty else { throw SignatureFault(mistakes.joined(separator: "; ")) }
         var stage = self
-        stage.tools = (tools.cryptography, keys)
+        stage.tools = tools
+        stage.filed = keys
         return stage
     }
 
@@ -86,45 +86,104 @@ public struct DKIMSign: MessageStage, EquippedStage {
     }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
-        guard !policy.domains.isEmpty else { return .none }
+        let stranger = stranger(in: transaction.session)
+        // Most of what comes in from outside: the directory is not asked of any name that somebody writes.
+        if stranger != nil, policy.domains.isEmpty { return .none }
         guard let author = Authors.only(of: message.header) else {
             return Finding(note: "not signed: there is not exactly one author")
         }
-        guard let (name, domain) = policy.signing(for: author.domain) else {
+        if let stranger { return stranger.finding }
+        let domain = try await transaction.services.asciiDomain(author.domain) ?? author.domain
+        let kept = try await transaction.services.signing(for: domain)
+        guard let signatory = policy.signatory(for: domain, kept) else {
             return Finding(note: "not signed: no keys for \(author.domain)")
         }
-        let settings = domain.settings(in: policy)
-        guard domain.sign else { return Finding(decidedBy: ["domains"], note: "not signed: \(name) does not sign") }
-        if let obstacle = try await obstacle(to: author, in: transaction) {
-            return Finding(decidedBy: [obstacle.key], note: "not signed: \(obstacle.reason)")
-        }
-        guard let tools, let signers = tools.keys[name] else { throw StageFailure.withoutTools }
+        guard signatory.signs else { return signatory.finding("not signed: \(signatory.name) does not sign") }
+        if let obstacle = try await obstacle(to: author, in: transaction) { return obstacle.finding }
+        return try await sign(message, of: author, by: signatory, in: transaction)
+    }
+
+    private func sign(
+        _ message: Message, of author: EmailAddress, by signatory: Signatory, in transaction: Transaction
+    ) async throws(StageFailure) -> Finding {
+        guard let tools else { throw StageFailure.withoutTools }
+        let signers = try signers(of: signatory, tools)
+        guard !signers.isEmpty else { return signatory.finding("not signed: \(signatory.name) has no active key") }
         let now = try await transaction.services.now()
         let draft = DKIMDraft(
-            domain: name, identity: settings.identity ? author : nil, settings: settings,
-            names: plan.names(for: message.header), time: Int(now.timeIntervalSince1970),
+            domain: signatory.name, identity: signatory.settings.identity ? author : nil,
+            settings: signatory.settings, names: plan.names(for: message.header),
+            time: Int(now.timeIntervalSince1970),
             expires: policy.expires.seconds > 0 ? Int(policy.expires.seconds) : nil)
         do throws(CryptographyFailure) {
             let values = try await draft.values(for: message, by: signers, tools.cryptography)
-            return Finding(
-                edits: values.map { .prependField(name: DKIMDraft.fieldName, value: $0) }, decidedBy: ["domains"],
-                note: "signed as \(name) (\(signers.map(\.selector).joined(separator: ", ")))")
+            var finding = signatory.finding(
+                "signed as \(signatory.name) (\(signers.map(\.selector).joined(separator: ", ")))")
+            finding.edits = values.map { .prependField(name: DKIMDraft.fieldName, value: $0) }
+            return finding
         } catch { throw StageFailure("signing failed: \(error.reason)") }
     }
 
+    /// The keys that sign now.
+    private func signers(of signatory: Signatory, _ tools: StageTools) throws(StageFailure) -> [Signer] {
+        switch signatory.keys {
+        case .file:
+            guard let signers = filed[signatory.name] else { throw StageFailure.withoutTools }
+            return signers
+        case .directory(let active):
+            let allowed = active.filter { signatory.settings.algorithm.allows($0.algorithm) }
+            guard allowed.isEmpty == active.isEmpty else {
+                throw StageFailure(
+                    "no active key of \(signatory.name) is for \(signatory.settings.algorithm.rawValue)")
+            }
+            var signers: [Signer] = []
+            for selector in allowed { signers.append(try tools.signer(selector, of: signatory.name)) }
+            return signers
+        }
+    }
+
     /// Why nobody signs for this client and author.
+    private struct Obstacle {
+        let key: String
+        let reason: String
+
+        var finding: Finding { Finding(decidedBy: [key], note: "not signed: \(reason)") }
+    }
+
+    /// Why nothing of this client's is signed, whoever wrote it.
+    private func stranger(in session: Session) -> Obstacle? {
+        if session.language == .internal || networks.contains(session.client) { return nil }
+        guard session.user != nil else {
+            return Obstacle(key: "networks", reason: "\(session.client) has not logged in")
+        }
+        return policy.users == .none ? Obstacle(key: "users", reason: "users' mail is not signed") : nil
+    }
+
     private func obstacle(
         to author: EmailAddress, in transaction: Transaction
-    ) async throws(StageFailure) -> (key: String, reason: String)? {
+    ) async throws(StageFailure) -> Obstacle? {
         let session = transaction.session
         if session.language == .internal || networks.contains(session.client) { return nil }
-        guard let user = session.user?.mailbox else { return ("networks", "\(session.client) has not logged in") }
-        switch policy.users {
-        case .none: return ("users", "users' mail is not signed")
-        case .any: return nil
-        case .entitled:
-            let may = try await transaction.services.may(user, sendAs: author)
-            return may ? nil : ("users", "\(user) may not write as \(author)")
+        guard policy.users == .entitled, let user = session.user?.mailbox else { return nil }
+        let may = try await transaction.services.may(user, sendAs: author)
+        return may ? nil : Obstacle(key: "users", reason: "\(user) may not write as \(author)")
+    }
+}
+
+extension StageTools {
+    /// An active key of the directory; its file must hold the very key whose public half the directory knows, which
+    /// is the one in DNS.
+    fileprivate func signer(
+        _ selector: SigningDomain.Selector, of domain: String
+    ) throws(StageFailure) -> DKIMSign.Signer {
+        do throws(CryptographyFailure) {
+            let key = try readKeys.key(domain: domain, selector: selector.name, from: keys, cryptography)
+            guard SelectorRecord.base64(key.publicKey) == selector.publicKey else {
+                throw CryptographyFailure("its file holds another key than the directory knows")
+            }
+            return DKIMSign.Signer(selector: selector.name, key: key)
+        } catch {
+            throw StageFailure("the active key \(selector.name) of \(domain) cannot be used: \(error.reason)")
         }
     }
 }

@@ -1,14 +1,6 @@
 import MailTypes
 import Pipeline
 
-/// How much a message may be changed on its way so that a signature still holds. RFC 6376 §3.4.
-public enum Canonicalization: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Nothing but empty lines at the end.
-    case simple
-    /// White space too, and the case of field names.
-    case relaxed
-}
-
 /// The header as signatures see it. RFC 6376 §3.4.1, §3.4.2.
 enum HeaderCanonicalization {
     /// A field with its line end.

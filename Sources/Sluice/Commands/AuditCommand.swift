@@ -42,14 +42,21 @@ extension AuditEntry {
     }
 
     /// What the options of the commands call it.
-    private static let titles = ["isEnabled": "mail", "fullName": "name", "postOffice": "post office"]
+    private static let titles = [
+        "isEnabled": "mail", "fullName": "name", "postOffice": "post office", "isTest": "test",
+    ]
 
     /// What the other columns say, and what only the directory itself is concerned with.
-    private static let unsaid: Set = ["address", "created", "name", "isVerified"]
+    private static let unsaid: Set = [
+        "address", "created", "name", "isVerified", "domain", "publicKey", "activated", "retired",
+    ]
 
     private static func fields(_ json: String?) -> [String: String] {
         let fields = json.flatMap { try? JSONDecoder().decode([String: Field].self, from: Data($0.utf8)) }
-        return (fields ?? [:]).mapValues(\.text)
+        return Dictionary(
+            uniqueKeysWithValues: (fields ?? [:]).map { key, field in
+                (key, key == "quota" ? Int(field.text).map { ByteCount($0).description } ?? field.text : field.text)
+            })
     }
 
     /// A value of an entry, as the lists show it.
@@ -60,8 +67,8 @@ extension AuditEntry {
             let container = try decoder.singleValueContainer()
             if let isOn = try? container.decode(Bool.self) {
                 text = isOn ? "on" : "off"
-            } else if let octets = try? container.decode(Int.self) {
-                text = ByteCount(octets).description
+            } else if let number = try? container.decode(Int.self) {
+                text = String(number)
             } else if let list = try? container.decode([String].self) {
                 text = list.joined(separator: ", ")
             } else {

@@ -15,9 +15,11 @@ struct CheckCommand: ParsableCommand {
         let loaded = try configuration.loadAll()
         // What is wrong in sluice.toml already would be told twice.
         let certificates = loaded.isUsable ? loaded.certificateDiagnostics : []
-        for diagnostic in loaded.diagnostics + certificates { Terminal.note(diagnostic) }
+        let signing = loaded.isUsable ? loaded.signingDiagnostics : []
+        for diagnostic in loaded.diagnostics + certificates + signing { Terminal.note(diagnostic) }
         guard loaded.isUsable, certificates.isEmpty else { throw CommandFailure.silent }
-        let doubts = loaded.diagnostics.isEmpty ? "" : "; \(loaded.diagnostics.count) to look at"
+        let count = loaded.diagnostics.count + signing.count
+        let doubts = count == 0 ? "" : "; \(count) to look at"
         print("The configuration is fine: \(loaded.chain.links.count) stages\(doubts).")
     }
 }

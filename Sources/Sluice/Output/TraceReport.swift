@@ -193,6 +193,7 @@ extension Question {
         case .directory(.address(let address)): "directory: address \(address)"
         case .directory(.domain(let domain)): "directory: domain \(domain)"
         case .directory(.maySend(let mailbox, let address)): "directory: may \(mailbox) send as \(address)"
+        case .directory(.signing(let domain)): "directory: who signs for \(domain)"
         case .memory(.visit(let table, let key, _, _)): "memory: visit of \(key) in \(table)"
         case .memory(.peek(let table, let key, _)): "memory: what is known of \(key) in \(table)"
         case .memory(.count(let table, let key, let amount, let window, _)):
@@ -243,7 +244,15 @@ extension DirectoryAnswer {
         case .address(.foreign): "not hosted here"
         case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"
         case .maySend(let may): may ? "yes" : "no"
+        case .signing(let domain): domain.map(\.words) ?? "nobody"
         }
+    }
+}
+
+extension SigningDomain {
+    fileprivate var words: String {
+        let selectors = active.map { "\($0.name) (\($0.algorithm.rawValue))" }
+        return "\(name) with \(selectors.isEmpty ? "no key" : selectors.joined(separator: ", "))"
     }
 }
 

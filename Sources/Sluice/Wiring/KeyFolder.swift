@@ -29,4 +29,15 @@ struct KeyFolder: SigningKeyFiles {
         }
         return Array(data)
     }
+
+    func stamp(domain: String, selector: String) throws(CryptographyFailure) -> KeyFileStamp {
+        let file = "\(path)/\(domain)/\(selector).pem"
+        var status = stat()
+        guard lstat(file, &status) == 0 else {
+            throw CryptographyFailure("\(file): \(String(cString: strerror(errno)))")
+        }
+        return KeyFileStamp(
+            inode: UInt64(status.st_ino), size: Int(status.st_size), seconds: status.st_ctim.tv_sec,
+            nanoseconds: status.st_ctim.tv_nsec)
+    }
 }

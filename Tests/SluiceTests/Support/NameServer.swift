@@ -10,6 +10,7 @@ final class NameServer: Sendable {
         case mx(Int, String)
         case text(String)
         case ptr(String)
+        case alias(String)
         /// Questions about this name are never answered.
         case silence
 
@@ -19,6 +20,7 @@ final class NameServer: Sendable {
             case .ptr: 12
             case .mx: 15
             case .text: 16
+            case .alias: 5
             case .silence: 0
             }
         }
@@ -51,6 +53,9 @@ final class NameServer: Sendable {
 
     deinit { channel.close(promise: nil) }
 
+    /// Writes other records of a name down; `nil`: it does not exist.
+    func set(_ name: String, _ records: [Record]?) { zone.withLock { $0[name] = records } }
+
     func stop() async { try? await channel.close() }
 
     fileprivate func answer(_ query: [UInt8]) -> [UInt8]? {
@@ -67,7 +72,8 @@ final class NameServer: Sendable {
         let type = UInt16(query[place + 1]) << 8 | UInt16(query[place + 2])
         let records = zone.withLock { $0[labels.joined(separator: ".")] }
         guard records?.contains(where: { $0.type == 0 }) != true else { return nil }
-        let fitting = (records ?? []).filter { $0.type == type }
+        // An alias answers whatever is asked; the resolver goes on from there.
+        let fitting = (records ?? []).filter { $0.type == type || $0.type == 5 }
         let code: UInt8 = records == nil ? 3 : 0
         let head: [UInt8] = [query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, UInt8(fitting.count), 0, 0, 0, 0]
         return head + query[12..<(place + 5)] + fitting.flatMap(Self.octets)
@@ -87,6 +93,7 @@ final class NameServer: Sendable {
         case .ptr(let host): data = name(host)
         case .mx(let preference, let host):
             data = [UInt8(preference >> 8), UInt8(preference & 0xFF)] + name(host)
+        case .alias(let target): data = name(target)
         }
         // The question's name, class IN, a second of life.
         return [0xC0, 0x0C, 0, UInt8(record.type), 0, 1, 0, 0, 0, 1, UInt8(data.count >> 8), UInt8(data.count & 0xFF)]

@@ -1,0 +1,89 @@
+import Adapters
+import ArgumentParser
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+
+extension DKIMCommand {
+    struct Import: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take over private keys from a file, from OpenDKIM or from rspamd.",
+            discussion: """
+                All of them or none. They sign nothing before they are activated; since their records are published \
+                already, that can be at once.
+
+                Without --opendkim and --rspamd the file is a private key in PEM, and --selector says what it is \
+                called. A file that lies among the keys of the data folder already is taken as it is.
+                """)
+        @OptionGroup var configuration: ConfigurationOptions
+        @Argument(help: "The domain, one of the directory's.") var domain: String
+        @Argument(
+            help: "The key's file; OpenDKIM's KeyTable; rspamd's key, its folder of keys or its dkim_signing.conf.",
+            completion: .file())
+        var file: String
+        @Flag(help: "The file is OpenDKIM's KeyTable, with the keys in it or in the files that it names.")
+        var opendkim = false
+        @Flag(help: "The file is a key DOMAIN.SELECTOR.key of rspamd's, a folder of these, or dkim_signing.conf.")
+        var rspamd = false
+        @Option(help: ArgumentHelp("What the key is called, where the file does not say.", valueName: "name"))
+        var selector: String?
+        @Option(
+            help: ArgumentHelp("OpenDKIM's SigningTable: it tells which keys sign now.", valueName: "file"),
+            completion: .file())
+        var signingTable: String?
+        @Flag(help: "Their records are published with t=y.") var test = false
+
+        func validate() throws {
+            guard !opendkim || !rspamd else { throw ValidationError("Either --opendkim or --rspamd.") }
+            guard !opendkim || selector == nil else { throw ValidationError("KeyTable names the keys: no --selector.") }
+            guard opendkim || signingTable == nil else { throw ValidationError("--signing-table needs --opendkim.") }
+        }
+
+        func run() throws {
+            // Before the data folder is entered: the other program's files may be open to root alone.
+            _ = try configuration.load()
+            let ascii = (InternationalDomain.toASCII(domain) ?? domain).asciiLowercased
+            let (found, signers) = try read(ascii)
+            let place = try SigningPlace(configuration)
+            defer { place.close() }
+            var prepared: [PreparedKey] = []
+            var domain = ascii
+            for key in found {
+                let (name, asKept) = try told { try place.directory.newSelector(key.selector, of: ascii) }
+                domain = asKept
+                do throws(CryptographyFailure) {
+                    var one = try PreparedKey(name, pem: key.pem)
+                    one.selector.isTest = test
+                    prepared.append(one)
+                } catch { throw CommandFailure.wrong("The key in \(key.place) is not taken: \(error.reason).") }
+            }
+            let entries = try place.add(prepared, to: domain)
+            for (entry, key) in zip(entries, prepared) {
+                print("Imported \(entry.name) of \(domain), \(entry.words).")
+                if let warning = key.warning { Terminal.complain("warning: \(entry.name): \(warning).") }
+            }
+            print("See what is published, then let sign what signs now:")
+            print("sluice dkim check \(domain)")
+            let active = entries.map(\.name).filter { signers?.contains($0) ?? (entries.count == 1) }
+            for name in active.isEmpty ? ["NAME"] : active { print("sluice dkim activate \(domain) \(name)") }
+        }
+
+        /// The keys, and the selectors of those that sign, where that is known.
+        private func read(_ domain: String) throws -> (keys: [ForeignKey], signers: [String]?) {
+            if opendkim {
+                let entries = try OpenDKIMTables.keys(of: domain, in: file)
+                let names = try signingTable.map { try OpenDKIMTables.signers(of: domain, in: $0) }
+                let signers = names.map { names in
+                    entries.filter { names.contains($0.name) }.map(\.key.selector.asciiLowercased)
+                }
+                return (entries.map(\.key), signers)
+            }
+            if rspamd { return (try RspamdKeys.keys(of: domain, at: file, selector: selector), nil) }
+            guard let selector else {
+                throw CommandFailure.wrong("Say what the key is called: --selector NAME.")
+            }
+            return ([try ForeignKey(selector: selector, file: file)], nil)
+        }
+    }
+}

@@ -1,0 +1,175 @@
+import Foundation
+import MailTypes
+
+/// rspamd's `dkim_signing.conf`, as far as it names keys: objects, lists and strings of UCL. What could mean something
+/// else than it seems to, such as an include, is refused and not guessed.
+struct RspamdConfiguration {
+    enum Value {
+        case text(String)
+        case list([Value])
+        case object([String: Value])
+
+        fileprivate var text: String? { if case .text(let text) = self { text } else { nil } }
+        fileprivate var object: [String: Value]? { if case .object(let object) = self { object } else { nil } }
+    }
+
+    private let root: [String: Value]
+    private let file: String
+
+    init(_ octets: [UInt8], file: String) throws {
+        self.file = file
+        var reader = RspamdReader(String(decoding: octets, as: UTF8.self), file: file)
+        let whole = try reader.object(isRoot: true)
+        root = whole["dkim_signing"]?.object ?? whole
+    }
+
+    /// Selector and file of each key of a domain.
+    func keys(of domain: String) throws -> [(selector: String, file: String)] {
+        var blocks: [[String: Value]] = [root]
+        if let domains = root["domain"] {
+            guard let table = domains.object else {
+                throw CommandFailure.wrong(
+                    "\(file): `domain` is not a block here but a map elsewhere, which is not read.")
+            }
+            if let own = table.first(where: { $0.key.asciiLowercased == domain })?.value {
+                guard let own = own.object else { throw unreadable(domain) }
+                blocks = try own["selectors"].map { try selectors($0, domain) } ?? [own]
+            }
+        }
+        return try blocks.map { block in
+            guard let path = (block["path"] ?? root["path"])?.text else { throw unreadable(domain) }
+            let selector = (block["selector"] ?? root["selector"])?.text ?? Self.usualSelector
+            let named = path.replacingOccurrences(of: "$domain", with: domain)
+                .replacingOccurrences(of: "$selector", with: selector)
+            return (selector, named)
+        }
+    }
+
+    /// What rspamd calls a key that has no name.
+    private static let usualSelector = "dkim"
+
+    private func selectors(_ value: Value, _ domain: String) throws -> [[String: Value]] {
+        guard case .list(let list) = value else { throw unreadable(domain) }
+        return try list.map { one in
+            guard let object = one.object else { throw unreadable(domain) }
+            return object
+        }
+    }
+
+    private func unreadable(_ domain: String) -> CommandFailure {
+        .wrong("\(file) does not say in which files the keys of \(domain) lie, or not in a way that is read here.")
+    }
+}
+
+/// Reads UCL from the left to the right.
+private struct RspamdReader {
+    private enum Token: Equatable {
+        case word(String)
+        case mark(Character)
+        case end
+    }
+
+    private var rest: Substring
+    private var line = 1
+    private let file: String
+    private var depth = 0
+
+    /// Objects and lists inside one another.
+    private static let deepest = 20
+
+    init(_ text: String, file: String) {
+        rest = text[...]
+        self.file = file
+    }
+
+    /// `name = value;`, `name value`, `name { … }`, up to the closing brace.
+    mutating func object(isRoot: Bool = false) throws -> [String: RspamdConfiguration.Value] {
+        var object: [String: RspamdConfiguration.Value] = [:]
+        while true {
+            switch try next() {
+            case .end where isRoot: return object
+            case .mark("}") where !isRoot: return object
+            case .mark(";"), .mark(","): continue
+            case .word(let name):
+                guard !name.hasPrefix(".") else {
+                    throw failure("\(name) is not followed; name the keys' files instead")
+                }
+                guard object.updateValue(try value(), forKey: name) == nil else {
+                    throw failure("\(name) stands here twice")
+                }
+            case .mark, .end: throw failure("a name was expected")
+            }
+        }
+    }
+
+    private mutating func value() throws -> RspamdConfiguration.Value {
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.deepest else { throw failure("this is too deep") }
+        switch try next() {
+        case .mark("="), .mark(":"): return try value()
+        case .mark("{"): return .object(try object())
+        case .mark("["): return .list(try list())
+        case .word(let text):
+            // `domain example.org { … }` is an object within one.
+            var ahead = self
+            guard try ahead.next() == .mark("{") else { return .text(text) }
+            self = ahead
+            return .object([text: .object(try object())])
+        case .mark, .end: throw failure("a value was expected")
+        }
+    }
+
+    private mutating func list() throws -> [RspamdConfiguration.Value] {
+        var list: [RspamdConfiguration.Value] = []
+        while true {
+            var ahead = self
+            switch try ahead.next() {
+            case .mark("]"):
+                self = ahead
+                return list
+            case .mark(","), .mark(";"): self = ahead
+            case .mark("{"), .mark("["), .word: list.append(try value())
+            case .mark, .end: throw failure("a list was expected to go on")
+            }
+        }
+    }
+
+    private mutating func next() throws -> Token {
+        while let first = rest.first {
+            if first.isNewline { line += 1 }
+            if first.isWhitespace {
+                rest = rest.dropFirst()
+            } else if first == "#" {
+                rest = rest.drop { !$0.isNewline }
+            } else if rest.hasPrefix("/*") || rest.hasPrefix("<<") {
+                throw failure("this way of writing is not read here")
+            } else {
+                return try token(first)
+            }
+        }
+        return .end
+    }
+
+    private mutating func token(_ first: Character) throws -> Token {
+        if "{}[]=:;,".contains(first) {
+            rest = rest.dropFirst()
+            return .mark(first)
+        }
+        if first == "\"" || first == "'" {
+            let inner = rest.dropFirst()
+            guard let end = inner.firstIndex(of: first), !inner[..<end].contains(where: { $0 == "\\" || $0.isNewline })
+            else { throw failure("this string is not read here") }
+            rest = inner[inner.index(after: end)...]
+            return .word(String(inner[..<end]))
+        }
+        let word = rest.prefix { !$0.isWhitespace && !"{}[]=;,\"#".contains($0) }
+        rest = rest[word.endIndex...]
+        // `name: value`; a word with a colon inside is a word.
+        guard word.hasSuffix(":"), word.count > 1 else { return .word(String(word)) }
+        rest = rest.base[rest.base.index(before: word.endIndex)...]
+        return .word(String(word.dropLast()))
+    }
+
+    private func failure(_ reason: String) -> CommandFailure { .wrong("\(file):\(line): \(reason).") }
+}
