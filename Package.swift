@@ -53,7 +53,7 @@ let package = Package(
         .target(
             name: "Adapters",
             dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib"]),
-        .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSeccomp"]),
+        .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSPF2", "CSeccomp"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
@@ -101,6 +101,8 @@ let package = Package(
         .systemLibrary(
             name: "COpenDKIM", path: "Sources/CLibraries/COpenDKIM", pkgConfig: "opendkim",
             providers: [.apt(["libopendkim-dev"])]),
+        .systemLibrary(
+            name: "CSPF2", path: "Sources/CLibraries/CSPF2", providers: [.apt(["libspf2-dev"])]),
         .systemLibrary(
             name: "CSeccomp", path: "Sources/CLibraries/CSeccomp", pkgConfig: "libseccomp",
             providers: [.apt(["libseccomp-dev"])]),

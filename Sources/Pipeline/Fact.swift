@@ -21,6 +21,8 @@ public enum Question: Sendable, Hashable, Codable {
     case dns(DNSQuestion)
     /// Which of the first `most` DKIM signatures on this message are valid?
     case signatures(MessageHandle, most: Int)
+    /// What does libspf2 say of this client?
+    case senderPolicy(SenderPolicyQuestion)
     /// Which public suffix does this domain end in?
     case publicSuffix(String)
     /// How is this domain written in DNS?
@@ -35,6 +37,7 @@ public enum Answer: Sendable, Hashable, Codable {
     case dns(DNSAnswer)
     /// One report for each DKIM-Signature field, from the top; those beyond the limit have one together.
     case signatures([SignatureReport])
+    case senderPolicy(SenderPolicyReport)
     /// In lower case and A-labels; `nil` for what is no domain.
     case publicSuffix(String?)
     /// In lower case and A-labels; `nil` for what is no domain.

@@ -94,6 +94,12 @@ public struct Services: Sendable {
         return reports
     }
 
+    /// What libspf2 makes of a domain's SPF policy; what it asks DNS for is no fact of its own.
+    public func senderPolicy(_ question: SenderPolicyQuestion) async throws(StageFailure) -> SenderPolicyReport {
+        guard case .senderPolicy(let report) = try await ask(.senderPolicy(question)) else { throw .mismatch }
+        return report
+    }
+
     /// The longest end of `domain` under which anybody may register names, itself if it is one: `co.uk` for
     /// `mail.example.co.uk`. `nil` for what is no domain.
     public func publicSuffix(of domain: String) async throws(StageFailure) -> String? {

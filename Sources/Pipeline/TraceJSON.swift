@@ -135,7 +135,8 @@ extension Question {
         case .directory(.address(let address)):
             text.wrapped("directory", "address") { $0.string(address.description) }
         case .directory(.domain(let domain)): text.wrapped("directory", "domain") { $0.string(domain) }
-        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .publicSuffix, .asciiDomain:
+        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .publicSuffix,
+            .asciiDomain:
             text.rare(self)
         }
     }
@@ -165,7 +166,8 @@ extension Answer {
                 }
             }
         case .memory(.count(let count)): text.wrapped("memory", "count") { $0.number(count) }
-        case .directory, .memory, .dns, .signatures, .publicSuffix, .asciiDomain, .failure: text.rare(self)
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .failure:
+            text.rare(self)
         }
     }
 }

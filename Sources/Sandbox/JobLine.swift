@@ -3,7 +3,7 @@ import Foundation
 /// Where jobs wait for a worker: new ones for any, answers for the one that has asked.
 final class JobLine: @unchecked Sendable {
     enum Work {
-        case begin(SignatureJob)
+        case begin(SandboxJob)
         case resume(UInt32, [LookUpAnswer])
         /// Have a worker there before there is anything to do.
         case prepare
@@ -11,7 +11,7 @@ final class JobLine: @unchecked Sendable {
 
     // Everything below is read and written under `condition`.
     private let condition = NSCondition()
-    private var jobs: [SignatureJob] = []
+    private var jobs: [SandboxJob] = []
     /// Those before it have been taken.
     private var next = 0
     private var answered: [[Work]]
@@ -24,7 +24,7 @@ final class JobLine: @unchecked Sendable {
     }
 
     /// - Returns: `false` if too many wait, or the line is closed.
-    func add(_ job: SignatureJob) -> Bool {
+    func add(_ job: SandboxJob) -> Bool {
         condition.lock()
         defer { condition.unlock() }
         guard !isClosed, jobs.count - next < limit else { return false }
@@ -72,7 +72,7 @@ final class JobLine: @unchecked Sendable {
     }
 
     /// Nothing is taken from here any more. Answers the jobs that nobody has begun.
-    func close() -> [SignatureJob] {
+    func close() -> [SandboxJob] {
         condition.lock()
         defer { condition.unlock() }
         isClosed = true

@@ -5,14 +5,22 @@ import Pipeline
 enum PacketLimits {
     /// Octets of a packet; both ends have a buffer of that size.
     static let packet = 128 << 10
-    /// Names that one job may ask for, so also the signatures that are looked at.
+    /// Names that one packet may ask for, so also the signatures that are looked at.
     static let questions = 30
+    /// Questions to DNS of one SPF check: beyond what RFC 7208 §4.6.4 allows, ten terms with ten hosts each.
+    static let policyQuestions = 120
     /// One for each signature that is looked at, and one for all that are not.
     static let reports = questions + 1
-    /// Records of one answer that are passed on.
-    static let records = 4
-    /// Octets of a record that are passed on; libopendkim reads 1024.
-    static let record = 1025
+    /// Records of one answer that are passed on, and of those only keys.
+    static let (records, keys) = (100, 4)
+    /// Octets of a key that are passed on; libopendkim reads 1024.
+    static let key = 1025
+    /// The longest SPF record that libspf2 is given, and the octets of a record that are passed on.
+    static let (longestPolicy, record) = (4096, longestPolicy + 1)
+    /// Octets of all records of an answer for libspf2 together.
+    static let answer = 8 << 10
+    /// Octets of all answers in a packet; what has no room there is no answer.
+    static let answers = packet - 1024
     /// Octets of a text; what is longer is cut.
     static let text = 512
 }
@@ -21,12 +29,56 @@ enum PacketLimits {
 enum JobKind: UInt8, Sendable, Hashable {
     /// Verify the DKIM signatures on a message.
     case signatures = 1
+    /// Check a client against an SPF policy.
+    case senderPolicy = 2
+}
+
+/// What a worker is to do.
+enum JobOrder: Sendable, Hashable {
+    /// About the message whose descriptor comes with it; `most` signatures are looked at.
+    case signatures(size: Int, most: Int)
+    case senderPolicy(SenderPolicyQuestion)
+
+    var kind: JobKind {
+        switch self {
+        case .signatures: .signatures
+        case .senderPolicy: .senderPolicy
+        }
+    }
+
+    /// Questions to DNS that it may have in all.
+    var mostQuestions: Int {
+        switch self {
+        case .signatures: PacketLimits.questions
+        case .senderPolicy: PacketLimits.policyQuestions
+        }
+    }
+
+    /// Whether it may ask that at a time: all keys at once, or one thing after the other.
+    func allows(_ questions: [DNSQuestion]) -> Bool {
+        switch self {
+        case .signatures: !questions.isEmpty && questions.allSatisfy { $0.type == .txt }
+        case .senderPolicy: questions.count == 1 && questions.allSatisfy { SenderPolicyCheck.types.contains($0.type) }
+        }
+    }
+}
+
+/// What came out.
+enum JobReport: Sendable, Hashable {
+    case signatures([SignatureReport])
+    case senderPolicy(SenderPolicyReport)
+
+    var kind: JobKind {
+        switch self {
+        case .signatures: .signatures
+        case .senderPolicy: .senderPolicy
+        }
+    }
 }
 
 /// What the server sends to a worker; each request has one reply.
 enum WorkerRequest: Sendable, Hashable {
-    /// A job about the message whose descriptor comes with this; `most` signatures are looked at.
-    case begin(job: UInt32, JobKind, size: Int, most: Int)
+    case begin(job: UInt32, JobOrder)
     /// What DNS said, in the order of the questions.
     case answers(job: UInt32, [LookUpAnswer])
     /// Nobody waits for this job any more.
@@ -34,7 +86,7 @@ enum WorkerRequest: Sendable, Hashable {
 
     var job: UInt32 {
         switch self {
-        case .begin(let job, _, _, _), .answers(let job, _), .drop(let job): job
+        case .begin(let job, _), .answers(let job, _), .drop(let job): job
         }
     }
 }
@@ -44,32 +96,69 @@ enum WorkerReply: Sendable, Hashable {
     /// The sandbox is closed, and every part of it has worked once.
     case ready(version: UInt8)
     case ask(job: UInt32, [DNSQuestion])
-    case done(job: UInt32, [SignatureReport])
+    case done(job: UInt32, JobReport)
     case failed(job: UInt32, reason: String)
 
     /// Of this protocol; server and worker are the same program, so it differs only where something is very wrong.
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
 }
 
 /// What DNS said about a name, as far as a worker needs it.
 enum LookUpAnswer: Sendable, Hashable {
-    /// The texts of TXT records, cut at ``PacketLimits/record``.
+    /// A text, a name or an address each.
     case records([[UInt8]])
     /// No such name, or no such record.
     case nothing
     /// No answer.
     case failed
 
-    init(_ answer: DNSAnswer) {
+    /// As much of an answer as a job of that kind has use for.
+    init(_ answer: DNSAnswer, for kind: JobKind) {
         guard case .records(let records, _) = answer else {
             self = .nothing
             return
         }
+        let passed =
+            switch kind {
+            case .signatures: Self.keys(records)
+            case .senderPolicy: Self.policyRecords(records)
+            }
+        self = passed.isEmpty ? .nothing : .records(passed)
+    }
+
+    private static func keys(_ records: [DNSRecord]) -> [[UInt8]] {
         let texts = records.compactMap { record -> [UInt8]? in
             guard case .text(let octets) = record else { return nil }
-            return Array(octets.prefix(PacketLimits.record))
+            return Array(octets.prefix(PacketLimits.key))
         }
-        self = texts.isEmpty ? .nothing : .records(Array(texts.prefix(PacketLimits.records)))
+        return Array(texts.prefix(PacketLimits.keys))
+    }
+
+    /// Policies first, since many other texts may stand beside them.
+    private static func policyRecords(_ records: [DNSRecord]) -> [[UInt8]] {
+        let octets = records.compactMap { record -> [UInt8]? in
+            switch record {
+            case .address(let address): address.octets
+            case .exchanger(_, let name), .name(let name): Array(name.utf8)
+            case .text(let text): text
+            case .tlsa: nil
+            }
+        }
+        let policies = octets.filter { $0.prefix(6).equalsIgnoringCase("v=spf1") }
+        let others = octets.filter { !$0.prefix(6).equalsIgnoringCase("v=spf1") }
+        var room = PacketLimits.answer
+        let passed = (policies + others).prefix(PacketLimits.records).map { Array($0.prefix(PacketLimits.record)) }
+        return Array(
+            passed.prefix { record in
+                room -= record.count
+                return room >= 0
+            })
+    }
+
+    /// Octets of it in a packet, at least.
+    var size: Int {
+        guard case .records(let records) = self else { return 1 }
+        return records.reduce(2) { $0 + $1.count + 2 }
     }
 }
 
@@ -85,16 +174,18 @@ extension WorkerRequest {
     var packet: [UInt8] {
         var writer = PacketWriter()
         switch self {
-        case .begin(let job, let kind, let size, let most):
+        case .begin(let job, let order):
             writer.put(UInt8(0x01))
             writer.put(job)
-            writer.put(kind.rawValue)
-            writer.put(UInt64(clamping: size))
-            writer.put(UInt8(clamping: most))
+            writer.put(order)
         case .answers(let job, let answers):
             writer.put(UInt8(0x02))
             writer.put(job)
-            writer.put(answers, most: PacketLimits.questions) { $0.put($1) }
+            var room = PacketLimits.answers
+            writer.put(answers, most: PacketLimits.questions) { writer, answer in
+                room -= answer.size
+                writer.put(room >= 0 ? answer : .failed)
+            }
         case .drop(let job):
             writer.put(UInt8(0x03))
             writer.put(job)
@@ -117,67 +208,15 @@ extension WorkerReply {
                 writer.put(question.type.rawValue)
                 writer.put(question.name)
             }
-        case .done(let job, let reports):
+        case .done(let job, let report):
             writer.put(UInt8(0x82))
             writer.put(job)
-            writer.put(reports, most: PacketLimits.reports) { $0.put($1) }
+            writer.put(report)
         case .failed(let job, let reason):
             writer.put(UInt8(0x83))
             writer.put(job)
             writer.put(reason)
         }
         return writer.octets
-    }
-}
-
-/// Integers are big-endian.
-private struct PacketWriter {
-    private(set) var octets: [UInt8] = []
-
-    mutating func put(_ value: some FixedWidthInteger & UnsignedInteger) {
-        withUnsafeBytes(of: value.bigEndian) { octets += $0 }
-    }
-
-    mutating func put(_ octets: [UInt8], most: Int) {
-        let part = octets.prefix(most)
-        put(UInt16(clamping: part.count))
-        self.octets += part
-    }
-
-    /// Visible ASCII and spaces; anything else becomes `?`, so that the reader need not doubt.
-    mutating func put(_ text: String) {
-        put(text.utf8.map { PacketReader.isPlain($0) ? $0 : UInt8(ascii: "?") }, most: PacketLimits.text)
-    }
-
-    mutating func put<Element>(
-        _ elements: [Element], most: Int, _ each: (inout PacketWriter, Element) -> Void
-    ) {
-        let part = elements.prefix(most)
-        put(UInt8(clamping: part.count))
-        for element in part { each(&self, element) }
-    }
-
-    mutating func put(_ answer: LookUpAnswer) {
-        switch answer {
-        case .records(let records):
-            put(UInt8(0))
-            put(records, most: PacketLimits.records) { $0.put($1, most: PacketLimits.record) }
-        case .nothing: put(UInt8(1))
-        case .failed: put(UInt8(2))
-        }
-    }
-
-    mutating func put(_ report: SignatureReport) {
-        for text in [report.domain, report.selector, report.algorithm, report.identity, report.signature] { put(text) }
-        put(UInt32(clamping: report.keyBits))
-        put(UInt8(report.bodyLength == nil ? 0 : 1))
-        if let length = report.bodyLength {
-            put(UInt64(clamping: length.signed))
-            put(UInt64(clamping: length.whole))
-        }
-        put(UInt16(clamping: report.uncoveredFroms))
-        put(UInt8(report.isTest ? 1 : 0))
-        put(report.fault?.rawValue ?? "")
-        put(report.reason ?? "")
     }
 }

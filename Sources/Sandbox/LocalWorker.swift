@@ -16,9 +16,7 @@ final class LocalWorker: Worker {
         _ request: WorkerRequest, _ message: Message?, within limit: Duration
     ) throws(WorkerTrouble) -> WorkerReply {
         switch request {
-        case .begin(let job, .signatures, _, let most):
-            guard let message else { return .failed(job: job, reason: "there is no message") }
-            return bench.begin(job, message, most: most)
+        case .begin(let job, let order): return bench.begin(job, order, message)
         case .answers(let job, let answers): return bench.resume(job, answers)
         case .drop(let job): return bench.drop(job)
         }

@@ -22,10 +22,7 @@ struct PacketReader {
         let request: WorkerRequest
         switch kind {
         case 0x01:
-            guard let kind = JobKind(rawValue: try reader.octet()) else {
-                throw MalformedPacket(reason: "an unknown kind of job")
-            }
-            request = .begin(job: job, kind, size: try reader.size(), most: Int(try reader.octet()))
+            request = .begin(job: job, try reader.order())
         case 0x02:
             request = .answers(
                 job: job,
@@ -53,10 +50,7 @@ struct PacketReader {
                 job: job,
                 try reader.list { (reader: inout PacketReader) throws(MalformedPacket) in try reader.question() })
         case 0x82:
-            let reports = try reader.list(most: PacketLimits.reports) {
-                (reader: inout PacketReader) throws(MalformedPacket) in try reader.report()
-            }
-            reply = .done(job: job, reports)
+            reply = .done(job: job, try reader.jobReport())
         case 0x83: reply = .failed(job: job, reason: try reader.text())
         default: throw MalformedPacket(reason: "unknown reply \(kind)")
         }
@@ -107,20 +101,54 @@ struct PacketReader {
         return elements
     }
 
+    private mutating func kind() throws(MalformedPacket) -> JobKind {
+        guard let kind = JobKind(rawValue: try octet()) else { throw MalformedPacket(reason: "an unknown kind of job") }
+        return kind
+    }
+
+    private mutating func order() throws(MalformedPacket) -> JobOrder {
+        switch try kind() {
+        case .signatures: return .signatures(size: try size(), most: Int(try octet()))
+        case .senderPolicy:
+            let octets = try octets(most: 16)
+            guard let client = IPAddress(octets: octets), client.octets.count == octets.count else {
+                throw MalformedPacket(reason: "an address of \(octets.count) octets")
+            }
+            let (hello, sender) = (try foreign(), (try foreign(), try foreign()))
+            return .senderPolicy(
+                SenderPolicyQuestion(
+                    client: client, hello: hello, sender: sender, receiver: try foreign(),
+                    maxLookups: Int(try octet()), maxVoidLookups: Int(try octet())))
+        }
+    }
+
+    private mutating func foreign() throws(MalformedPacket) -> String {
+        let octets = try octets(most: PacketLimits.text)
+        guard !octets.contains(0), let text = String(validating: octets, as: UTF8.self) else {
+            throw MalformedPacket(reason: "a text that is none")
+        }
+        return text
+    }
+
+    private mutating func octets(most: Int) throws(MalformedPacket) -> [UInt8] {
+        let count = Int(try integer(UInt16.self))
+        guard count <= most else { throw MalformedPacket(reason: "\(count) octets where \(most) may be") }
+        return Array(try take(count))
+    }
+
     private mutating func question() throws(MalformedPacket) -> DNSQuestion {
         let type = try integer(UInt16.self)
-        // Keys are all that a job asks for.
-        guard type == DNSQuestion.RecordType.txt.rawValue else {
+        guard let known = DNSQuestion.RecordType(rawValue: type), SenderPolicyCheck.types.contains(known) else {
             throw MalformedPacket(reason: "a question of type \(type)")
         }
-        return DNSQuestion(try text(), .txt)
+        return DNSQuestion(try text(), known)
     }
 
     private mutating func answer() throws(MalformedPacket) -> LookUpAnswer {
         switch try octet() {
         case 0:
             let records = try list(most: PacketLimits.records) { (reader: inout PacketReader) throws(MalformedPacket) in
-                try reader.record()
+                try reader.octets(most: PacketLimits.record)
             }
             return .records(records)
         case 1: return .nothing
@@ -129,10 +157,25 @@ struct PacketReader {
         }
     }
 
-    private mutating func record() throws(MalformedPacket) -> [UInt8] {
-        let count = Int(try integer(UInt16.self))
-        guard count <= PacketLimits.record else { throw MalformedPacket(reason: "a record of \(count) octets") }
-        return Array(try take(count))
+    private mutating func jobReport() throws(MalformedPacket) -> JobReport {
+        switch try kind() {
+        case .signatures:
+            return .signatures(
+                try list(most: PacketLimits.reports) { (reader: inout PacketReader) throws(MalformedPacket) in
+                    try reader.report()
+                })
+        case .senderPolicy:
+            let word = try text()
+            // The one that RFC 7208 does not know.
+            guard let result = AuthenticationResults.Result(rawValue: word), result != .policy else {
+                throw MalformedPacket(reason: "unknown result")
+            }
+            let (reason, explanation) = (try text(), try text())
+            return .senderPolicy(
+                SenderPolicyReport(
+                    result, reason: reason.isEmpty ? nil : reason,
+                    explanation: explanation.isEmpty ? nil : explanation))
+        }
     }
 
     private mutating func report() throws(MalformedPacket) -> SignatureReport {

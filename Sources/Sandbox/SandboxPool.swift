@@ -1,7 +1,8 @@
 public import MailTypes
 public import Pipeline
 
-/// The workers, as the server uses them: it answers ``Question/signatures(_:most:)``.
+/// The workers, as the server uses them: it answers ``Question/signatures(_:most:)`` and
+/// ``Question/senderPolicy(_:)``.
 ///
 /// Workers are started when they are needed first, one by ``prepare()``. At most ``SandboxOptions/workers`` compute at
 /// a time and ``SandboxOptions/maxWaiting`` jobs wait; a job that nobody waits for any more is not begun.
@@ -19,8 +20,10 @@ public final class SandboxPool: Sendable {
     ) {
         let line = JobLine(workers: max(1, options.workers), limit: max(1, options.maxWaiting))
         let slots = (0..<max(1, options.workers)).map { number in
-            WorkerSlot(number, of: line, options, observer: observer) { question in
-                do throws(StageFailure) { return LookUpAnswer(try await resolve(question)) } catch { return .failed }
+            WorkerSlot(number, of: line, options, observer: observer) { question, kind in
+                do throws(StageFailure) { return LookUpAnswer(try await resolve(question), for: kind) } catch {
+                    return .failed
+                }
             }
         }
         self.line = line
@@ -44,7 +47,22 @@ public final class SandboxPool: Sendable {
     public func signatures(on message: Message, most: Int) async throws(StageFailure) -> [SignatureReport] {
         // What is not signed costs no worker anything.
         guard Self.isSigned(message) else { return [] }
-        let job = SignatureJob(message, most: most)
+        let order = JobOrder.signatures(size: message.size, most: most)
+        guard case .signatures(let reports) = try await perform(SandboxJob(order, message)) else { throw Self.mixedUp }
+        return reports
+    }
+
+    /// What libspf2 makes of a domain's policy.
+    public func senderPolicy(_ question: SenderPolicyQuestion) async throws(StageFailure) -> SenderPolicyReport {
+        let order = JobOrder.senderPolicy(question)
+        guard case .senderPolicy(let report) = try await perform(SandboxJob(order)) else { throw Self.mixedUp }
+        return report
+    }
+
+    /// Never happens: a slot looks at the kind of what it is told.
+    private static let mixedUp = StageFailure("a report of another kind")
+
+    private func perform(_ job: SandboxJob) async throws(StageFailure) -> JobReport {
         let outcome = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 guard job.wait(continuation) else { return }

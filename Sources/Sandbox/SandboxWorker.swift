@@ -56,17 +56,20 @@ public enum SandboxWorker {
     private static func reply(to request: WorkerRequest, descriptor: CInt?, _ bench: Workbench) -> WorkerReply {
         defer { if let descriptor { close(descriptor) } }
         switch request {
-        case .begin(let job, .signatures, let size, let most):
-            guard let descriptor else { return .failed(job: job, reason: "there is no message") }
+        case .begin(let job, let order):
             do {
-                let file = try MappedFile(descriptor: descriptor, count: size)
-                return bench.begin(job, try Message(parsing: Bytes(file), limits: limits), most: most)
+                return bench.begin(job, order, try message(of: order, descriptor))
             } catch {
                 return .failed(job: job, reason: "the message cannot be read: \(error)")
             }
         case .answers(let job, let answers): return bench.resume(job, answers)
         case .drop(let job): return bench.drop(job)
         }
+    }
+
+    private static func message(of order: JobOrder, _ descriptor: CInt?) throws -> Message? {
+        guard case .signatures(let size, _) = order, let descriptor else { return nil }
+        return try Message(parsing: Bytes(MappedFile(descriptor: descriptor, count: size)), limits: limits)
     }
 
     /// The server has looked at the size before; memory is limited besides.

@@ -14,13 +14,13 @@ final class WorkerSlot: Sendable {
     private let line: JobLine
     private let options: SandboxOptions
     private let observer: SandboxObserver
-    private let resolve: @Sendable (DNSQuestion) async -> LookUpAnswer
+    private let resolve: @Sendable (DNSQuestion, JobKind) async -> LookUpAnswer
     /// For those who want to know, or to kill it in a test.
     private let current = Mutex<pid_t>(0)
 
     init(
         _ number: Int, of line: JobLine, _ options: SandboxOptions, observer: SandboxObserver,
-        resolve: @escaping @Sendable (DNSQuestion) async -> LookUpAnswer
+        resolve: @escaping @Sendable (DNSQuestion, JobKind) async -> LookUpAnswer
     ) {
         self.number = number
         self.line = line
@@ -62,10 +62,36 @@ final class WorkerSlot: Sendable {
         private var failure: (reason: String, until: ContinuousClock.Instant)?
 
         private struct Parked {
-            let job: SignatureJob
-            let questions: [DNSQuestion]
+            let job: SandboxJob
+            /// What was asked last, and what of it was not known.
+            var questions: [DNSQuestion] = []
+            var wanted: [DNSQuestion] = []
+            /// What DNS has said to this job, for a worker that begins it anew.
+            var known: [DNSQuestion: LookUpAnswer] = [:]
+            /// Questions that this worker has had.
+            var asked = 0
             /// Of the worker that has it; ``nobody`` if none has.
-            let generation: Int
+            var generation = Talk.nobody
+
+            init(_ job: SandboxJob) { self.job = job }
+
+            /// Whether the job may ask that, and that many in all.
+            func allows(_ questions: [DNSQuestion]) -> Bool {
+                let most = job.order.mostQuestions
+                return job.order.allows(questions) && asked + questions.count <= most
+                    && known.count + questions.count { known[$0] == nil } <= most
+            }
+
+            /// Takes what DNS has said, as much as there is room for.
+            mutating func learn(_ answers: [LookUpAnswer]) {
+                var room = PacketLimits.packet - known.values.reduce(0) { $0 + $1.size }
+                for (question, answer) in zip(wanted, answers) {
+                    room -= answer.size
+                    known[question] = room >= 0 ? answer : .failed
+                }
+            }
+
+            var answers: [LookUpAnswer] { questions.map { known[$0] ?? .failed } }
         }
 
         init(slot: WorkerSlot) { self.slot = slot }
@@ -81,78 +107,79 @@ final class WorkerSlot: Sendable {
 
         // MARK: Jobs
 
-        mutating func begin(_ job: SignatureJob) {
+        mutating func begin(_ job: SandboxJob) {
             guard !job.isFinished else { return }
             last &+= 1
-            let number = last
-            do throws(StageFailure) {
-                if let questions = try ask(number, job) {
-                    let place = try keeper(of: number, job)
-                    parked[number] = Parked(job: job, questions: questions, generation: place)
-                    slot.lookUp(questions, for: number)
-                }
-            } catch {
-                finish(job, .failure(error))
-            }
+            do throws(StageFailure) { try start(last, Parked(job)) } catch { finish(job, .failure(error)) }
             retire()
         }
 
         mutating func resume(_ number: UInt32, _ answers: [LookUpAnswer]) {
-            guard let waiting = parked.removeValue(forKey: number) else { return }
+            guard var state = parked.removeValue(forKey: number) else { return }
+            state.learn(answers)
             do throws(StageFailure) {
-                if !waiting.job.isFinished {
-                    try answer(number, waiting, answers)
-                } else if waiting.generation == generation {
+                if !state.job.isFinished {
+                    _ = try present()
+                    if state.generation == generation {
+                        try follow(try exchange(.answers(job: number, state.answers), nil), number, state)
+                    } else {
+                        try start(number, state)
+                    }
+                } else if state.generation == generation {
                     _ = try exchange(.drop(job: number), nil)
                 }
             } catch {
-                finish(waiting.job, .failure(error))
+                finish(state.job, .failure(error))
             }
             retire()
         }
 
-        private mutating func answer(
-            _ number: UInt32, _ waiting: Parked, _ answers: [LookUpAnswer]
-        ) throws(StageFailure) {
-            _ = try present()
-            if waiting.generation != generation {
-                guard let questions = try ask(number, waiting.job) else { return }
-                guard questions == waiting.questions else { throw trouble(.corrupt("other questions than before")) }
-            }
-            switch try exchange(.answers(job: number, answers), nil) {
-            case .done(number, let reports): finish(waiting.job, .success(reports))
-            case .failed(number, let reason): throw StageFailure("the worker could not do it: \(reason)")
-            case .ready, .ask, .done, .failed: throw trouble(.corrupt("another reply than one to answers"))
-            }
-        }
-
-        /// Begins the job: the questions it has, or `nil` if it is finished.
-        private mutating func ask(_ number: UInt32, _ job: SignatureJob) throws(StageFailure) -> [DNSQuestion]? {
+        /// Has the worker that is there begin the job.
+        private mutating func start(_ number: UInt32, _ state: Parked) throws(StageFailure) {
             _ = try present()
             begun += 1
-            let request = WorkerRequest.begin(job: number, .signatures, size: job.message.size, most: job.most)
-            switch try exchange(request, job.message) {
-            case .ask(number, let questions) where !questions.isEmpty: return questions
-            case .done(number, let reports):
-                finish(job, .success(reports))
-                return nil
-            case .failed(number, let reason): throw StageFailure("the worker could not do it: \(reason)")
-            case .ready, .ask, .done, .failed: throw trouble(.corrupt("another reply than one to a job"))
+            var state = state
+            state.asked = 0
+            try follow(try exchange(.begin(job: number, state.job.order), state.job.message), number, state)
+        }
+
+        /// Goes on with a job until it is finished, or waits for DNS.
+        private mutating func follow(
+            _ reply: WorkerReply, _ number: UInt32, _ state: Parked
+        ) throws(StageFailure) {
+            var (reply, state) = (reply, state)
+            while true {
+                switch reply {
+                case .done(number, let report) where report.kind == state.job.order.kind:
+                    return finish(state.job, .success(report))
+                case .failed(number, let reason): throw StageFailure("the worker could not do it: \(reason)")
+                case .ask(number, let questions) where state.allows(questions):
+                    state.questions = questions
+                    state.wanted = questions.filter { state.known[$0] == nil }
+                    state.asked += questions.count
+                    guard state.wanted.isEmpty else {
+                        state.generation = try keeper(of: number, state.job)
+                        parked[number] = state
+                        return slot.lookUp(state.wanted, for: number, state.job.order.kind)
+                    }
+                    reply = try exchange(.answers(job: number, state.answers), nil)
+                case .ready, .ask, .done, .failed: throw trouble(.corrupt("another reply than one to its job"))
+                }
             }
         }
 
         /// Who keeps a job that waits for DNS: the worker, which has read its header, or nobody if that keeps as many
         /// or as much as it can.
-        private mutating func keeper(of number: UInt32, _ job: SignatureJob) throws(StageFailure) -> Int {
+        private mutating func keeper(of number: UInt32, _ job: SandboxJob) throws(StageFailure) -> Int {
             let kept = parked.values.filter { $0.generation == generation }
-            let octets = kept.reduce(job.message.size) { $0 + $1.job.message.size }
+            let octets = kept.reduce(job.size) { $0 + $1.job.size }
             // One place stays free for a job that is begun again.
             let hasRoom = kept.count < Workbench.mostParked - 1 && octets <= slot.options.memory.octets / 4
             if !hasRoom { _ = try exchange(.drop(job: number), nil) }
             return hasRoom ? generation : Self.nobody
         }
 
-        private func finish(_ job: SignatureJob, _ outcome: SignatureJob.Outcome) {
+        private func finish(_ job: SandboxJob, _ outcome: SandboxJob.Outcome) {
             guard job.finish(outcome) else { return }
             slot.observer.finished((try? outcome.get()) == nil ? .failed : .done)
         }
@@ -223,11 +250,11 @@ final class WorkerSlot: Sendable {
     }
 
     /// Asks everything at once, and brings the answers to the thread.
-    private func lookUp(_ questions: [DNSQuestion], for job: UInt32) {
+    private func lookUp(_ questions: [DNSQuestion], for job: UInt32, _ kind: JobKind) {
         Task { [line, number, resolve] in
             let answers = await withTaskGroup(of: (Int, LookUpAnswer).self) { group in
                 for (place, question) in questions.enumerated() {
-                    group.addTask { (place, await resolve(question)) }
+                    group.addTask { (place, await resolve(question, kind)) }
                 }
                 return await group.reduce(into: Array(repeating: LookUpAnswer.failed, count: questions.count)) {
                     $0[$1.0] = $1.1

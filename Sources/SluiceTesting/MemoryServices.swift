@@ -78,6 +78,7 @@ extension MemoryServices.State {
         case .memory(let question): .memory(remember(question))
         case .dns(let question): .dns(dns[question] ?? .noName)
         case .signatures: .signatures(signatures)
+        case .senderPolicy: .failure(StageFailure("there is no worker here"))
         case .publicSuffix(let domain): .publicSuffix(MemorySuffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(MemorySuffixes.ascii(domain))
         }

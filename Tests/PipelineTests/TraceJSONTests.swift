@@ -92,6 +92,7 @@ import Testing
         .signatures(MessageHandle(.sample), most: 5),
         .publicSuffix("a.b.example"), .asciiDomain("bücher.example"), .publicSuffix(""),
         .directory(.signing("b.example")), .directory(.signing("c.example")),
+        .publicSuffix("c"), .senderPolicy(policyQuestion),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -109,7 +110,11 @@ import Testing
                     name: "b.example",
                     active: [.init(name: "s1", algorithm: .ed25519SHA256, publicKey: "AAAA")]))),
         .directory(.signing(nil)),
+        .senderPolicy(SenderPolicyReport(.fail, reason: "mechanism", explanation: "no")),
     ]
+
+    static let policyQuestion = SenderPolicyQuestion(
+        client: "2001:db8::1", hello: "mx.b.example", sender: ("\u{e9}", "b.example"), receiver: "mx", maxLookups: 3)
 
     static var report: SignatureReport {
         var report = SignatureReport()

@@ -18,7 +18,7 @@ import Glibc
             while let packet = try channel.receive(takesDescriptor: true) {
                 let job = try PacketReader.request(packet.octets).job
                 deed.happen(packet.descriptor)
-                let reply = WorkerReply.done(job: job, []).packet
+                let reply = WorkerReply.done(job: job, .signatures([])).packet
                 switch deed {
                 case .twice:
                     try channel.send(reply)
@@ -43,7 +43,7 @@ import Glibc
                 continue
             }
             (job, known) = (job + 1, waiting)
-            guard (try? channel.send(WorkerReply.done(job: job, []).packet)) != nil else { exit(0) }
+            guard (try? channel.send(WorkerReply.done(job: job, .signatures([])).packet)) != nil else { exit(0) }
         }
     }
 

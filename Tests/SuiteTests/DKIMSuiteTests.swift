@@ -11,7 +11,7 @@ import Testing
 /// What others have signed: by libopendkim in the stage, and by the verifier that seals are checked with.
 @Suite struct DKIMSuiteTests {
     /// Keys from a zone in memory, and a worker that reads the message.
-    private struct World: ServiceSource {
+    struct World: ServiceSource {
         let zone: MemoryZone
         let pool: SandboxPool
 
@@ -63,7 +63,7 @@ import Testing
     }
 
     /// What a signature is worth that leaves a part of the body open is policy; the suites ask whether it is valid.
-    private static func results(
+    static func results(
         _ message: Message, in world: World
     ) async throws -> [AuthenticationResults.Result] {
         var policy = DKIMVerify.Configuration()

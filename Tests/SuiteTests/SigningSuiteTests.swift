@@ -90,7 +90,7 @@ import Testing
     }
 
     /// The manual's acceptance test is among them: rsa-sha256, relaxed/relaxed, 1024 bits, no `l=`, no `i=`.
-    private static func dkimCases() async throws -> [Case] {
+    static func dkimCases() async throws -> [Case] {
         var cases: [Case] = []
         let modes = Canonicalization.allCases.flatMap { header in Canonicalization.allCases.map { (header, $0) } }
         for active in [["rsa"], ["small"], ["ed"], ["rsa", "ed"]] {

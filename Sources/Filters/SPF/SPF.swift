@@ -16,6 +16,15 @@ public struct SPF: SenderStage {
             case reject, tempfail, score, ignore
         }
 
+        /// Who evaluates records.
+        public enum Engine: String, Decodable, Sendable, CaseIterable {
+            case own
+            /// In a worker. It misses much of RFC 7208, and has been hurt by records before: CVE-2021-20314,
+            /// CVE-2023-42118.
+            case libspf2
+        }
+
+        public var engine = Engine.own
         /// The owner says that this client may not.
         public var fail = Action.score
         /// The owner says that it probably may not.
@@ -54,6 +63,11 @@ public struct SPF: SenderStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
+    public var remarks: [String] {
+        guard policy.engine == .libspf2 else { return [] }
+        return ["`engine`: libspf2 finds other results than RFC 7208 wants for records that are wrong in some way"]
+    }
+
     public func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding {
         var checks: [SPFCheck] = []
         if let sender = transaction.sender {
@@ -64,13 +78,39 @@ public struct SPF: SenderStage {
         }
         var findings: [Finding] = []
         for check in checks {
-            var evaluation = SPFEvaluation(check.identity, services: transaction.services, limits: policy.limits)
-            let outcome = await evaluation.outcome()
+            let outcome = try await outcome(of: check.identity, transaction.services)
             // Beside a sender, only a fail of the hello name is worth a word.
             if check.isHello, checks.count > 1, outcome.result != .fail { continue }
             findings.append(policy.finding(on: outcome, of: check))
         }
         return findings.reduce(.none) { $0.joined(with: $1) }
+    }
+
+    private func outcome(of identity: SPFIdentity, _ services: Services) async throws(StageFailure) -> SPFOutcome {
+        switch policy.engine {
+        case .own:
+            var evaluation = SPFEvaluation(identity, services: services, limits: policy.limits)
+            return await evaluation.outcome()
+        case .libspf2:
+            guard identity.isCheckable else { return .noName }
+            return SPFOutcome(try await services.senderPolicy(SenderPolicyQuestion(identity, policy.limits)))
+        }
+    }
+}
+
+extension SenderPolicyQuestion {
+    init(_ identity: SPFIdentity, _ limits: SPFLimits) {
+        self.init(
+            client: identity.client, hello: identity.hello, sender: (identity.localPart, identity.domain),
+            receiver: identity.receiver, maxLookups: limits.lookups, maxVoidLookups: limits.voidLookups)
+    }
+}
+
+extension SPFOutcome {
+    /// What libspf2 says, and that it says so.
+    init(_ report: SenderPolicyReport) {
+        self.init(
+            result: report.result, reason: "libspf2: \(report.reason ?? "no reason")", explanation: report.explanation)
     }
 }
 
@@ -188,7 +228,7 @@ extension Finding {
 
 extension SPF.Configuration {
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case fail, softfail, neutral, none, permerror, temperror, hello
+        case engine, fail, softfail, neutral, none, permerror, temperror, hello
         case failPoints = "fail_points"
         case softfailPoints = "softfail_points"
         case neutralPoints = "neutral_points"
@@ -202,6 +242,7 @@ extension SPF.Configuration {
 
     public init(from decoder: any Decoder) throws {
         let table = try decoder.container(keyedBy: CodingKeys.self)
+        engine = table.value(.engine, default: engine)
         fail = table.value(.fail, default: fail)
         softfail = table.value(.softfail, default: softfail)
         neutral = table.value(.neutral, default: neutral)

@@ -13,6 +13,13 @@ struct SPFIdentity: Sendable, Hashable {
     var domain: String
     /// This server, for `%{r}`.
     var receiver: String
+
+    /// Whether the domain can have a policy at all: several labels of 1 to 63 octets, 253 in all. RFC 7208 §4.3.
+    var isCheckable: Bool {
+        let labels = domain.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let named = labels.last?.isEmpty ?? false ? labels.dropLast() : labels[...]
+        return named.count > 1 && domain.utf8.count <= 253 && named.allSatisfy { (1...63).contains($0.count) }
+    }
 }
 
 /// What came out.
@@ -22,6 +29,9 @@ struct SPFOutcome: Sendable, Hashable {
     var reason: String?
     /// The words of the domain's owner for a `fail`. RFC 7208 §6.2.
     var explanation: String?
+
+    /// The identity is not of a kind that is checked. RFC 7208 §4.3.
+    static let noName = SPFOutcome(result: .none, reason: "no domain name")
 }
 
 /// One check: check_host(). RFC 7208 §4.
@@ -57,7 +67,7 @@ struct SPFEvaluation {
     }
 
     mutating func outcome() async -> SPFOutcome {
-        guard Self.isCheckable(identity.domain) else { return SPFOutcome(result: .none, reason: "no domain name") }
+        guard identity.isCheckable else { return .noName }
         do throws(Stop) {
             guard let match = try await check(identity.domain) else {
                 return SPFOutcome(result: .none, reason: "no record")
@@ -73,13 +83,6 @@ struct SPFEvaluation {
             case .permanent(let reason): return SPFOutcome(result: .permerror, reason: reason)
             }
         }
-    }
-
-    /// Several labels of 1 to 63 octets, 253 in all. RFC 7208 §4.3.
-    private static func isCheckable(_ domain: String) -> Bool {
-        let labels = domain.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        let named = labels.last?.isEmpty ?? false ? labels.dropLast() : labels[...]
-        return named.count > 1 && domain.utf8.count <= 253 && named.allSatisfy { (1...63).contains($0.count) }
     }
 
     // MARK: - Records

@@ -200,6 +200,7 @@ extension Question {
             "memory: \(amount) more for \(key) in \(table) within \(window)"
         case .dns(let question): "dns: \(question.name) \(String(describing: question.type).uppercased())"
         case .signatures(let handle, let most): "signatures: the first \(most) of a message of \(handle.size) octets"
+        case .senderPolicy(let question): "libspf2: may \(question.client) send for \(question.domain)"
         case .publicSuffix(let domain): "public suffix of \(domain)"
         case .asciiDomain(let domain): "\(domain) in A-labels"
         }
@@ -221,6 +222,8 @@ extension Answer {
         case .dns(.noName): "no such name"
         case .signatures(let reports):
             reports.isEmpty ? "none" : reports.map(\.words).joined(separator: "; ")
+        case .senderPolicy(let report):
+            report.result.rawValue + (report.reason.map { " (\($0))" } ?? "")
         case .publicSuffix(let name), .asciiDomain(let name): name ?? "no domain"
         case .failure(let failure): "failed: \(failure.reason)"
         }

@@ -20,6 +20,7 @@ struct LiveWorld: ServiceSource {
         case .dns: nil
         // Most mail of programs is not signed, and needs nobody.
         case .signatures(let handle, _): handle.isSigned ? nil : .signatures([])
+        case .senderPolicy: nil
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         }
@@ -32,6 +33,7 @@ struct LiveWorld: ServiceSource {
         case .memory(let question): .memory(memory.answer(question))
         case .dns(let question): .dns(try await resolver.answer(question))
         case .signatures(let handle, let most): .signatures(try await signatures(handle, most))
+        case .senderPolicy(let question): .senderPolicy(try await sandbox.senderPolicy(question))
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         }
@@ -67,7 +69,7 @@ extension Question {
         case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
-        case .time, .directory, .dns, .signatures, .publicSuffix, .asciiDomain, .memory(.peek): self
+        case .time, .directory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .memory(.peek): self
         }
     }
 }

@@ -2,9 +2,9 @@ import MailTypes
 import Pipeline
 import Synchronization
 
-/// One message whose signatures somebody waits for. It is answered once, by whoever comes first.
-final class SignatureJob: Sendable {
-    typealias Outcome = Result<[SignatureReport], StageFailure>
+/// Something for a worker to do, for which somebody waits. It is answered once, by whoever comes first.
+final class SandboxJob: Sendable {
+    typealias Outcome = Result<JobReport, StageFailure>
 
     private enum State {
         case new
@@ -12,14 +12,18 @@ final class SignatureJob: Sendable {
         case finished(Outcome)
     }
 
-    let message: Message
-    let most: Int
+    let order: JobOrder
+    /// Where the order is about one.
+    let message: Message?
     private let state = Mutex(State.new)
 
-    init(_ message: Message, most: Int) {
+    init(_ order: JobOrder, _ message: Message? = nil) {
+        self.order = order
         self.message = message
-        self.most = most
     }
+
+    /// Octets of the message.
+    var size: Int { message?.size ?? 0 }
 
     /// Whether nobody waits any more.
     var isFinished: Bool { state.withLock { if case .finished = $0 { true } else { false } } }

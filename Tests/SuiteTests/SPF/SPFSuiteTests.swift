@@ -6,28 +6,41 @@ import Testing
 
 @testable import Filters
 
-@Suite struct SPFSuiteTests {
-    struct Scenario: Decodable {
-        struct Test: Decodable {
-            var name: String
-            var helo: String
-            var host: String
-            var mailfrom: String
-            var results: [String]
-            var explanation: String?
-        }
-
+/// Names in DNS, and checks with their results.
+struct SPFScenario: Decodable {
+    struct Test: Decodable {
         var name: String
-        var zone: [SuiteRecord]
-        var tests: [Test]
+        var helo: String
+        var host: String
+        var mailfrom: String
+        var results: [String]
+        var explanation: String?
+
+        /// Who is to be checked.
+        var identity: SPFIdentity? {
+            guard let client = IPAddress(host) else { return nil }
+            let said = mailfrom.isEmpty ? "postmaster@\(helo)" : mailfrom
+            let at = said.lastIndex(of: "@")
+            let local = at.map { String(said[..<$0]) } ?? ""
+            let domain = at.map { String(said[$0...].dropFirst()) } ?? said
+            return SPFIdentity(
+                client: client, hello: helo, localPart: local.isEmpty ? "postmaster" : local, domain: domain,
+                receiver: "mx.example.test")
+        }
     }
 
+    var name: String
+    var zone: [SuiteRecord]
+    var tests: [Test]
+}
+
+@Suite struct SPFSuiteTests {
     /// What the suite means by `DEFAULT`: the checker's own words, of which we have none here.
     private static let standardExplanation = "DEFAULT"
 
     @Test(arguments: ["spf-rfc7208", "spf-rfc4408"].filter(SuiteFiles.exists))
     func `the suite's results come out`(_ name: String) async throws {
-        let scenarios = try #require(try SuiteFiles.load(name, as: Scenario.self))
+        let scenarios = try #require(try SuiteFiles.load(name, as: SPFScenario.self))
         var tally = Tally(name)
         for scenario in scenarios {
             let zone = MemoryZone(scenario.zone)
@@ -50,15 +63,8 @@ import Testing
         #expect(tally.deviations == [])
     }
 
-    private func check(_ test: Scenario.Test, in zone: MemoryZone) async -> SPFOutcome {
-        guard let client = IPAddress(test.host) else { return SPFOutcome(result: .none, reason: "no address") }
-        let said = test.mailfrom.isEmpty ? "postmaster@\(test.helo)" : test.mailfrom
-        let at = said.lastIndex(of: "@")
-        let local = at.map { String(said[..<$0]) } ?? ""
-        let domain = at.map { String(said[$0...].dropFirst()) } ?? said
-        let identity = SPFIdentity(
-            client: client, hello: test.helo, localPart: local.isEmpty ? "postmaster" : local, domain: domain,
-            receiver: "mx.example.test")
+    private func check(_ test: SPFScenario.Test, in zone: MemoryZone) async -> SPFOutcome {
+        guard let identity = test.identity else { return SPFOutcome(result: .none, reason: "no address") }
         var evaluation = SPFEvaluation(identity, services: Services(zone))
         return await evaluation.outcome()
     }
