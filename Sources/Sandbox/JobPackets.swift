@@ -11,12 +11,14 @@ enum PacketLimits {
     static let policyQuestions = 120
     /// One for each signature that is looked at, and one for all that are not.
     static let reports = questions + 1
-    /// Records of one answer that are passed on, and of those only keys.
-    static let (records, keys) = (100, 4)
+    /// Records of one answer that are passed on; of keys fewer.
+    static let records = 100
+    static let keys = 4
     /// Octets of a key that are passed on; libopendkim reads 1024.
     static let key = 1025
     /// The longest SPF record that libspf2 is given, and the octets of a record that are passed on.
-    static let (longestPolicy, record) = (4096, longestPolicy + 1)
+    static let longestPolicy = 4096
+    static let record = longestPolicy + 1
     /// Octets of all records of an answer for libspf2 together.
     static let answer = 8 << 10
     /// Octets of all answers in a packet; what has no room there is no answer.

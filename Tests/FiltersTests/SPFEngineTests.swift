@@ -53,7 +53,7 @@ import Testing
 
     @Test func `what is no domain name is nothing for libspf2 either`() async throws {
         let library = Library(.senderPolicy(SenderPolicyReport(.pass)))
-        for hello in ["localhost", "[192.0.2.1]", "", "a..b", String(repeating: "x", count: 64) + ".example"] {
+        for hello in ["localhost", "", "a..b", String(repeating: "x", count: 64) + ".example"] {
             let finding = try await Self.find(nil, hello: hello, library)
             #expect(SPFTests.entries(finding).first?.hasPrefix("none ") == true, "\(hello)")
         }

@@ -153,7 +153,7 @@ import Testing
         pool.stop()
     }
 
-    private static func isZombie(_ process: Int) -> Bool {
+    static func isZombie(_ process: Int) -> Bool {
         let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? "State:\tZ"
         return status.contains("State:\tZ")
     }

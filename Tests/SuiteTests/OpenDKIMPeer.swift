@@ -59,9 +59,9 @@ struct OpenDKIMPeer {
 
     /// The value of a field that it would put in. In its log lines end as in files.
     static func field(_ name: String, in said: String) -> String? {
-        let mark = "hname='\(name)' hvalue='"
-        guard let start = said.range(of: mark)?.upperBound, let end = said[start...].range(of: "'\n")?.lowerBound
-        else { return nil }
-        return said[start..<end].replacing("\r\n", with: "\n").replacing("\n", with: "\r\n")
+        let parts = said.components(separatedBy: "hname='\(name)' hvalue='")
+        guard parts.count > 1 else { return nil }
+        let value = parts[1].components(separatedBy: "'\n")[0]
+        return value.replacing("\r\n", with: "\n").replacing("\n", with: "\r\n")
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import MailTypes
 import Pipeline
+import Sandbox
 import SluiceTesting
 import Testing
 
@@ -13,6 +14,7 @@ import Testing
         TestPublicKeys FOLDER/keys
         AlwaysAddARHeader yes
         AuthservID mx.there.example
+        RequireSafeKeys no
 
         """
 
@@ -65,8 +67,9 @@ import Testing
         Key(selector: "ed", algorithm: "ed25519-sha256", pem: SampleKeys.ed25519),
     ]
 
+    /// Debian's OpenDKIM makes Ed25519 signatures that it does not find valid itself, nor does dkimpy.
     @Test(arguments: signers)
-    func `what OpenDKIM signs verifies here, in all canonical forms`(_ key: Key) async throws {
+    func `what OpenDKIM signs verifies here as it verifies there, in all canonical forms`(_ key: Key) async throws {
         let peer = try OpenDKIMPeer()
         defer { peer.remove() }
         let records = try SigningSuiteTests.records().map { SuiteRecord(name: $0.name, type: "TXT", value: $0.value) }
@@ -83,21 +86,30 @@ import Testing
                     SignatureAlgorithm \(key.algorithm)
                     Canonicalization \(header.rawValue)/\(body.rawValue)
                     OversignHeaders From
+                    RequireSafeKeys no
 
                     """
                 let octets = messages.map { $0.1.pieces.flatMap(\.array) }
                 let said = try peer.judge(octets, settings, files: ["key.pem": key.pem])
+                var own: [(String, Message)] = []
                 for ((title, message), said) in zip(messages, said) {
                     let value = try #require(OpenDKIMPeer.field("DKIM-Signature", in: said), "\(said)")
                     #expect(value.contains("a=\(key.algorithm);"))
                     let field = Array("DKIM-Signature:\(value.hasPrefix(" ") ? "" : " ")\(value)\r\n".utf8)
                     let signed = try Message(parsing: Bytes(field + message.pieces.flatMap(\.array)))
-                    let name = "\(key.algorithm) \(header.rawValue)/\(body.rawValue) \(title)"
-                    #expect(try await DKIMSuiteTests.results(signed, in: world) == [.pass], "\(name): \(value)")
-                    #expect(try await DKIMSuiteTests.check(signed, in: world.zone) == [.pass], "\(name)")
+                    own.append(("\(header.rawValue)/\(body.rawValue) \(title)", signed))
+                }
+                let verified = try peer.judge(
+                    own.map { $0.1.pieces.flatMap(\.array) }, Self.verifying, files: ["keys": try Self.keys()])
+                for ((title, signed), said) in zip(own, verified) {
+                    let isValid = Self.verdicts(said) == ["pass"]
+                    #expect(isValid || key.algorithm == "ed25519-sha256", "\(title): \(said.prefix(3000))")
+                    let wanted: AuthenticationResults.Result = isValid ? .pass : .fail
+                    #expect(try await DKIMSuiteTests.results(signed, in: world) == [wanted], "\(title)")
+                    #expect(try await (DKIMSuiteTests.check(signed, in: world.zone) == [.pass]) == isValid, "\(title)")
                     var changed = signed
                     changed.body = Bytes(Array("x".utf8) + signed.body.array)
-                    #expect(try await DKIMSuiteTests.results(changed, in: world) == [.fail], "\(name)")
+                    #expect(try await DKIMSuiteTests.results(changed, in: world) == [.fail], "\(title)")
                 }
             }
         }

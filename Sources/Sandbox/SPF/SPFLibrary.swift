@@ -109,12 +109,21 @@ final class SPFLibrary {
         let result = result(of: response, code)
         switch result {
         case .temperror, .permerror, .none:
-            return SenderPolicyReport(result, reason: SPF_strerror(code).map { String(cString: $0) })
+            return SenderPolicyReport(result, reason: SPF_strerror(cause(response) ?? code).map { String(cString: $0) })
         default:
             let reason = SPF_strreason(SPF_response_reason(response)).map { String(cString: $0) }
             let explanation = result == .fail ? Self.explanation(of: response) : nil
             return SenderPolicyReport(result, reason: reason, explanation: explanation)
         }
+    }
+
+    /// What it found wrong first; what it answers is only what came of that.
+    private static func cause(_ response: UnsafeMutablePointer<SPF_response_t>) -> SPF_errcode_t? {
+        for place in 0..<max(0, SPF_response_messages(response)) {
+            guard let message = SPF_response_message(response, place) else { continue }
+            if SPF_error_errorp(message) != 0 { return SPF_error_code(message) }
+        }
+        return nil
     }
 
     /// Of records that it cannot read, and of some that it cannot get, the library leaves the result open.

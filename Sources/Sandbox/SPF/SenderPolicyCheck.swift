@@ -103,7 +103,7 @@ final class SenderPolicyCheck {
         let name = octets.last == UInt8(ascii: ".") ? octets.dropLast() : octets[...]
         let labels = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard name.count <= 253, labels.allSatisfy({ (1...63).contains($0.count) }),
-            name.allSatisfy({ PacketReader.isPlain($0) && $0 != .space })
+            name.allSatisfy(PacketReader.isPlain)
         else { return nil }
         return String(decoding: name, as: UTF8.self)
     }

@@ -1,4 +1,5 @@
 import MailTypes
+import Pipeline
 import SluiceTesting
 
 @testable import Filters
