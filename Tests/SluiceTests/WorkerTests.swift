@@ -110,19 +110,19 @@ import Testing
     @Test func `libspf2 refuses as the owner wishes, and the message is judged again without it`() async throws {
         let names = try await NameServer.start([
             "spf.example.com": [.text("v=spf1 a:out.example.com -all exp=why.example.com")],
-            "out.example.com": [.a("192.0.2.1")], "why.example.com": [.text("%{i} is not ours, but %{h}")],
+            "out.example.com": [.a("192.0.2.1")], "why.example.com": [.text("%{i},%{h}")],
         ])
         var setup = Self.setup(names)
         setup.smtp = "proxy_from = [\"127.0.0.1\"]"
         setup.filters["26-spf.toml"] = "stage = \"spf\"\n[spf]\nengine = \"libspf2\"\nfail = \"reject\"\n"
         try await LiveServer.run(setup) { server in
-            for (client, code) in [("203.0.113.9", "550 5.7.23"), ("192.0.2.1", "250")] {
+            for (client, code) in [("203.0.113.9", "550-5.7.23"), ("192.0.2.1", "250")] {
                 let wire = try await Wire.connect(port: server.ports.smtp)
                 try await wire.send("PROXY TCP4 \(client) 192.0.2.2 1 25\r\n")
                 try await wire.greet()
                 let reply = try await wire.expect("MAIL FROM:<joe@spf.example.com>", code)
                 #expect(
-                    reply.contains("explains: \(client) is not ours, but client.test") == (code != "250"), "\(reply)")
+                    reply.contains("explains: \(client),client.test") == (code != "250"), "\(reply)")
             }
             #expect(try Self.workers(of: server).count == 1)
         }

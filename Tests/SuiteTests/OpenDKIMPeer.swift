@@ -24,7 +24,8 @@ struct OpenDKIMPeer {
         var names: [String] = []
         for (number, message) in messages.enumerated() {
             let file = folder.appending(path: "\(number).eml")
-            try Data(message).write(to: file)
+            // As mail comes: its last line has an end.
+            try Data(message.suffix(2) == [13, 10] ? message : message + [13, 10]).write(to: file)
             names.append(file.path)
         }
         for (name, text) in files {

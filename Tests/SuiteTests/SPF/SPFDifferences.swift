@@ -47,7 +47,7 @@ struct SPFDifferences {
             let own = "\(found.own.result) (\(found.own.reason ?? "-"); \(found.own.explanation ?? "-"))"
             let theirs = "\(found.theirs.result) (\(found.theirs.reason ?? "-"); \(found.theirs.explanation ?? "-"))"
             unexplained.append(
-                "\(title)\n    \(found.identity.client) \(found.identity.localPart): \(own), libspf2 \(found.death ?? theirs)"
+                "\(title)\n    \(found.identity.client): \(own), libspf2 \(found.death ?? theirs)"
             )
             return
         }
