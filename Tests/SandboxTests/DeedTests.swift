@@ -47,11 +47,17 @@ import Testing
         let witness = Witness()
         let pool = IsolationTests.pool(Self.options("twice"), witness)
         #expect(await IsolationTests.faults(pool) == .success([]))
-        #expect(await IsolationTests.faults(pool) == .success([]))
-        #expect(witness.ends.allSatisfy { $0 == .corrupt("it speaks unasked") }, "\(witness.ends)")
+        // The second answer comes before the next request, and a fresh worker gets that, or after it, and is none to it.
+        switch await IsolationTests.faults(pool) {
+        case .success(let faults): #expect(faults == [])
+        case .failure(let failure): #expect(failure.reason.contains("another reply"), "\(failure)")
+        }
         pool.stop()
-        #expect(await eventually { witness.ends.count == 2 })
-        #expect(witness.ends.first == .corrupt("it speaks unasked"))
+        #expect(await eventually { !witness.ends.isEmpty })
+        guard case .corrupt = witness.ends.first else {
+            Issue.record("it was kept: \(witness.ends)")
+            return
+        }
     }
 
     @Test func `who never reads is ended, and nobody waits for it`() async throws {
