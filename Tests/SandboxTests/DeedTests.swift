@@ -47,7 +47,7 @@ import Testing
         let witness = Witness()
         let pool = IsolationTests.pool(Self.options("twice"), witness)
         #expect(await IsolationTests.faults(pool) == .success([]))
-        // The second answer comes before the next request, and a fresh worker gets that, or after it, and is none to it.
+        // The second answer comes before the next request, which then goes to a fresh worker, or after it, and is none.
         switch await IsolationTests.faults(pool) {
         case .success(let faults): #expect(faults == [])
         case .failure(let failure): #expect(failure.reason.contains("another reply"), "\(failure)")

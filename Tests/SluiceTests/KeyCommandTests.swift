@@ -40,12 +40,7 @@ import Testing
     }
 
     static let dkimpy = """
-        import sys
-        try:
-            import dkim
-        except ImportError:
-            print("absent")
-            sys.exit()
+        import sys, dkim
         records = dict(zip(sys.argv[1::2], sys.argv[2::2]))
         def txt(name, timeout=5):
             return records.get(name.decode().rstrip("."), "").encode()
@@ -56,7 +51,7 @@ import Testing
             print(error)
         """
 
-    /// Whether another implementation holds the topmost signature valid; `absent` where there is none.
+    /// Whether another implementation holds the topmost signature valid.
     static func verdict(_ mail: String, _ name: String, _ record: String) async throws -> String {
         let ran = try await Programs.run(
             "python3", ["-c", dkimpy, name, record], input: Array(mail.utf8))
@@ -98,7 +93,7 @@ import Testing
             #expect(changed.code == 0 && changed.output.contains("\"v=DKIM1; k=rsa; p="), "\(changed)")
             #expect(try await server.sluice("dkim", "check").code == 1, "the old record is there still")
             let verdict = try await Self.verdict(mail, "test._domainkey.acme.test", record)
-            #expect(["True", "absent"].contains(verdict), "\(verdict)")
+            #expect(verdict == "True")
         }
         await names.stop()
     }
