@@ -32,8 +32,19 @@ public final class PublicSuffixes: Sendable {
     /// The longest end of `domain` that is a public suffix, itself if it is one, in lower case and A-labels; `nil` for
     /// what is no domain.
     public func suffix(of domain: String) -> String? {
-        guard let name = InternationalDomain.toASCII(domain), Self.isName(name) else { return nil }
+        // What claims to be an A-label and is none is a name in DNS all the same, and its owner's policy holds.
+        guard let name = InternationalDomain.toASCII(domain) ?? Self.plain(domain), Self.isName(name) else {
+            return nil
+        }
         return name.withCString { name in psl_unregistrable_domain(list, name).map { String(cString: $0) } }
+    }
+
+    /// A name of letters, digits, hyphens and underscores, in lower case.
+    private static func plain(_ domain: String) -> String? {
+        let isPlain = domain.utf8.allSatisfy {
+            $0.isLetter || $0.isDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
+        }
+        return isPlain ? domain.asciiLowercased : nil
     }
 
     /// Labels of 1 to 63 octets, 253 in all, the last one not a number, which is what an address looks like.

@@ -67,7 +67,10 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
         case .plain(.nullSender): transaction.envelope.map { $0.sender == nil } ?? false
         case .plain(.spokeEarly): transaction.session.spokeEarly
         case .plain(.pipelinedWrongly): transaction.session.pipelinedWrongly
-        case .result(let method, let result): transaction.authentication.contains(method, result)
+        // Of several signatures the best one counts: what is wrong with another takes nothing from it.
+        case .result(let method, let result):
+            transaction.authentication.contains(method, result)
+                && (result == .pass || !transaction.authentication.contains(method, .pass))
         }
     }
 }

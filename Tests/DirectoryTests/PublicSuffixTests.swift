@@ -24,6 +24,8 @@ import Testing
             ("example", "example"), ("b.example.example", "example"),
             ("食狮.公司.cn", "xn--55qx5d.cn"), ("xn--85x722f.xn--55qx5d.cn", "xn--55qx5d.cn"),
             ("1.2.3.4.5.6.7.8.9.10.11.12.example.co.uk", "co.uk"),
+            // No A-label, and a name in DNS all the same.
+            ("xn--a.wild.example", "example"), ("b.XN--.co.uk", "co.uk"), ("xn--ls8h.out.com", "com"),
             ("", nil), (".", nil), (".com", nil), ("com.", nil), ("a..com", nil), ("192.0.2.1", nil),
             ("[192.0.2.1]", nil),
             ("a b.com", nil), ("\u{0}.com", nil), (String(repeating: "a", count: 64) + ".com", nil),

@@ -68,6 +68,10 @@ import Testing
         let ended = World.apply(finding, to: message)
         #expect(World.entry(try await World.verify(ended, in: zone))?.result == .fail)
         #expect(try await Self.seal(ended, found: .fail).edits == [])
+        // Nor where the chain has lost a field since.
+        var torn = ended
+        torn.header = Header(fields: ended.header.fields.filter { !$0.isNamed("ARC-Authentication-Results") })
+        #expect(try await Self.seal(torn, found: .fail).edits == [])
     }
 
     @Test func `fields that make no chain are left behind`() async throws {

@@ -114,6 +114,15 @@ import Testing
         #expect(DKIMDraft.quotedPrintable(text) == expected)
     }
 
+    @Test func `an identity's domain is written as d= is`() async throws {
+        var policy = Self.policy(["s1"]) { $0.identity = true }
+        policy.domains = ["xn--bcher-kva.example": DKIMSign.DomainSigning(active: ["s1"])]
+        policy.users = .any
+        let message = Message.sample(["From": "ulf@b\u{FC}cher.example"])
+        let tags = try #require(try Self.tags(try await Self.sign(message, policy)).first)
+        #expect(tags.text("d") == "xn--bcher-kva.example" && tags.text("i") == "ulf@xn--bcher-kva.example")
+    }
+
     @Test func `a domain has its own way`() async throws {
         var policy = Self.policy()
         policy.domains["here.example"]?.headerCanonicalization = .simple

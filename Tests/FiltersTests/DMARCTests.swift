@@ -271,6 +271,21 @@ import Testing
         #expect(Self.entries(try await DMARC(.init()).message(message, in: transaction)) == [entry])
     }
 
+    @Test(arguments: [
+        "a@silent.example, b@reject.example", "b@out.example, a@silent.example", "a@reject.example, b@silent.example",
+    ])
+    func `of several domains none is let by because another has no answer`(_ from: String) async throws {
+        var transaction = Transaction.sample(services: Self.zone)
+        transaction.authentication.entries = [try Self.entry("spf=pass smtp.mailfrom=a@out.example")]
+        let finding = try await DMARC(.init()).message(.sample(["From": from]), in: transaction)
+        guard case .tempfail(let reply) = finding.verdict else {
+            Issue.record("\(finding)")
+            return
+        }
+        #expect(reply.code == 451 && finding.decidedBy == ["temperror"])
+        #expect(Self.entries(finding)[0].hasPrefix("temperror header.from=silent.example"))
+    }
+
     /// Ways to show a reader one author and to prove another: none of them passes.
     @Test(arguments: [
         "From: a@evil.example\r\nFrom: b@reject.example\r\n", "From: a@evil.example\r\nfrom : b@reject.example\r\n",

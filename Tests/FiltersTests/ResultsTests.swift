@@ -122,11 +122,14 @@ import Testing
 
     @Test(
         arguments: [
-            (nil, true, []), (.pass, true, []), (.fail, true, [6]), (AuthenticationResults.Result.none, true, [6]),
-            (.fail, false, []),
-        ] as [(AuthenticationResults.Result?, Bool, [Int])])
-    func `our results in a broken chain go, in a sound one they stay`(
-        _ arc: AuthenticationResults.Result?, _ strips: Bool, _ places: [Int]
+            (nil, "", true, [6]), (.pass, "far.example:here.example", true, []),
+            (.pass, "far.example:MX.here.example", true, []), (.pass, "here.example:far.example", true, [6]),
+            (.pass, "far.example:re.example", true, [6]), (.pass, "far.example", true, [6]), (.pass, "", true, [6]),
+            (.fail, "far.example:here.example", true, [6]), (.temperror, "far.example:here.example", true, [6]),
+            (AuthenticationResults.Result.none, "", true, [6]), (.fail, "", false, []),
+        ] as [(AuthenticationResults.Result?, String, Bool, [Int])])
+    func `results in our name stay where our own seal holds, and only there`(
+        _ arc: AuthenticationResults.Result?, _ chain: String, _ strips: Bool, _ places: [Int]
     ) async throws {
         var policy = Results.Configuration()
         policy.stripARC = strips
@@ -134,7 +137,7 @@ import Testing
             "ARC-Authentication-Results": "i=1; far.example; spf=pass",
             "arc-authentication-results": "i=2; (x) \"MX.here.example\"; spf=pass",
         ])
-        let entries = arc.map { [Entry(method: "arc", result: $0)] } ?? []
+        let entries = arc.map { [Entry(method: "arc", result: $0, properties: [.init("arc.chain", chain)])] } ?? []
         #expect(Self.removed(try await Self.find(entries, message: message, policy: policy)) == places)
     }
 }

@@ -218,4 +218,26 @@ import Testing
             #expect(!content.contains("&") || content.contains(#/&(lt|gt|amp);/#))
         }
     }
+
+    @Test(arguments: [
+        "x@victim.test:y@evil.test", "x@victim.test: y@evil.test;", "x@victim.test(,) <y@evil.test>",
+        "y@evil.test(\r\n x@victim.test", "<@victim.test:y@evil.test>", "x@victim.test <y@evil.test>",
+        "y@evil.test \"x",
+    ])
+    func `R72: what two readers read in two ways names no author`(_ from: String) {
+        let field = HeaderField(name: "From", value: from)
+        #expect(Authors.addresses(in: field) == nil)
+    }
+
+    @Test(arguments: [
+        "y@evil.test <y@evil.test>", "\"x@victim.test\" <y@evil.test>", "y@evil.test (x@victim.test)",
+        "y @ evil.test", "Y <y@EVIL.test>", "Sales @ Evil <y@evil.test>", "y@(at)evil.test",
+        "\"a\\\"@b.c\" <y@evil.test>",
+    ])
+    func `what only looks odd names its author`(_ from: String) {
+        #expect(
+            Authors.addresses(in: HeaderField(name: "From", value: from))?.map(\.domain.asciiLowercased) == [
+                "evil.test"
+            ])
+    }
 }

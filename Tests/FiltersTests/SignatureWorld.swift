@@ -9,7 +9,9 @@ import SluiceTesting
 /// Domains with keys, which are published: `s1` is an RSA key, `e1` an Ed25519 key, `weak` one of 1024 bits.
 enum SignatureWorld {
     static let cryptography = LibcryptoSignatures()
-    static let domains = ["here.example", "lists.example", "far.example", "sub.here.example", "out.example"]
+    static let domains = [
+        "here.example", "lists.example", "far.example", "sub.here.example", "out.example", "xn--bcher-kva.example",
+    ]
 
     static let keys: MemoryKeys = {
         var keys = MemoryKeys()

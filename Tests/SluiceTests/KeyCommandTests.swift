@@ -247,4 +247,37 @@ import Testing
         #expect(check.code == 0 && check.errors.contains("the table of acme.test does not count"), "\(check)")
         await names.stop()
     }
+
+    @Test func `what would put a domain's mail off is refused, and told where it was forced`() async throws {
+        let names = try await NameServer.start([:])
+        let place = try await SigningTests.place()
+        try place.folder.write(LiveServer.settings(Self.setup(names), (2525, 2587, 2465, 2424)), to: "sluice.toml")
+        func sluice(_ words: String...) async throws -> Ran {
+            try await Programs.run(Programs.sluice, words + ["--config", place.folder.path + "/sluice.toml"])
+        }
+        for (selector, kind) in [("r2", "rsa"), ("e2", "ed25519")] {
+            #expect(try await sluice("dkim", "create", "acme.test", selector, "--algorithm", kind).code == 0)
+            #expect(try await sluice("dkim", "activate", "acme.test", selector, "--force").code == 0)
+        }
+        #expect(try await sluice("dkim", "settings", "acme.test", "--algorithm", "ed25519").code == 0)
+        let standstill = "no active key of acme.test is for ed25519-sha256"
+        let retired = try await sluice("dkim", "retire", "acme.test", "e2")
+        #expect(retired.code == 1 && retired.errors.contains("Then \(standstill)"), "\(retired)")
+        #expect(try await sluice("check").errors.contains(standstill) == false)
+        let forced = try await sluice("dkim", "retire", "acme.test", "e2", "--force")
+        #expect(forced.code == 0 && forced.errors.contains("No active key of acme.test"), "\(forced)")
+        #expect(try await sluice("check").errors.contains(standstill))
+        let asked = try await sluice("dkim", "check", "acme.test")
+        #expect(asked.code == 1 && asked.output.contains(standstill), "\(asked)")
+        #expect(try await sluice("dkim", "settings", "acme.test", "--algorithm", "default").code == 0)
+        let set = try await sluice("dkim", "settings", "acme.test", "--algorithm", "ed25519")
+        #expect(set.code == 1 && set.errors.contains("Then \(standstill)"), "\(set)")
+        // The last key by which the directory counts is not deleted in passing: the file names the domain, too.
+        #expect(try await sluice("dkim", "delete", "acme.test", "e2", "--force").code == 0)
+        #expect(try await sluice("dkim", "retire", "acme.test", "r2").code == 0)
+        let deleted = try await sluice("dkim", "delete", "acme.test", "r2")
+        #expect(deleted.code == 1, "\(deleted)")
+        #expect(try await sluice("dkim", "delete", "acme.test", "r2", "--force").code == 0)
+        await names.stop()
+    }
 }

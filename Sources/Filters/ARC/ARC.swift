@@ -13,6 +13,8 @@ public struct ARC: MessageStage, EquippedStage {
 
     /// The properties by which the stage `dmarc` learns of a trusted sealer, and of what it has found.
     static let trustedSealer = "policy.trusted-sealer"
+    /// The property with the sealers of a chain, the oldest first.
+    static let chain = "arc.chain"
     static let sealedDMARC = "policy.sealed-dmarc"
 
     public struct Configuration: Decodable, Sendable {
@@ -130,7 +132,7 @@ extension ARC.Configuration {
         var entry = AuthenticationResults.Entry(method: "arc", result: outcome.result, reason: outcome.reason)
         if let oldest = outcome.oldestPass { entry.properties.append(.init("header.oldest-pass", "\(oldest)")) }
         if !outcome.sets.isEmpty {
-            entry.properties.append(.init("arc.chain", outcome.sets.map(\.sealer).joined(separator: ":")))
+            entry.properties.append(.init(ARC.chain, outcome.sets.map(\.sealer).joined(separator: ":")))
         }
         if let verdict {
             entry.properties.append(.init(ARC.trustedSealer, verdict.sealer))

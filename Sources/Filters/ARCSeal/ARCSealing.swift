@@ -102,6 +102,10 @@ public struct ARCSealing: MessageStage, EquippedStage {
         }
         // No chain at all, only fields of one: what has a number is left behind.
         guard status == .fail else { return nil }
+        let hasEnded = header.fields(named: "ARC-Seal").contains { field in
+            (try? MessageSignature.tags(of: field))?.text("cv") == ChainStatus.fail.rawValue
+        }
+        if hasEnded { return nil }
         let instances = header.fields.compactMap { field -> Int? in
             switch ARCField(field) {
             case nil: nil

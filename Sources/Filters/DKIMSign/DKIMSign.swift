@@ -100,7 +100,9 @@ public struct DKIMSign: MessageStage, EquippedStage {
         }
         guard signatory.signs else { return signatory.finding("not signed: \(signatory.name) does not sign") }
         if let obstacle = try await obstacle(to: author, in: transaction) { return obstacle.finding }
-        return try await sign(message, of: author, by: signatory, in: transaction)
+        // In i= the domain is as in d=. RFC 8616 §5.
+        let identity = EmailAddress(localPart: author.localPart, domain: domain)
+        return try await sign(message, of: identity, by: signatory, in: transaction)
     }
 
     private func sign(

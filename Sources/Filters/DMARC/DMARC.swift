@@ -32,6 +32,10 @@ public struct DMARC: MessageStage {
     /// RFC 7489 §6.6.1.
     private func finding(on outcomes: [DMARCOutcome], _ transaction: Transaction) -> Finding {
         guard let worst = outcomes.max(by: { policy.isMilder($0, than: $1) }) else { return .none }
+        // Slow domains beside another's are not to be a way to keep that from being judged.
+        if outcomes.count > 1, let open = outcomes.first(where: { $0.result == .temperror }) {
+            return policy.finding(onOpen: open, of: outcomes.count)
+        }
         if outcomes.count == 1, worst.result == .fail, let sealer = sealer(in: transaction) {
             return policy.finding(on: worst, sealedBy: sealer)
         }
@@ -94,6 +98,17 @@ extension DMARC.Configuration {
         let code = consequence.action == .tempfail ? 451 : 550
         let reply = Reply(code, .deliveryNotAuthorized, "It must be plain whose mail this is, and \(reason)")
         return finding(consequence, entry, reason, refusal: reply, transaction)
+    }
+
+    /// Several domains, of which one cannot be judged now.
+    func finding(onOpen outcome: DMARCOutcome, of count: Int) -> Finding {
+        let reason = "one of \(count) domains in the From field cannot be judged now: \(outcome.reason ?? "")"
+        let entry = AuthenticationResults.Entry(
+            method: "dmarc", result: .temperror, reason: reason, properties: [.init("header.from", outcome.domain)])
+        var finding = Finding(edits: [.authentication(entry)], decidedBy: ["temperror"], note: reason)
+        let text = "The From field names several domains, and DNS does not answer for \(outcome.domain)"
+        finding.verdict = .tempfail(Reply(451, .deliveryNotAuthorized, text))
+        return finding
     }
 
     /// A failure that a trusted sealer makes up for. It stays a failure: nothing else is to take it for a pass.

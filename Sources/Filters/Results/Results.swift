@@ -62,19 +62,31 @@ public struct Results: MessageStage {
 
     private func forgeries(in header: Header, _ transaction: Transaction) -> [Int] {
         let names = [authservID(transaction), transaction.hostname]
-        // Seals of our own on mail that comes back are sound, and others' seals cover them.
-        let isChainBroken =
-            policy.stripARC
-            && transaction.authentication.entries.contains {
-                $0.method == "arc" && ($0.result == .fail || $0.result == .none)
-            }
+        let sealers = sealers(in: transaction)
         return header.fields.indices.filter { place in
             let field = header.fields[place]
-            let isOfKind =
-                field.isNamed("Authentication-Results")
-                || isChainBroken && field.isNamed("ARC-Authentication-Results")
-            return isOfKind && AuthservID.claims(field, oneOf: names)
+            if field.isNamed("Authentication-Results") { return AuthservID.claims(field, oneOf: names) }
+            guard policy.stripARC, field.isNamed("ARC-Authentication-Results"), AuthservID.claims(field, oneOf: names)
+            else { return false }
+            return !isSealed(field, by: names, sealers)
         }
+    }
+
+    /// Who has sealed each set of a chain that holds, the first set first.
+    private func sealers(in transaction: Transaction) -> [Substring] {
+        guard let chain = transaction.authentication.entries.last(where: { $0.method == "arc" }), chain.result == .pass
+        else { return [] }
+        return chain[ARC.chain]?.split(separator: ":", omittingEmptySubsequences: false) ?? []
+    }
+
+    /// Whether a set is our own: anybody may write our name into his, but nobody else seals for our domain.
+    private func isSealed(_ field: HeaderField, by names: [String], _ sealers: [Substring]) -> Bool {
+        guard let instance = ParsedAuthenticationResults(field).instance, instance >= 1, instance <= sealers.count
+        else {
+            return false
+        }
+        let sealer = String(sealers[instance - 1]).asciiLowercased
+        return names.map(\.asciiLowercased).contains { $0 == sealer || $0.hasSuffix(".\(sealer)") }
     }
 
     /// Who has logged in. Strangers are not told the names of our mailboxes.

@@ -8,6 +8,50 @@ enum Authors {
     /// The addresses in order, or `nil` where the field cannot be read without doubt.
     static func addresses(in field: HeaderField) -> [EmailAddress]? {
         let list = AddressList(field, limit: most)
-        return list.defects.isEmpty ? list.addresses : nil
+        guard list.defects.isEmpty, let mentioned = domains(mentionedIn: field.rawValue) else { return nil }
+        let known = Set(list.addresses.map { trimmed($0.domain) })
+        return known.isSuperset(of: mentioned) ? list.addresses : nil
+    }
+
+    /// The domains of whatever looks like an address, outside of comments and quotation marks: in a route, or as the
+    /// name of a group or an author, one reader may take it for the address. `nil`: a comment or quotation never ends.
+    private static func domains(mentionedIn value: ArraySlice<UInt8>) -> Set<String>? {
+        guard let bare = bare(value) else { return nil }
+        var domains: Set<String> = []
+        for part in bare.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false).dropFirst() {
+            let name = part.drop { $0.isBlank || $0 == .cr || $0 == .lf }.prefix {
+                $0.isLetter || $0.isDigit || $0 >= 0x80 || [0x2D, 0x2E, 0x5F].contains($0)
+            }
+            if name.contains(UInt8(ascii: ".")) { domains.insert(trimmed(String(decoding: name, as: UTF8.self))) }
+        }
+        return domains
+    }
+
+    /// Comments and quotations are a blank.
+    private static func bare(_ value: ArraySlice<UInt8>) -> [UInt8]? {
+        var (bare, depth, isQuoted, isEscaped) = ([UInt8](), 0, false, false)
+        for octet in value {
+            if isEscaped {
+                isEscaped = false
+                continue
+            }
+            switch octet {
+            case UInt8(ascii: "\\") where depth > 0 || isQuoted: isEscaped = true
+            case UInt8(ascii: "\"") where depth == 0: isQuoted.toggle()
+            case UInt8(ascii: "(") where !isQuoted: depth += 1
+            case UInt8(ascii: ")") where !isQuoted && depth > 0: depth -= 1
+            case _ where depth > 0 || isQuoted: continue
+            default:
+                bare.append(octet)
+                continue
+            }
+            bare.append(.space)
+        }
+        return depth == 0 && !isQuoted ? bare : nil
+    }
+
+    private static func trimmed(_ domain: String) -> String {
+        let octets = domain.utf8.reversed().drop { $0 == UInt8(ascii: ".") }.reversed()
+        return String(decoding: Array(octets), as: UTF8.self).asciiLowercased
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Directory
+import Filters
 import Foundation
 import MailTypes
 import Pipeline
@@ -80,8 +81,12 @@ extension DKIMCommand {
         @OptionGroup var configuration: ConfigurationOptions
         @Argument(help: "The domain.") var domain: String
         @Argument(help: "The key's name.") var selector: String
+        @Flag(help: "Even if mail of the domain is then put off.") var force = false
 
         func run(at place: SigningPlace) throws {
+            let retiring = try told { try place.directory.selector(selector, of: domain) }
+            let before: SigningEntry = try told { try place.directory.signing(of: domain) }
+            try place.refuse(before.without(retiring), unless: force)
             let entry = try place.change { try $0.retireSelector(selector, domain: domain) }
             print("Retired \(entry.name) of \(entry.domain). \(place.farewell(to: entry))")
             let now: SigningEntry = try told { try place.directory.signing(of: entry.domain) }
@@ -106,6 +111,13 @@ extension DKIMCommand {
                 throw CommandFailure.wrong(
                     "\(entry.name) signed for \(entry.domain) until \(entry.retired?.stamp ?? "-"): mail with its "
                         + "signature may be on its way until \(end.stamp). Wait for that, or force it (--force).")
+            }
+            let before: SigningEntry = try told { try place.directory.signing(of: entry.domain) }
+            let isLast = before.counts && !before.without(entry).counts
+            if isLast, !force, !before.settings.sign || place.policy.domains[entry.domain] != nil {
+                throw CommandFailure.wrong(
+                    "\(entry.name) is the last key by which the directory says how \(entry.domain) signs: without it, "
+                        + "its settings here hold no more and the file's table holds again. Force it (--force).")
             }
             try place.change { try $0.removeSelector(entry.name, domain: entry.domain) }
             try place.keys.remove(domain: entry.domain, selector: entry.name)
@@ -134,9 +146,15 @@ extension DKIMCommand {
         @Option(help: "Whether the signature says how long the body is (l=); anybody can then append to it.")
         var length: SwitchChoice?
         @Option(help: "Whether the author stands in the signature (i=).") var identity: SwitchChoice?
+        @Flag(help: "Even if mail of the domain is then put off.") var force = false
 
         func run(at place: SigningPlace) throws {
-            if isChange { try place.change { try $0.setSigning(domain: domain, apply) } }
+            if isChange {
+                var next: SigningEntry = try told { try place.directory.signing(of: domain) }
+                apply(&next.settings)
+                try place.refuse(next, unless: force)
+                try place.change { try $0.setSigning(domain: domain, apply) }
+            }
             let entry: SigningEntry = try told { try place.directory.signing(of: domain) }
             let report = SigningReport(entry, at: place)
             print(report.text)

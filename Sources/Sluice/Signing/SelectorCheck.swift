@@ -21,11 +21,16 @@ struct SelectorCheck: Encodable {
     var reasons: [String]
     /// Why the private key cannot be used.
     var keyFault: String?
+    /// Why nothing of the domain can be signed, though it has an active key.
+    var standstill: String?
 
     static func of(_ entry: SelectorEntry, at place: SigningPlace, _ resolver: UnboundResolver) async -> SelectorCheck {
         var check = SelectorCheck(
             domain: entry.domain, selector: entry.name, state: entry.state, recordName: entry.recordName,
             record: .right, reasons: [], keyFault: place.keys.fault(of: entry))
+        if entry.state == .active, let all: SigningEntry = try? place.directory.signing(of: entry.domain) {
+            check.standstill = all.standstill(place.policy)
+        }
         do {
             switch entry.record.publication(try await resolver.answer(DNSQuestion(entry.recordName, .txt))) {
             case .right: break
@@ -37,7 +42,9 @@ struct SelectorCheck: Encodable {
     }
 
     /// Whether mail suffers from it now.
-    var isHarmful: Bool { state == .active && (record == .missing || record == .wrong || keyFault != nil) }
+    var isHarmful: Bool { state == .active && isWrong }
+
+    private var isWrong: Bool { record == .missing || record == .wrong || keyFault != nil || standstill != nil }
 
     var isUnknown: Bool { state == .active && record == .unknown }
 
@@ -48,9 +55,9 @@ struct SelectorCheck: Encodable {
             case .right: "published as it should be"
             case .missing: state == .retired ? "no longer published" : "not published"
             case .wrong: "published wrongly: \(reasons.joined(separator: "; "))"
-            case .unknown: "DNS does not answer: \(reasons.joined(separator: "; "))"
+            case .unknown: "not known: \(reasons.joined(separator: "; "))"
             }
-        return ([dns] + [keyFault.map { "the private key cannot be used: \($0)" }].compactMap(\.self))
-            .joined(separator: "; ")
+        let key = keyFault.map { "the private key cannot be used: \($0)" }
+        return [dns, key, standstill].compactMap(\.self).joined(separator: "; ")
     }
 }

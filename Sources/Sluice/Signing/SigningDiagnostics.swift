@@ -22,6 +22,9 @@ extension LoadedConfiguration {
                         "the table of \(entry.domain) does not count: the directory says who signs",
                         hint: "sluice dkim show \(entry.domain)"))
             }
+            if let standstill = entry.standstill(stage.policy) {
+                found.append(Diagnostic(.warning, at: location, standstill, hint: "sluice dkim show \(entry.domain)"))
+            }
             for selector in entry.selectors where selector.state == .active {
                 guard let fault = keys.fault(of: selector) else { continue }
                 let message = "the active key \(selector.name) of \(entry.domain) cannot be used: \(fault)"

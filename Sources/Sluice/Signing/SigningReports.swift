@@ -83,7 +83,8 @@ struct SigningReport: Encodable {
         selectors = entry.selectors.map { SelectorReport($0, at: place) }
         activeInFile = entry.counts ? [] : filed?.active ?? []
         self.place = place.fileName
-        warnings = [place.hindrance].compactMap(\.self) + Self.warnings(entry, settings)
+        let standstill = entry.standstill(place.policy).map { "\($0.prefix(1).uppercased())\($0.dropFirst())." }
+        warnings = [place.hindrance, standstill].compactMap(\.self) + Self.warnings(entry, settings)
     }
 
     private static func warnings(_ entry: SigningEntry, _ settings: SigningSettings) -> [String] {
