@@ -131,6 +131,8 @@ import Testing
             (["far.example"], ["far.example"], seenPass, "far.example pass"),
             (["far.example"], ["far.example"], "dmarc=fail header.from=out.example", "far.example fail"),
             (["far.example"], ["FAR.example"], "dmarc=pass header.from=OUT.example", "far.example pass"),
+            (["far.example"], ["far.example"], "dmarc=pass header.from=alice@out.example", "far.example pass"),
+            (["far.example"], ["far.example"], "dmarc=pass header.from=xout.example", nil),
             (["far.example"], ["far.example"], "dmarc=pass", nil),
             (["far.example"], ["far.example"], "dmarc=pass header.from=other.example", nil),
             (["far.example"], ["far.example"], "spf=pass", nil),
@@ -157,6 +159,17 @@ import Testing
         #expect(words == expected.map { $0.split(separator: " ").map(String.init) } ?? [])
         #expect(finding.decidedBy == (expected == nil ? [] : ["trusted"]))
         #expect(finding.note?.contains("is trusted") == (expected != nil))
+    }
+
+    @Test func `an author's domain may be sealed in A-labels`() async throws {
+        let zone = try World.zone()
+        var policy = ARC.Configuration()
+        policy.trusted = ["far.example"]
+        let message = try await World.passOn(
+            .sample(["From": "ulf@b\u{FC}cher.example"]), by: "far.example",
+            dmarc: "dmarc=pass header.from=xn--bcher-kva.example", in: zone)
+        let entry = World.entry(try await World.verify(message, policy, in: zone))
+        #expect(entry?["policy.sealed-dmarc"] == "pass")
     }
 
     @Test func `one who has not looked is passed over, and a pass counts before a failure`() async throws {

@@ -153,6 +153,8 @@ import Testing
         #expect(late == .report(DMARCReportPeriod(containing: midnight + 24 * 86_400)))
         // A clock that was set back makes nothing twice.
         #expect(schedule.step(at: midnight - 86_400, covered: day.end) == .wait(until: due + 86_400))
+        // One that was years ahead is forgotten.
+        #expect(schedule.step(at: midnight + 5, covered: day.end + 86_400 * 1000) == .begin(with: day))
     }
 
     // MARK: The mail

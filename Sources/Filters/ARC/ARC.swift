@@ -73,8 +73,20 @@ public struct ARC: MessageStage, EquippedStage {
             message, tools.cryptography, transaction.services, leastBits: policy.minKeyBits.value)
         var validation = ARCValidation(message, verifier, mostSets: policy.maxSets.value)
         let outcome = try await validation.outcome()
-        let verdict = ARCTrust.verdict(of: outcome, trusted: trusted, author: Authors.onlyDomain(of: message.header))
+        let author = try await authorNames(of: message.header, outcome, in: transaction)
+        let verdict = ARCTrust.verdict(of: outcome, trusted: trusted, author: author)
         return policy.finding(on: outcome, verdict)
+    }
+}
+
+extension ARC {
+    /// The one author's domain in both spellings, of which a sealer has written down one; none where nobody asks.
+    private func authorNames(
+        of header: Header, _ outcome: ARCOutcome, in transaction: Transaction
+    ) async throws(StageFailure) -> [String] {
+        guard outcome.result == .pass, !trusted.isEmpty, let domain = Authors.onlyDomain(of: header) else { return [] }
+        let ascii = try await transaction.services.asciiDomain(domain)
+        return [domain.asciiLowercased] + [ascii].compactMap(\.self)
     }
 }
 

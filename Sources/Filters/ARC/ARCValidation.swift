@@ -86,19 +86,20 @@ enum ARCTrust {
     ///
     /// All sealers behind that one must be trusted, too: a set can be taken from one message and put on another by
     /// whoever comes after it. A verdict that does not name today's author's domain says nothing.
-    static func verdict(of outcome: ARCOutcome, trusted: Set<String>, author: String?) -> Verdict? {
-        guard outcome.result == .pass, let author else { return nil }
+    static func verdict(of outcome: ARCOutcome, trusted: Set<String>, author: [String]) -> Verdict? {
+        guard outcome.result == .pass, !author.isEmpty else { return nil }
         let run = outcome.sets.reversed().prefix { trusted.contains($0.sealer) }
         let verdicts = run.reversed().compactMap { verdict(of: $0, on: author) }
         return verdicts.first { $0.result == .pass } ?? verdicts.first
     }
 
-    private static func verdict(of set: ARCSet, on author: String) -> Verdict? {
+    private static func verdict(of set: ARCSet, on author: [String]) -> Verdict? {
         let results = ParsedAuthenticationResults(set.results).results.entries.filter { $0.method == "dmarc" }
         guard
             results.count == 1, let found = results.first,
-            let seen = found["header.from"]?.asciiLowercased,
-            seen.utf8.elementsEqual(author.utf8)
+            // Some write the whole address.
+            let seen = found["header.from"]?.asciiLowercased.utf8.split(separator: UInt8(ascii: "@")).last,
+            author.contains(where: { $0.utf8.elementsEqual(seen) })
         else { return nil }
         return Verdict(sealer: set.sealer, result: found.result)
     }

@@ -47,6 +47,10 @@ public struct DMARCReportSchedule: Sendable, Hashable {
     /// - Parameter covered: The end of the last day that was reported on; `nil` where none ever was.
     public func step(at now: Date, covered: Date?) -> Step {
         guard let covered else { return .begin(with: DMARCReportPeriod(containing: now)) }
+        // Once with a clock that was years ahead, and nobody would hear anything for years.
+        if covered.timeIntervalSince(now) > Double(Self.mostMissed) * DMARCReportPeriod.length {
+            return .begin(with: DMARCReportPeriod(containing: now))
+        }
         let last = DMARCReportPeriod(lastBefore: now)
         let oldest = last.begin.addingTimeInterval(-Double(Self.mostMissed - 1) * DMARCReportPeriod.length)
         let period = DMARCReportPeriod(containing: max(covered, oldest))
