@@ -12,7 +12,8 @@ public struct Lint: Sendable, Hashable {
 extension Chain {
     /// All that the declared effects tell about this chain before a single message has come.
     public var lints: [Lint] {
-        editsBehindSignature + scoresBehindThresholds + neverReached + contradictions + unknownResults
+        editsBehindSignature + editsBeforeVerification + scoresBehindThresholds + neverReached + contradictions
+            + unknownResults
             + judgedTooEarly + unroutable + unendingLoops + impossibleQuarantines + remarks
     }
 
@@ -28,6 +29,18 @@ extension Chain {
                 return "\(second.name) changes the header behind \(first.name), which may break its signatures"
             }
             return nil
+        }
+    }
+
+    /// Methods that look at whether a message is as it was when it came.
+    private static let verifications: Set = ["dkim", "arc"]
+
+    private var editsBeforeVerification: [Lint] {
+        pairs { first, second in
+            let isEditing = !first.effects.isDisjoint(with: [.editsHeader, .editsBody])
+            guard isEditing, !first.effects.contains(.signs), !second.methods.isDisjoint(with: Self.verifications)
+            else { return nil }
+            return "\(first.name) changes the message before \(second.name) has verified it, and breaks what was sound"
         }
     }
 

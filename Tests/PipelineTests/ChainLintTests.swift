@@ -99,6 +99,21 @@ import Testing
         func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
     }
 
+    struct Editor: MessageStage {
+        static let name: StageName = "editor"
+        static let effects: Effects = [.editsHeader]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    @Test func `nothing edits a message before its signatures are verified`() {
+        let told = "editor changes the message before dkim has verified it, and breaks what was sound"
+        #expect(Self.lints([Self.link(30, Editor()), Self.link(40, LateFinder())]) == ["40.toml 30.toml: \(told)"])
+        #expect(Self.lints([Self.link(30, LateFinder()), Self.link(40, Editor())]).isEmpty)
+        #expect(Self.lints([Self.link(30, Editor()), Self.link(40, Finder())]).isEmpty, "SPF reads no message")
+    }
+
     struct Weigher: MessageStage {
         static let name: StageName = "dmarc"
         static let effects: Effects = [.authenticates]

@@ -198,8 +198,23 @@ struct ServerChecks {
             report(["run", "group"], "`group` needs `user` beside it")
         }
         checkUser()
+        checkSandbox()
         checkMetrics()
         checkReports()
+    }
+
+    /// What a worker maps besides the message.
+    private static let workerOverhead = 32 << 20
+
+    private mutating func checkSandbox() {
+        let memory = configuration.sandbox.memory
+        let largest = configuration.listeners.map(\.limits.messageSize).max { $0.octets < $1.octets }
+        guard isSound(["sandbox", "memory"]), let largest,
+            memory.octets < largest.octets.addingReportingOverflow(Self.workerOverhead).partialValue
+        else { return }
+        report(
+            .warning, ["sandbox", "memory"],
+            "`memory` (\(memory)) does not hold a message of `message_size` (\(largest)): workers fail over it")
     }
 
     private mutating func checkUser() {
