@@ -21,6 +21,8 @@ public protocol Stage: Sendable {
     var currentEffects: Effects { get }
     /// What is allowed in its values and can hardly be meant, for `sluice check`.
     var remarks: [String] { get }
+    /// Whether it has what strangers send read by C libraries in workers.
+    var needsWorkers: Bool { get }
 
     init(_ configuration: Configuration) throws
 }
@@ -30,6 +32,7 @@ extension Stage {
     public static var methods: Set<String> { [] }
     public static var judgesBy: Set<String> { [] }
     public var remarks: [String] { [] }
+    public var needsWorkers: Bool { false }
 }
 
 /// A stage's name: lower-case words with hyphens.

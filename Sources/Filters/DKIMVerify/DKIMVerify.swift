@@ -71,6 +71,8 @@ public struct DKIMVerify: MessageStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
+    public var needsWorkers: Bool { true }
+
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
         let reports = try await transaction.services.signatures(on: message, most: policy.maxSignatures.value)
         return policy.finding(on: reports)

@@ -17,7 +17,7 @@ public struct Results: MessageStage {
         public var authservID = ""
         /// Whether a login is told, to recipients of this server only. RFC 8601 §2.7.4.
         public var auth = true
-        /// Whether ARC-Authentication-Results fields in this server's name go if the chain they are part of is broken.
+        /// Whether ARC-Authentication-Results in this server's name go where no valid seal of its own covers them.
         public var stripARC = true
 
         public init() {}

@@ -63,6 +63,8 @@ public struct SPF: SenderStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
+    public var needsWorkers: Bool { policy.engine == .libspf2 }
+
     public var remarks: [String] {
         guard policy.engine == .libspf2 else { return [] }
         return ["`engine`: libspf2 finds other results than RFC 7208 wants for records that are wrong in some way"]

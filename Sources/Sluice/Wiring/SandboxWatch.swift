@@ -1,5 +1,4 @@
 import Configuration
-import Filters
 import Logging
 import Metrics
 import Pipeline
@@ -9,7 +8,7 @@ extension SandboxPool {
     /// Has a worker ready if the chain needs one, so that an admin hears at the start that there can be none, and says
     /// so where there is no isolation.
     func prepare(for chain: Chain, _ settings: ServerConfiguration, _ logger: Logger) {
-        guard chain.links.contains(where: { $0.name == DKIMVerify.name }) else { return }
+        guard chain.links.contains(where: \.base.stage.needsWorkers) else { return }
         if settings.sandbox.isolation == .none {
             logger.warning("workers are not isolated", metadata: ["option": "isolation"])
         }
