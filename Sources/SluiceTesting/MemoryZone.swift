@@ -44,6 +44,8 @@ public struct MemoryZone: ServiceSource {
         case .dns(let question): return .dns(try lookUp(question))
         case .publicSuffix(let domain): return .publicSuffix(MemorySuffixes.suffix(of: domain))
         case .asciiDomain(let domain): return .asciiDomain(MemorySuffixes.ascii(domain))
+        // Who asks has a file of keys, if any.
+        case .directory(.signing): return .directory(.signing(nil))
         default: throw StageFailure("only names, their suffixes and the time are known here")
         }
     }

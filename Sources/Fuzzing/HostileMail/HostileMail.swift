@@ -2,6 +2,7 @@ import Adapters
 import CFuzzer
 import Filters
 import Foundation
+import Glibc
 import MailTypes
 import Pipeline
 import Sandbox
@@ -9,8 +10,8 @@ import SluiceTesting
 
 // Mail that is to break the authentication of senders, in numbers: scripts/hostile-mail.
 //
-// Each message is verified by libopendkim, then goes through the stages spf, arc, dmarc and results, with a DNS that is
-// as bad as it can be. Nothing may crash, leak or take long, nothing may pass that cannot, and what is sound must.
+// Each message's sender is checked by libspf2, and by the stage spf; it is verified by libopendkim, and goes through the
+// stages arc, dmarc and results, with a DNS that is as bad as it can be. Nothing may crash, leak or take long, nothing may pass that cannot, and what is sound must.
 @_cdecl("HostileMail_main")
 public func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
     let words = Array(CommandLine.arguments.dropFirst())
@@ -43,7 +44,20 @@ private struct HostileMail {
 
     /// Messages under way at once.
     private static let lanes = 4
+    /// What all lanes may compute together while one message is under way.
     private static let slow = Duration.seconds(5)
+    /// By the clock on the wall: how long a machine that is busy with other things may take.
+    private static let stuck = Duration.seconds(120)
+
+    private static let senders: [EmailAddress] = [
+        "alice@out.example", "alice@out.example", "a+b.c-d@out.example", "postmaster@bücher.example",
+        EmailAddress(localPart: "\"%{d}%{l}% \"", domain: "out.example"),
+        EmailAddress(localPart: String(repeating: "é", count: 32), domain: "out.example"),
+        EmailAddress(localPart: String(repeating: "a.", count: 31) + "a", domain: "d." + HostileNames.longest),
+    ]
+    private static let hellos = [
+        "mx.out.example", "[192.0.2.7]", "", ".", "a..b", HostileNames.longest, "%{h}", "bücher.example",
+    ]
 
     init(seed: UInt64, program: String?, _ tally: Tally) async throws {
         var zone = MemoryZone()
@@ -74,13 +88,13 @@ private struct HostileMail {
     }
 
     private func send(_ milled: Milled, _ world: HostileWorld?, _ random: inout SeededRandom) async {
-        let start = ContinuousClock.now
+        let (start, begun) = (ContinuousClock.now, Self.computed(world))
         guard let world, let message = try? Message(parsing: Bytes(milled.octets)) else {
             tally.count("no message")
             return
         }
-        let sender: EmailAddress? = Int.random(in: 0..<10, using: &random) == 0 ? nil : "alice@out.example"
-        var transaction = Transaction.sample(sender: sender, services: world)
+        var transaction = Self.transaction(world, milled, &random)
+        await second(transaction, world.names.mood)
         await pass(SPF.name) { transaction.take(try await SPF(.init()).sender(transaction)) }
         await pass(DKIMVerify.name) {
             transaction.take(try await DKIMVerify(.init()).message(message, in: transaction))
@@ -93,9 +107,52 @@ private struct HostileMail {
             check(message.with(try await Results(.init()).message(message, in: transaction)), message)
         }
         judge(transaction.authentication.entries, milled, world.names.mood)
-        let time = ContinuousClock.now - start
-        tally.took(time)
-        if time > Self.slow { tally.violation("a message in mood \(world.names.mood) took \(time)") }
+        let (time, work) = (ContinuousClock.now - start, Self.computed(world) - begun)
+        tally.took(time, work)
+        if work > Self.slow { tally.violation("a message in mood \(world.names.mood) took \(work) of computing") }
+        if time > Self.stuck { tally.violation("a message in mood \(world.names.mood) took \(time)") }
+    }
+
+    /// What this process and a world's workers have computed so far. The clock on the wall would tell how busy the
+    /// machine is with others.
+    private static func computed(_ world: HostileWorld?) -> Duration {
+        var clocks = [CLOCK_PROCESS_CPUTIME_ID]
+        for process in world?.pool.processes ?? [] {
+            var clock = clockid_t()
+            if clock_getcpuclockid(pid_t(process), &clock) == 0 { clocks.append(clock) }
+        }
+        return clocks.reduce(.zero) { sum, clock in
+            var time = timespec()
+            guard clock_gettime(clock, &time) == 0 else { return sum }
+            return sum + .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        }
+    }
+
+    /// What is sound comes from where it says; else from anybody, from anywhere.
+    private static func transaction(
+        _ world: HostileWorld, _ milled: Milled, _ random: inout SeededRandom
+    ) -> Transaction {
+        guard !milled.isSound else { return .sample(services: world) }
+        let client: IPAddress = Bool.random(using: &random) ? "192.0.2.7" : "2001:db8::7"
+        var session = Session.sample(client: client)
+        session.hello = hellos.randomElement(using: &random)
+        let isReport = Int.random(in: 0..<10, using: &random) == 0
+        return .sample(
+            session: session, sender: isReport ? nil : senders.randomElement(using: &random), services: world)
+    }
+
+    /// libspf2 on the same question; what it finds is no part of what follows.
+    private func second(_ transaction: Transaction, _ mood: Mood) async {
+        var policy = SPF.Configuration()
+        policy.engine = .libspf2
+        await pass("libspf2") {
+            var other = transaction
+            other.take(try await SPF(policy).sender(transaction))
+            for entry in other.authentication.entries {
+                tally.count("libspf2=\(entry.result.rawValue)")
+                if entry.result == .pass, mood.isMute { tally.violation("libspf2 passes in mood \(mood)") }
+            }
+        }
     }
 
     private func pass(_ stage: StageName, _ work: () async throws -> Void) async {
@@ -151,9 +208,12 @@ private struct HostileWorld: ServiceSource {
     }
 
     func answer(_ question: Question) async throws(StageFailure) -> Answer {
-        guard case .signatures(let handle, let most) = question, let message = handle.message else {
-            return try await names.answer(question)
+        switch question {
+        case .signatures(let handle, let most):
+            guard let message = handle.message else { throw StageFailure("no message") }
+            return .signatures(try await pool.signatures(on: message, most: most))
+        case .senderPolicy(let question): return .senderPolicy(try await pool.senderPolicy(question))
+        default: return try await names.answer(question)
         }
-        return .signatures(try await pool.signatures(on: message, most: most))
     }
 }

@@ -36,6 +36,9 @@ struct HostileNames: ServiceSource {
     let zone: MemoryZone
     let chance: Chance
 
+    /// As long as a domain can be. RFC 1035 §2.3.4.
+    static let longest = String(repeating: "a.", count: 122) + "example"
+
     func answer(_ question: Question) async throws(StageFailure) -> Answer {
         guard case .dns(let asked) = question else { return try await zone.answer(question) }
         return .dns(try await lookUp(asked))

@@ -10,6 +10,7 @@ final class Tally: Sendable {
         var messages = 0
         var time = Duration.zero
         var longest = Duration.zero
+        var hardest = Duration.zero
     }
 
     private let state = Mutex(State())
@@ -27,11 +28,13 @@ final class Tally: Sendable {
         }
     }
 
-    func took(_ time: Duration) {
+    /// `work`: what was computed meanwhile, for others, too.
+    func took(_ time: Duration, _ work: Duration) {
         state.withLock { state in
             state.messages += 1
             state.time += time
             state.longest = max(state.longest, time)
+            state.hardest = max(state.hardest, work)
         }
     }
 
@@ -55,7 +58,8 @@ final class Tally: Sendable {
         let state = state.withLock { $0 }
         for (what, count) in state.counts.sorted(by: { $0.key < $1.key }) { print("\(what): \(count)") }
         let wall = ContinuousClock.now - start
-        print("\(state.messages) messages in \(wall); the longest \(state.longest)")
+        print("\(state.messages) messages in \(wall); the longest \(state.longest), in which \(state.hardest) at most")
+        print("was computed for all of them together")
         for (what, count) in state.violations.sorted(by: { $0.key < $1.key }) {
             print("VIOLATION, \(count) times: \(what)")
         }
