@@ -49,6 +49,14 @@ enum Confinement {
     /// The kernel ends this process when the thread that started it ends.
     static func dieWithParent() throws(Failure) { try check(sluice_die_with_parent(SIGKILL), "prctl") }
 
+    /// What ps(1) and the kernel's log call this process, which was started from a file called `exe`.
+    static func name(_ name: StaticString) throws(Failure) {
+        let code = name.withUTF8Buffer { octets in
+            octets.withMemoryRebound(to: CChar.self) { sluice_name_process($0.baseAddress) }
+        }
+        try check(code, "prctl")
+    }
+
     private static func check(_ code: CInt, _ what: String) throws(Failure) {
         guard code != 0 else { return }
         throw Failure(reason: "\(what): \(String(cString: strerror(abs(code))))")

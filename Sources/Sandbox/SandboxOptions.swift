@@ -21,7 +21,9 @@ public struct SandboxOptions: Sendable {
     /// Jobs that wait for a worker; more fail at once.
     public var maxWaiting = 1000
     /// The program that becomes a worker, and its arguments before ``SandboxWorker/word``.
-    public var program = ["/proc/self/exe"]
+    public var program = ownProgram
+
+    static let ownProgram = ["/proc/self/exe"]
 
     public init() {}
 

@@ -25,6 +25,7 @@ public enum SandboxWorker {
         let channel = PacketChannel(descriptor: descriptor)
         do {
             try Confinement.dieWithParent()
+            try Confinement.name("sluice worker")
             let bench = try Workbench()
             try Confinement.enter(memory: memory, seconds: seconds)
             try channel.send(WorkerReply.ready(version: WorkerReply.version).packet)

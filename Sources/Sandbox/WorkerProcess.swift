@@ -171,7 +171,9 @@ final class WorkerProcess: Worker {
             options.program + [
                 SandboxWorker.word, String(options.memory.octets), String(options.processorSeconds),
             ]
-        var arguments = words.map { strdup($0) } + [nil]
+        // The program itself calls itself what the man page calls it, whatever its file is.
+        let name = options.program == SandboxOptions.ownProgram ? "sluice" : words[0]
+        var arguments = ([name] + words.dropFirst()).map { strdup($0) } + [nil]
         var variables = environment.map { strdup($0) } + [nil]
         defer { for text in arguments + variables { free(text) } }
         var process: pid_t = 0

@@ -8,6 +8,7 @@ import Glibc
 @main enum SandboxProbe {
     static func main() {
         let words = CommandLine.arguments
+        if words.dropFirst() == ["serverWithoutMemoryFiles"] { exit(startWithoutMemoryFiles()) }
         guard words.count == 5, let deed = Deed(rawValue: words[1]), let memory = Int(words[3]) else { exit(2) }
         if deed == .withoutSeccomp { becomeWorkerWithoutSeccomp(Array(words[2...])) }
         let channel = PacketChannel(descriptor: SandboxWorker.descriptor)
@@ -66,19 +67,39 @@ import Glibc
 
     /// As in a container that allows no filters: the real worker, for which the call fails.
     private static func becomeWorkerWithoutSeccomp(_ words: [String]) -> Never {
+        forbid("seccomp")
+        var arguments = ([server] + words).map { strdup($0) } + [nil]
+        execv(server, &arguments)
+        exit(8)
+    }
+
+    /// As in a container that allows no files in memory: a server that is to start a worker, and prints why it can't.
+    private static func startWithoutMemoryFiles() -> CInt {
+        forbid("memfd_create")
+        var options = SandboxOptions()
+        options.program = [server]
+        do throws(WorkerStartFailure) {
+            try WorkerProcess(options).end(.recycled)
+            print("there is one")
+        } catch { print(error.reason) }
+        return 0
+    }
+
+    /// Has the kernel refuse a call to this process from now on.
+    private static func forbid(_ name: String) {
         guard let filter = seccomp_init(UInt32(SCMP_ACT_ALLOW)) else { exit(6) }
         let failure = UInt32(0x0005_0000) | UInt32(EPERM)
-        let call = seccomp_syscall_resolve_name("seccomp")
+        let call = seccomp_syscall_resolve_name(name)
         _ = sluice_forbid_rights()
         guard seccomp_rule_add_array(filter, failure, call, 0, nil) == 0, seccomp_load(filter) == 0 else { exit(7) }
+    }
+
+    /// The program, which lies beside this one.
+    private static var server: String {
         var path = [CChar](repeating: 0, count: 4096)
         _ = readlink("/proc/self/exe", &path, path.count - 1)
         let own = path.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        let folder = own[...(own.lastIndex(of: UInt8(ascii: "/")) ?? 0)]
-        let program = String(decoding: folder, as: UTF8.self) + "sluice"
-        var arguments = ([program] + words).map { strdup($0) } + [nil]
-        execv(program, &arguments)
-        exit(8)
+        return String(decoding: own[...(own.lastIndex(of: UInt8(ascii: "/")) ?? 0)], as: UTF8.self) + "sluice"
     }
 }
 

@@ -118,6 +118,27 @@ import Testing
         pool.stop()
     }
 
+    @Test func `who may not have files in memory has no worker, and hears which call it is`() throws {
+        let (server, output) = (Process(), Pipe())
+        server.executableURL = URL(fileURLWithPath: SandboxOptions.products + "/SandboxProbe")
+        server.arguments = ["serverWithoutMemoryFiles"]
+        server.standardOutput = output
+        try server.run()
+        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        server.waitUntilExit()
+        #expect(said == "memfd_create: \(String(cString: strerror(EPERM)))\n")
+    }
+
+    @Test func `ps tells what a worker is`() async throws {
+        let pool = IsolationTests.pool(.built)
+        pool.prepare()
+        #expect(await eventually { !pool.processes.isEmpty })
+        let worker = try #require(pool.processes.first)
+        let name = { try? String(contentsOfFile: "/proc/\(worker)/comm", encoding: .utf8) }
+        #expect(await eventually { name() == "sluice worker\n" })
+        pool.stop()
+    }
+
     @Test func `a worker can be there before it is needed`() async throws {
         var options = SandboxOptions.built
         options.workers = 2

@@ -20,6 +20,9 @@ static inline int sluice_forbid_rights(void) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : errno;
 }
 
+/// Names this process, for ps(1) and its kin; at most 15 octets count.
+static inline int sluice_name_process(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0) == 0 ? 0 : errno; }
+
 /// Has the kernel end this process with the thread that started it.
 static inline int sluice_die_with_parent(int signal) {
     return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0 ? 0 : errno;
