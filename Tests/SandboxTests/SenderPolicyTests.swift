@@ -31,6 +31,13 @@ import Testing
         zone.add("zero.example", text: "v=spf1\u{0} -all")
         zone.add("none.example", text: "v=spf10 -all")
         zone.add("long.example", text: "v=spf1 " + String(repeating: "ip4:192.0.2.1 ", count: 300) + "-all")
+        // CVE-2023-42118: macros up to the end of a buffer, and a text that has no room behind them.
+        let full = String(repeating: "%{i}", count: 127) + String(repeating: "A", count: 400)
+        zone.add("crowd.example", text: "v=spf1 -all exp=why.crowd.example")
+        zone.add("why.crowd.example", text: full)
+        zone.add("term.example", text: "v=spf1 a exists:\(full) -all")
+        zone.add("itself.example", text: "v=spf1 include:fail.example -all Exp=self.itself.example")
+        zone.add("self.itself.example", text: "v=spf1 \(full)")
         zone.silence("silent.example")
         zone.add("waits.example", text: "v=spf1 a:silent.example -all")
         for (name, other) in [("wide", "broad"), ("broad", "leaf")] {
@@ -87,6 +94,8 @@ import Testing
         (question("none.example"), .none, ""), (question("nowhere.example"), .none, ""),
         (question("silent.example"), .temperror, "DNS"), (question("waits.example"), .temperror, "DNS"),
         (question("long.example"), .permerror, "the record of long.example is longer than 4096 octets"),
+        (question("crowd.example"), .fail, "mechanism"), (question("itself.example"), .fail, "mechanism"),
+        (question("term.example"), .permerror, "a term in the record of term.example is too long for libspf2"),
         (question("voids.example"), .permerror, "more than 2 lookups without an answer, at c.none.example"),
         (question("voids.example", voids: 3), .fail, "mechanism"), (question("many.example"), .permerror, "Mechanisms"),
         (question("many.example", lookups: 11), .pass, "mechanism"),
@@ -95,8 +104,9 @@ import Testing
     ]
 
     @Test(arguments: SandboxOptions.Isolation.allCases)
-    func `libspf2 judges by what our resolver says, isolated or not`(_ isolation: SandboxOptions.Isolation) async throws
-    {
+    func `R61: libspf2 judges by what our resolver says, isolated or not`(
+        _ isolation: SandboxOptions.Isolation
+    ) async throws {
         var options = SandboxOptions.built
         options.isolation = isolation
         let witness = Witness()

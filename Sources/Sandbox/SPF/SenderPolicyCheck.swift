@@ -63,7 +63,10 @@ final class SenderPolicyCheck {
         guard run.lookUps <= PacketLimits.policyQuestions else {
             return stop("more than \(PacketLimits.policyQuestions) questions to DNS")
         }
-        guard let name = Self.askable(name) else { return counted(.nothing, "a name that cannot be", type) }
+        let explanation = type == .txt ? BoundedTexts.explanation(name) : nil
+        guard let name = Self.askable(explanation ?? name) else {
+            return counted(.nothing, "a name that cannot be", type)
+        }
         let question = DNSQuestion(name, type)
         guard let answer = answers[question] else {
             run.wanted = question
@@ -72,11 +75,23 @@ final class SenderPolicyCheck {
         guard case .records(let records) = answer else { return counted(answer, question.name, type) }
         switch type {
         case .mx, .ptr: run.hosts.formUnion(records.compactMap { Self.askable($0)?.asciiLowercased })
-        case .txt where records.contains(where: Self.isTooLong):
-            return stop("the record of \(name) is longer than \(PacketLimits.longestPolicy) octets")
+        case .txt where explanation != nil: return .records(records.filter { BoundedTexts.fits($0[...]) })
+        case .txt: return policies(records.filter(BoundedTexts.isPolicy), name)
         default: break
         }
         return counted(answer, question.name, type)
+    }
+
+    /// Nothing else is of use to the library.
+    private func policies(_ records: [[UInt8]], _ name: String) -> LookUpAnswer {
+        guard records.allSatisfy({ $0.count <= PacketLimits.longestPolicy }) else {
+            return stop("the record of \(name) is longer than \(PacketLimits.longestPolicy) octets")
+        }
+        let policies = records.compactMap(BoundedTexts.policy)
+        guard policies.count == records.count else {
+            return stop("a term in the record of \(name) is too long for libspf2")
+        }
+        return .records(policies)
     }
 
     private func stop(_ reason: String) -> LookUpAnswer {
@@ -92,10 +107,6 @@ final class SenderPolicyCheck {
             return stop("more than \(question.maxVoidLookups) lookups without an answer, at \(name)")
         }
         return answer
-    }
-
-    private static func isTooLong(_ record: [UInt8]) -> Bool {
-        record.count > PacketLimits.longestPolicy && record.starts(with: Array("v=spf1".utf8))
     }
 
     /// A name that DNS can have, without the final dot; there is nothing at any other. RFC 1035 §2.3.4.
