@@ -10,8 +10,9 @@ import SluiceTesting
 
 // Mail that is to break the authentication of senders, in numbers: scripts/hostile-mail.
 //
-// Each message's sender is checked by libspf2, and by the stage spf; it is verified by libopendkim, and goes through the
-// stages arc, dmarc and results, with a DNS that is as bad as it can be. Nothing may crash, leak or take long, nothing may pass that cannot, and what is sound must.
+// Each message's sender is checked by libspf2, and by the stage spf; the message is verified by libopendkim, and goes
+// through the stages arc, dmarc and results, with a DNS that is as bad as it can be. Nothing may crash, leak or take
+// long, nothing may pass that cannot, and what is sound must.
 @_cdecl("HostileMail_main")
 public func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
     let words = Array(CommandLine.arguments.dropFirst())
