@@ -37,6 +37,19 @@ public struct Reply: Error, Hashable, Codable, Sendable {
 }
 
 extension Reply {
+    /// Octets of one line, the enhanced status code included, that go over the wire. RFC 5321 §4.5.3.1.5 allows 512 for
+    /// the whole line.
+    public static let longestLine = 500
+
+    /// The reply with `ending` at its end, for which what stands before it is cut where the line would be too long.
+    public func ending(in ending: String) -> Reply {
+        var lines = lines
+        let code = status.map { $0.description.utf8.count + 1 } ?? 0
+        let room = max(0, Self.longestLine - code - ending.utf8.count)
+        lines[lines.count - 1] = lines[lines.count - 1].cut(to: room) + ending
+        return Reply(self.code, condition, lines: lines)
+    }
+
     /// Octets of text that ``clipped`` keeps.
     private static let maxClippedText = 512
 
@@ -56,5 +69,20 @@ extension Reply {
 extension Reply: CustomStringConvertible {
     public var description: String {
         [String(code), status?.description, text].compactMap(\.self).joined(separator: " ")
+    }
+}
+
+extension String {
+    /// What goes into so many octets, with dots where something is missing.
+    fileprivate func cut(to most: Int) -> String {
+        guard utf8.count > most else { return self }
+        let dots = "..."
+        var (kept, left) = (UnicodeScalarView(), most - dots.utf8.count)
+        for scalar in unicodeScalars {
+            left -= UTF8.width(scalar)
+            guard left >= 0 else { break }
+            kept.append(scalar)
+        }
+        return String(kept) + dots
     }
 }

@@ -14,7 +14,7 @@ extension Chain {
     public var lints: [Lint] {
         editsBehindSignature + editsBeforeVerification + scoresBehindThresholds + neverReached + contradictions
             + unknownResults
-            + judgedTooEarly + unroutable + unendingLoops + impossibleQuarantines + remarks
+            + judgedTooEarly + unmetNeeds + misplaced + unroutable + unendingLoops + impossibleQuarantines + remarks
     }
 
     private var active: [Link] { links.filter { !$0.words.isObserved } }
@@ -87,17 +87,45 @@ extension Chain {
     private var judgedTooEarly: [Lint] {
         active.flatMap { judge -> [Lint] in
             let finders = active.filter { $0.file != judge.file && !$0.methods.isDisjoint(with: judge.judgesBy) }
-            // What only writes results down can do without any.
-            if finders.isEmpty, !judge.judgesBy.isEmpty, judge.effects.contains(.authenticates) {
-                let methods = judge.judgesBy.sorted().joined(separator: ", ")
-                let message = "\(judge.name) goes by results of \(methods), and no stage finds any"
-                return [Lint(file: judge.file, message: message)]
-            }
             return finders.filter { !$0.isAsked(before: judge) }.map { late in
                 let methods = late.methods.intersection(judge.judgesBy).sorted().joined(separator: ", ")
                 let message = "\(judge.name) goes by results of \(methods) before \(late.name) has found them"
                 return Lint(file: judge.file, other: late.file, message: message)
             }
+        }
+    }
+
+    /// DMARC without SPF or without DKIM: half of what proves a message, or all of it, has nobody who looks for it.
+    private var unmetNeeds: [Lint] {
+        active.flatMap { judge -> [Lint] in
+            let needs = type(of: judge.base.stage).needs
+            let unmet = needs.filter { need in !active.contains { $0.methods.contains(need.method) } }
+            guard unmet.count > 1, unmet.count == needs.count else { return unmet.map { lint(on: $0, of: judge) } }
+            let methods = unmet.map(\.method).joined(separator: " and ")
+            let finders = unmet.map(\.finder.text).joined(separator: " and ")
+            let message =
+                "\(judge.name) goes by results of \(methods), and no stage finds any: nothing ever passes it; "
+                + "put the stages \(finders) before it"
+            return [Lint(file: judge.file, message: message)]
+        }
+    }
+
+    private func lint(on need: Need, of judge: Link) -> Lint {
+        let shadow = links.first { $0.words.isObserved && $0.methods.contains(need.method) }
+        let found = shadow.map { "\($0.name) finds them in shadow only" } ?? "no stage finds any"
+        let advice =
+            shadow == nil ? "put the stage \(need.finder) before it" : "let both be in shadow, or neither of them"
+        let message = "\(judge.name) goes by results of \(need.method), and \(found): \(need.otherwise); \(advice)"
+        return Lint(file: judge.file, other: shadow?.file, message: message)
+    }
+
+    /// What the stages say of their place behind one another, with the values that one domain has in both.
+    private var misplaced: [Lint] {
+        pairs { first, second in
+            let scopes = [nil] + Set(first.domains.keys).union(second.domains.keys).sorted().map(Optional.some)
+            return scopes.lazy.compactMap { scope in
+                second.variant(for: scope).stage.remark(behind: first.variant(for: scope).stage)
+            }.first
         }
     }
 
@@ -157,6 +185,8 @@ extension Link {
     }
 
     fileprivate var methods: Set<String> { type(of: base.stage).methods }
+
+    fileprivate func variant(for scope: String?) -> StageVariant { scope.map { variant(for: $0) } ?? base }
 
     fileprivate var judgesBy: Set<String> { type(of: base.stage).judgesBy }
 

@@ -26,7 +26,20 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
     /// A stage before has found this: `spf.pass`.
     case result(method: String, AuthenticationResults.Result)
 
-    static let methods = ["spf", "dkim", "dmarc", "arc", "iprev", "helo"]
+    /// The methods that stages know, each with all that it can come to.
+    static let methods: KeyValuePairs<String, [AuthenticationResults.Result]> = [
+        "spf": [.none, .pass, .fail, .softfail, .neutral, .temperror, .permerror],
+        "dkim": [.none, .pass, .fail, .policy, .neutral, .temperror, .permerror],
+        "dmarc": [.none, .pass, .fail, .temperror, .permerror],
+        "arc": [.none, .pass, .fail, .temperror],
+        "iprev": [.pass, .fail, .temperror, .permerror],
+        "helo": [.pass, .fail, .neutral, .temperror],
+    ]
+
+    /// What `method` can come to; `nil` if nobody knows the method.
+    public static func results(of method: some StringProtocol) -> [AuthenticationResults.Result]? {
+        methods.first { $0.key == method }?.value
+    }
 
     public init?(_ word: String) {
         if let plain = Plain(rawValue: word) {
@@ -35,8 +48,8 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
         }
         let parts = word.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard
-            parts.count == 2, Self.methods.contains(parts[0]),
-            let result = AuthenticationResults.Result(rawValue: parts[1])
+            parts.count == 2, let possible = Self.results(of: parts[0]),
+            let result = AuthenticationResults.Result(rawValue: parts[1]), possible.contains(result)
         else { return nil }
         self = .result(method: parts[0], result)
     }
@@ -44,9 +57,18 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
     /// Every word there is, for errors and documentation.
     public static let vocabulary: [String] =
         Plain.allCases.map(\.rawValue)
-        + methods.flatMap { method in
-            AuthenticationResults.Result.allWords.map { "\(method).\($0)" }
-        }
+        + methods.flatMap { method, results in results.map { "\(method).\($0.rawValue)" } }
+
+    /// Why a word that looks like one of the vocabulary can never hold: its method knows no such result.
+    public static func impossibility(of word: String) -> String? {
+        let parts = word.split(separator: ".", omittingEmptySubsequences: false)
+        guard
+            parts.count == 2, let possible = results(of: parts[0]),
+            let result = AuthenticationResults.Result(rawValue: String(parts[1])), !possible.contains(result)
+        else { return nil }
+        let words = possible.map { "\"\(parts[0]).\($0.rawValue)\"" }.joined(separator: ", ")
+        return "\"\(word)\" never holds: there are \(words)"
+    }
 
     public var description: String {
         switch self {
@@ -73,8 +95,4 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
                 && (result == .pass || !transaction.authentication.contains(method, .pass))
         }
     }
-}
-
-extension AuthenticationResults.Result {
-    static let allWords = ["none", "pass", "fail", "softfail", "neutral", "policy", "temperror", "permerror"]
 }

@@ -19,7 +19,7 @@ public enum Question: Sendable, Hashable, Codable {
     case directory(DirectoryQuestion)
     case memory(MemoryQuestion)
     case dns(DNSQuestion)
-    /// Which of the first `most` DKIM signatures on this message are valid?
+    /// Which DKIM signatures on this message are valid, of which `most` are looked at?
     case signatures(MessageHandle, most: Int)
     /// What does libspf2 say of this client?
     case senderPolicy(SenderPolicyQuestion)

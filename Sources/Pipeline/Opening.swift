@@ -123,8 +123,6 @@ extension Opening.Notes {
 extension Reply {
     /// This reply with the transaction's id at its end, so that a sender's postmaster can name it.
     public func marked(with id: TransactionID) -> Reply {
-        var lines = lines
-        lines[lines.count - 1] += " [\(id)]"
-        return Reply(code, condition, lines: lines)
+        ending(in: " [\(id)]")
     }
 }

@@ -16,11 +16,15 @@ public protocol Stage: Sendable {
     static var methods: Set<String> { get }
     /// The methods whose results it goes by, so that their stages come before it.
     static var judgesBy: Set<String> { get }
+    /// What of ``judgesBy`` it cannot do without.
+    static var needs: [Need] { get }
 
     /// What it may do with the values it has: never more than ``effects``.
     var currentEffects: Effects { get }
     /// What is allowed in its values and can hardly be meant, for `sluice check`.
     var remarks: [String] { get }
+    /// What is allowed and can hardly be meant where this stage is asked behind that one.
+    func remark(behind other: any Stage) -> String?
     /// Whether it has what strangers send read by C libraries in workers.
     var needsWorkers: Bool { get }
 
@@ -31,8 +35,26 @@ extension Stage {
     public var currentEffects: Effects { Self.effects }
     public static var methods: Set<String> { [] }
     public static var judgesBy: Set<String> { [] }
+    public static var needs: [Need] { [] }
     public var remarks: [String] { [] }
+    public func remark(behind other: any Stage) -> String? { nil }
     public var needsWorkers: Bool { false }
+}
+
+/// Results that a stage cannot do without.
+public struct Need: Sendable, Hashable {
+    /// The method, such as `dkim`.
+    public let method: String
+    /// The stage that finds them.
+    public let finder: StageName
+    /// What follows where nothing finds any, for people.
+    public let otherwise: String
+
+    public init(_ method: String, from finder: StageName, otherwise: String) {
+        self.method = method
+        self.finder = finder
+        self.otherwise = otherwise
+    }
 }
 
 /// A stage's name: lower-case words with hyphens.

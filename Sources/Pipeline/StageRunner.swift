@@ -37,6 +37,7 @@ struct StageRunner: Sendable {
             applied = finding
         } catch {
             step.failure = error
+            step.onFailure = link.words.isObserved ? nil : effectivePolicy
             applied = consequence(of: error)
         }
         step.microseconds = Int((ContinuousClock.now - start) / .microseconds(1))
@@ -73,15 +74,20 @@ struct StageRunner: Sendable {
         }
     }
 
+    /// There is nothing to hold before there is a recipient.
+    private var effectivePolicy: FailurePolicy {
+        link.words.onFailure == .quarantine && phase < .recipient ? .tempfail : link.words.onFailure
+    }
+
     private func consequence(of failure: StageFailure) -> Finding? {
-        switch link.words.onFailure {
+        switch effectivePolicy {
         case .continue:
             guard phase == .message else { return nil }
             let note = failure.timedOut ? "no answer in time" : "could not decide"
             return Finding(edits: [.prependField(name: "X-Sluice-Unchecked", value: "\(link.name) (\(note))")])
-        case .quarantine where phase >= .recipient:
+        case .quarantine:
             return Finding(.quarantine(reason: "\(link.name) could not decide: \(failure.reason)"))
-        case .tempfail, .quarantine:
+        case .tempfail:
             return Finding(.tempfail(Reply(451, .systemOther, "Cannot judge this just now; please try again later")))
         }
     }

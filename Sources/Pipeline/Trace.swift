@@ -68,6 +68,8 @@ public struct TraceStep: Sendable, Hashable, Codable {
     /// `unless authenticated`: why the stage was not asked.
     public var skipped: String?
     public var failure: StageFailure?
+    /// What the chain then did; `nil` for a stage in shadow.
+    public var onFailure: FailurePolicy?
     /// `false` for a stage in shadow: judged, but nothing came of it.
     public var isApplied = true
     public var microseconds = 0

@@ -60,6 +60,7 @@ extension TraceStep {
             if let finding { text.member("finding", value: finding.write(to:)) }
             if let skipped { text.member("skipped", skipped) }
             if let failure { text.member("failure", rare: failure) }
+            if let onFailure { text.member("onFailure", onFailure.rawValue) }
             text.member("isApplied", isApplied)
             text.member("microseconds", microseconds)
             text.member("facts", [facts.lowerBound, facts.upperBound]) { $0.number($1) }

@@ -26,7 +26,7 @@ import Testing
         for recipient: Recipient = forwarded,
         by policy: ARCSealing.Configuration = policy()
     ) async throws -> Finding {
-        var transaction = Transaction.sample(recipients: [recipient])
+        var transaction = Transaction.sample(recipients: [recipient], services: try World.zone())
         transaction.authentication.entries = [
             .init(method: "spf", result: .pass, properties: [.init("smtp.mailfrom", "alice@out.example")])
         ]

@@ -46,22 +46,6 @@ import Testing
         message.header.prepend(HeaderField(name: "From", value: from))
         return try await DMARC(policy).message(message, in: transaction)
     }
-
-    /// `fail header.from=x.example policy.dmarc=reject`
-    static func entries(_ finding: Finding) -> [String] {
-        finding.edits.compactMap { edit in
-            guard case .authentication(let entry) = edit else { return nil }
-            #expect(entry.method == "dmarc")
-            return ([entry.result.rawValue] + entry.properties.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
-        }
-    }
-
-    static func symbols(_ finding: Finding) -> [String: Double] {
-        var found: [String: Double] = [:]
-        for case .score(let symbol) in finding.edits { found[symbol.name] = symbol.points }
-        return found
-    }
-
     // MARK: Alignment
 
     @Test(
@@ -93,7 +77,7 @@ import Testing
         async throws
     {
         let finding = try await Self.find(from: "A <a@\(from)>", found)
-        let result = try #require(Self.entries(finding).first)
+        let result = try #require(finding.entries(of: "dmarc").first)
         #expect(result.hasPrefix(passes ? "pass header.from=" : "fail header.from="), "\(result)")
         #expect(finding.verdict == .continue)
     }
@@ -101,11 +85,11 @@ import Testing
     @Test func `without a sender the HELO name speaks`() async throws {
         let found = ["spf=pass smtp.helo=mx.reject.example"]
         #expect(
-            Self.entries(try await Self.find(from: "a@reject.example", found, sender: nil))
+            try await Self.find(from: "a@reject.example", found, sender: nil).entries(of: "dmarc")
                 == ["pass header.from=reject.example"])
         let mixed = ["spf=pass smtp.mailfrom=a@reject.example"]
         #expect(
-            Self.entries(try await Self.find(from: "a@reject.example", mixed, sender: nil))
+            try await Self.find(from: "a@reject.example", mixed, sender: nil).entries(of: "dmarc")
                 == ["fail header.from=reject.example policy.dmarc=reject"])
     }
 
@@ -128,17 +112,19 @@ import Testing
         let finding = try await Self.find(from: "a@\(domain)")
         let ascii = domain.replacing("bücher", with: "xn--bcher-kva")
         #expect(
-            Self.entries(finding) == ["\(result) header.from=\(ascii)" + (wish.map { " policy.dmarc=\($0)" } ?? "")])
+            finding.entries(of: "dmarc") == [
+                "\(result) header.from=\(ascii)" + (wish.map { " policy.dmarc=\($0)" } ?? "")
+            ])
     }
 
     @Test func `a proof that DNS has kept back may come later`() async throws {
         let found = ["dkim=temperror header.d=reject.example"]
         #expect(
-            Self.entries(try await Self.find(from: "a@reject.example", found)) == [
+            try await Self.find(from: "a@reject.example", found).entries(of: "dmarc") == [
                 "temperror header.from=reject.example"
             ])
         let other = ["dkim=temperror header.d=elsewhere.example"]
-        #expect(Self.entries(try await Self.find(from: "a@reject.example", other))[0].hasPrefix("fail "))
+        #expect(try await Self.find(from: "a@reject.example", other).entries(of: "dmarc")[0].hasPrefix("fail "))
     }
 
     @Test func `the sample of a message is its own, and all numbers come`() {
@@ -161,7 +147,7 @@ import Testing
     func `by default an outcome costs points`(_ from: String, _ points: [String: Double]) async throws {
         let finding = try await Self.find(from: from)
         #expect(finding.verdict == .continue)
-        #expect(Self.symbols(finding) == points)
+        #expect(finding.points == points)
     }
 
     @Test(
@@ -186,7 +172,7 @@ import Testing
         #expect(reply.code == 550 && reply.status?.description == status)
         #expect(reply.text.contains(words), "\(reply.text)")
         #expect(finding.decidedBy == [key])
-        #expect(Self.entries(finding).count == 1)
+        #expect(finding.entries(of: "dmarc").count == 1)
         policy.set(.tempfail)
         let later = try await Self.find(from: from, policy: policy)
         guard case .tempfail(let reply) = later.verdict else {
@@ -240,7 +226,7 @@ import Testing
             return
         }
         #expect(reply.text.contains(words), "\(reply.text)")
-        #expect(Self.entries(finding) == ["permerror"])
+        #expect(finding.entries(of: "dmarc") == ["permerror"])
     }
 
     @Test func `no From field, or several, too`() async throws {
@@ -268,7 +254,7 @@ import Testing
         var transaction = Transaction.sample(services: zone)
         transaction.authentication.entries = [try Self.entry("spf=pass smtp.mailfrom=a@out.example")]
         let message = Message.sample(["From": from])
-        #expect(Self.entries(try await DMARC(.init()).message(message, in: transaction)) == [entry])
+        #expect(try await DMARC(.init()).message(message, in: transaction).entries(of: "dmarc") == [entry])
     }
 
     @Test(arguments: [
@@ -283,7 +269,7 @@ import Testing
             return
         }
         #expect(reply.code == 451 && finding.decidedBy == ["temperror"])
-        #expect(Self.entries(finding)[0].hasPrefix("temperror header.from=silent.example"))
+        #expect(finding.entries(of: "dmarc")[0].hasPrefix("temperror header.from=silent.example"))
     }
 
     /// Ways to show a reader one author and to prove another: none of them passes.
@@ -311,7 +297,7 @@ import Testing
         ]
         let message = try Message(parsing: Bytes(Array("\(from)Subject: x\r\n\r\nHello\r\n".utf8)))
         let finding = try await DMARC(.init()).message(message, in: transaction)
-        #expect(Self.entries(finding).count == 1 && !Self.entries(finding)[0].hasPrefix("pass"))
+        #expect(finding.entries(of: "dmarc").count == 1 && !finding.entries(of: "dmarc")[0].hasPrefix("pass"))
         #expect(finding.decidedBy == ["bad_from"] || finding.decidedBy.first == "reject")
     }
 
@@ -326,7 +312,7 @@ import Testing
             .init(method: "spf", result: .pass, properties: [.init("smtp.mailfrom", "a@\(domain)")]),
         ]
         let finding = try await DMARC(.init()).message(.sample(["From": "a@reject.example"]), in: transaction)
-        #expect(Self.entries(finding)[0].hasPrefix("fail "))
+        #expect(finding.entries(of: "dmarc")[0].hasPrefix("fail "))
     }
 
     // MARK: Sealers
@@ -354,7 +340,7 @@ import Testing
         #expect((finding.verdict == .continue) == counts)
         #expect(finding.note?.contains("overridden") == counts)
         #expect(finding.decidedBy == [counts ? "trusted_sealer" : "reject"])
-        #expect(Self.entries(finding)[0].hasPrefix("fail header.from=reject.example policy.dmarc="))
+        #expect(finding.entries(of: "dmarc")[0].hasPrefix("fail header.from=reject.example policy.dmarc="))
     }
 
     @Test func `where no sealer is heeded a failure stays one`() async throws {

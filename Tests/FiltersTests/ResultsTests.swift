@@ -27,10 +27,6 @@ import Testing
         return nil
     }
 
-    static func removed(_ finding: Finding) -> [Int] {
-        finding.edits.flatMap { if case .removeFields(let places) = $0 { places } else { [Int]() } }
-    }
-
     @Test func `everything stands in one field, in the order in which it was found`() async throws {
         let iprev = Entry(method: "iprev", result: .fail, reason: "x", properties: [.init("policy.iprev", "192.0.2.7")])
         let finding = try await Self.find([iprev, Self.spf, Self.dmarc])
@@ -62,15 +58,22 @@ import Testing
 
     @Test func `it may have a name of its own, and both names are ours`() async throws {
         var policy = Results.Configuration()
-        policy.authservID = "example.org"
+        policy.authservID = .own("example.org")
         let message = Message.sample([
             "Authentication-Results": "mx.here.example; spf=pass", "AUTHENTICATION-results": "Example.ORG; spf=pass",
             "authentication-results": "far.example; spf=pass",
         ])
         let finding = try await Self.find([Self.spf], message: message, policy: policy)
         #expect(Self.written(finding)?.hasPrefix("example.org; spf=pass") == true)
-        #expect(Self.removed(finding) == [5, 6])
-        #expect(finding.note == "took out 2 in our name")
+        #expect(finding.removed == [5, 6])
+        #expect(finding.note == "took out 2 in our name or in nobody's")
+    }
+
+    @Test(arguments: ["mx; spf=pass", "x.", "a b", "mx.here.example:25", "\u{A0}mx", "[mx]"])
+    func `its name is one that all readers read alike`(_ name: String) throws {
+        #expect(throws: DecodingError.self) { try decode(Results.Name.self, "\"\(name)\"") }
+        #expect(try decode(Results.Name.self, "\"mx.here-2.example\"") == .own("mx.here-2.example"))
+        #expect(try decode(Results.Name.self, "\"\"") == .hostname)
     }
 
     // MARK: Logins
@@ -118,6 +121,22 @@ import Testing
         #expect(value.utf8.count < 50 * 800)
     }
 
+    @Test(
+        arguments: [
+            (nil, []), (.pass, []), (.temperror, []), (AuthenticationResults.Result.none, []), (.fail, [5, 6]),
+        ] as [(AuthenticationResults.Result?, [Int])])
+    func `nobody's part of a broken chain goes, and no part of a sound one`(
+        _ arc: AuthenticationResults.Result?, _ places: [Int]
+    ) async throws {
+        let message = Message.sample([
+            "ARC-Authentication-Results": "i=1; spf=pass",
+            "arc-authentication-results": "i=2; [mx.here.example]; spf=pass",
+            "Arc-authentication-results": "i=3; far.example 1; spf=pass",
+        ])
+        let entries = arc.map { [Entry(method: "arc", result: $0, properties: [.init("arc.chain", "a:b:c")])] } ?? []
+        #expect(try await Self.find(entries, message: message).removed == places)
+    }
+
     // MARK: ARC
 
     @Test(
@@ -138,6 +157,6 @@ import Testing
             "arc-authentication-results": "i=2; (x) \"MX.here.example\"; spf=pass",
         ])
         let entries = arc.map { [Entry(method: "arc", result: $0, properties: [.init("arc.chain", chain)])] } ?? []
-        #expect(Self.removed(try await Self.find(entries, message: message, policy: policy)) == places)
+        #expect(try await Self.find(entries, message: message, policy: policy).removed == places)
     }
 }

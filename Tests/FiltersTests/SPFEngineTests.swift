@@ -43,7 +43,7 @@ import Testing
         }
         #expect(reply.lines.last == "out.example explains: Go away.")
         #expect(finding.note?.contains("sender out.example fail: libspf2: mechanism") == true, "\(finding)")
-        #expect(SPFTests.entries(finding).first == "fail smtp.mailfrom=a@out.example")
+        #expect(finding.entries(of: "spf").first == "fail smtp.mailfrom=a@out.example")
         let question = SenderPolicyQuestion(
             client: Session.sample().client, hello: "mx.out.example", sender: ("a", "out.example"),
             receiver: Transaction.sample(services: library).hostname, maxLookups: 7)
@@ -55,7 +55,7 @@ import Testing
         let library = Library(.senderPolicy(SenderPolicyReport(.pass)))
         for hello in ["localhost", "", "a..b", String(repeating: "x", count: 64) + ".example"] {
             let finding = try await Self.find(nil, hello: hello, library)
-            #expect(SPFTests.entries(finding).first?.hasPrefix("none ") == true, "\(hello)")
+            #expect(finding.entries(of: "spf").first?.hasPrefix("none ") == true, "\(hello)")
         }
         #expect(library.asked.withLock { $0 } == [])
     }

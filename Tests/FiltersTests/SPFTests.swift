@@ -18,10 +18,15 @@ import Testing
         zone.add("permerror.example", text: "v=spf1 ip4:nonsense -all")
         zone.add("explained.example", text: "v=spf1 -all exp=why.explained.example")
         zone.add("why.explained.example", text: "%{i} is not one of our servers")
+        zone.add("\(long).example", text: "v=spf1 -all exp=long.example")
+        zone.add("long.example", text: String(repeating: "%{i} may not ", count: 40))
         zone.add("none.example")
         zone.silence("temperror.example")
         return zone
     }()
+
+    /// As much of a domain as goes before `.example`.
+    static let long = Array(repeating: String(repeating: "x", count: 61), count: 3).joined(separator: ".")
 
     static func find(
         _ sender: EmailAddress?, hello: String = "none.example", policy: SPF.Configuration = .init()
@@ -31,17 +36,18 @@ import Testing
         return try await SPF(policy).sender(.sample(session: session, sender: sender, services: zone))
     }
 
-    static func entries(_ finding: Finding) -> [String] {
-        finding.edits.compactMap { edit in
-            guard case .authentication(let entry) = edit else { return nil }
-            return ([entry.result.rawValue] + entry.properties.map { "\($0.name)=\($0.value)" }).joined(separator: " ")
+    @Test func `a long explanation takes nothing from the transaction's id`() async throws {
+        var policy = SPF.Configuration()
+        policy.fail = .reject
+        let sender = EmailAddress(localPart: "a", domain: "\(Self.long).example")
+        guard case .reject(let reply) = try await Self.find(sender, policy: policy).verdict else {
+            Issue.record("not refused")
+            return
         }
-    }
-
-    static func symbols(_ finding: Finding) -> [String: Double] {
-        var found: [String: Double] = [:]
-        for case .score(let symbol) in finding.edits { found[symbol.name] = symbol.points }
-        return found
+        let id = TransactionID(milliseconds: 1, random: 1)
+        let line = try #require(reply.marked(with: id).lines.last)
+        #expect(line.hasPrefix("\(Self.long).example explains: 192.0.2.7 may not") && line.hasSuffix("... [\(id)]"))
+        #expect("550-5.7.23 \(line)\r\n".utf8.count <= 512)
     }
 
     @Test(
@@ -54,8 +60,8 @@ import Testing
     {
         let finding = try await Self.find(EmailAddress(localPart: "alice", domain: "\(result).example"))
         #expect(finding.verdict == .continue)
-        #expect(Self.entries(finding) == ["\(result) smtp.mailfrom=alice@\(result).example"])
-        #expect(Self.symbols(finding) == points)
+        #expect(finding.entries(of: "spf") == ["\(result) smtp.mailfrom=alice@\(result).example"])
+        #expect(finding.points == points)
     }
 
     @Test(
@@ -75,7 +81,7 @@ import Testing
         #expect(reply.code == code && reply.status?.description == status)
         #expect(reply.text.contains("\(result).example"))
         #expect(refused.decidedBy == [result])
-        #expect(Self.entries(refused).count == 1, "what was found is found, whatever became of it")
+        #expect(refused.entries(of: "spf").count == 1, "what was found is found, whatever became of it")
         guard case .tempfail(let later) = try await Self.find(sender, policy: .every(.tempfail)).verdict else {
             Issue.record("not put off")
             return
@@ -95,19 +101,20 @@ import Testing
 
     @Test func `without a sender the hello name is all there is`() async throws {
         let finding = try await Self.find(nil, hello: "fail.example")
-        #expect(Self.entries(finding) == ["fail smtp.helo=fail.example"])
-        #expect(Self.symbols(finding) == ["SPF_HELO_FAIL": 3.0])
+        #expect(finding.entries(of: "spf") == ["fail smtp.helo=fail.example"])
+        #expect(finding.points == ["SPF_HELO_FAIL": 3.0])
     }
 
     @Test(arguments: [("fail", 2), ("softfail", 1), ("pass", 1), ("none", 1), ("temperror", 1)])
     func `beside a sender only a fail of the hello name is told`(_ result: String, _ count: Int) async throws {
         let finding = try await Self.find("a@pass.example", hello: "\(result).example")
-        #expect(Self.entries(finding).count == count)
-        #expect(Self.entries(finding).first == "pass smtp.mailfrom=a@pass.example")
+        #expect(finding.entries(of: "spf").count == count)
+        #expect(finding.entries(of: "spf").first == "pass smtp.mailfrom=a@pass.example")
         var policy = SPF.Configuration()
         policy.hello = false
         #expect(
-            Self.entries(try await Self.find("a@pass.example", hello: "\(result).example", policy: policy)).count == 1)
+            try await Self.find("a@pass.example", hello: "\(result).example", policy: policy).entries(of: "spf").count
+                == 1)
     }
 
     @Test(arguments: [(10, "permerror"), (12, "fail")])
@@ -119,7 +126,7 @@ import Testing
         var zone = MemoryZone()
         zone.add("many.example", text: record)
         let transaction = Transaction.sample(sender: "a@many.example", services: zone)
-        #expect(Self.entries(try await SPF(policy).sender(transaction)).first?.hasPrefix("\(result) ") == true)
+        #expect(try await SPF(policy).sender(transaction).entries(of: "spf").first?.hasPrefix("\(result) ") == true)
     }
 }
 

@@ -220,7 +220,7 @@ import Testing
             ("b=dGVzdA==", "b=", "b= is"), ("v=1", "v=1; c=relaxed/x", "c= is not known"),
             ("v=1", "v=1; l=-1", "l= is no number"),
             ("v=1", "v=1; i=a@example.com", "i= is not"), ("v=1", "v=1; i=a@badexample.org", "i= is not"),
-            ("v=1", "v=1; t=9; x=8", "x= is before"),
+            ("v=1", "v=1; t=9; x=8", "x= is not behind t="), ("v=1", "v=1; t=9; x=9", "x= is not behind t="),
             ("v=1", "v=1; q=http", "q= has no"), ("v=1", "v=1; l=99999999999999999999", "l= is no number"),
             ("d=Example.org; ", "", "d= is"),
         ])

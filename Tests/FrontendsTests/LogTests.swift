@@ -70,6 +70,19 @@ import Testing
         #expect(sampler.ask(key, at: 1) == .suppress)
     }
 
+    @Test func `lines about a stage are sampled by stage, whoever the clients are`() {
+        let log = MemoryLog()
+        let sampler = LogSampler()
+        let logger = Logger(label: "test") { LineLogHandler(label: $0, sink: log, sampler: sampler) }
+        for number in 0..<200 {
+            logger.warning("down", metadata: ["client": "client \(number)", "stage": "spf"])
+        }
+        logger.warning("down", metadata: ["client": "client 0", "stage": "arc"])
+        let told = log.lines.count { $0.contains("stage=spf") }
+        #expect(told >= Int(LogSampler.burst) && told < 100)
+        #expect(log.lines.count { $0.contains("stage=arc") } == 1)
+    }
+
     @Test func `errors are never left out`() {
         let log = MemoryLog()
         let sampler = LogSampler()

@@ -119,6 +119,9 @@ import Testing
         static let effects: Effects = [.authenticates]
         static let methods: Set = ["dmarc"]
         static let judgesBy: Set = ["spf", "dkim"]
+        static let needs = [
+            Need("spf", from: "spf", otherwise: "A"), Need("dkim", from: "dkim-verify", otherwise: "B"),
+        ]
         struct Configuration: Decodable { init() {} }
         init(_ configuration: Configuration = Configuration()) {}
         func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
@@ -158,7 +161,32 @@ import Testing
             Self.lints([Self.link(30, Finder()), weigher, Self.link(60, LateFinder())]) == [
                 "50.toml 60.toml: dmarc goes by results of dkim before dkim has found them"
             ])
-        #expect(Self.lints([weigher]) == ["50.toml -: dmarc goes by results of dkim, spf, and no stage finds any"])
+        #expect(
+            Self.lints([weigher]) == [
+                "50.toml -: dmarc goes by results of spf and dkim, and no stage finds any: nothing ever passes it; "
+                    + "put the stages spf and dkim-verify before it"
+            ])
+    }
+
+    @Test func `half of what a judgement needs is told, with what follows`() {
+        let weigher = Self.link(50, Weigher())
+        #expect(
+            Self.lints([Self.link(30, Finder()), weigher]) == [
+                "50.toml -: dmarc goes by results of dkim, and no stage finds any: B; "
+                    + "put the stage dkim-verify before it"
+            ])
+        #expect(
+            Self.lints([Self.link(30, LateFinder()), weigher]) == [
+                "50.toml -: dmarc goes by results of spf, and no stage finds any: A; put the stage spf before it"
+            ])
+        var shadow = Link.Words()
+        shadow.isObserved = true
+        #expect(
+            Self.lints([Self.link(30, Finder()), Self.link(40, LateFinder(), words: shadow), weigher]) == [
+                "50.toml 40.toml: dmarc goes by results of dkim, and dkim finds them in shadow only: B; "
+                    + "let both be in shadow, or neither of them"
+            ])
+        #expect(Self.lints([Self.link(50, Weigher(), words: shadow)]).isEmpty, "in shadow it decides nothing")
     }
 
     @Test func `a chain that routes nothing is told`() {

@@ -78,6 +78,7 @@ import Testing
     static var failed: TraceStep {
         var step = TraceStep(phase: .hello, stage: "a", file: "a")
         step.failure = StageFailure("dead", timedOut: true)
+        step.onFailure = .quarantine
         return step
     }
 

@@ -69,6 +69,7 @@ import Testing
         let only = try #require(outcome)
         #expect(only.replies[0].code == code)
         #expect(trace.steps.last?.failure?.reason == "the scanner is dead")
+        #expect(trace.steps.last?.onFailure == policy)
         switch policy {
         case .tempfail: #expect(only.copies.isEmpty)
         case .continue: #expect(only.copies[0].message.header["X-Sluice-Unchecked"] != nil)

@@ -188,6 +188,41 @@ import Testing
         #expect(try Self.verify(message, most: 12).map(\.fault) == Array(repeating: nil, count: 12))
     }
 
+    @Test func `R67: of too many the author's own is looked at, wherever it stands`() throws {
+        let own = try #require(SignedSample.signatures["plain"])
+        let others = (0..<30).map { "DKIM-Signature: \(own.replacing("d=signer", with: "d=other\($0)"))\r\n" }.joined()
+        let text = others + "DKIM-Signature: \(own)\r\n" + SignedSample.header + "\r\n" + SignedSample.body
+        let message = try Message(parsing: Bytes(Array(text.utf8)))
+        let verification = try SignatureVerification(DKIMLibrary(), message, most: 10)
+        #expect(verification.questions.count == 10 && verification.questions.last == "long._domainkey.signer.example")
+        let reports = try Self.verify(message, most: 10)
+        #expect(reports.map(\.fault) == Array(repeating: .noKey, count: 9) + [nil, .surplus])
+    }
+
+    static let tooLong = String(repeating: "x.", count: 200) + "example.org"
+
+    @Test(
+        arguments: [
+            ("a@example.org", ["x.net", "example.org", "y.net"], 1),
+            ("a@example.org", ["x.net", "mail.example.org", "example.org"], 2),
+            ("a@mail.example.org", ["x.org", "example.org", "x.net"], 1),
+            ("a@one.example.org", ["x.org", "b.a.example.org", "two.example.org"], 2),
+            ("a@example.org", ["x.net", "EXAMPLE.org", "y.net"], 1),
+            ("a@x.net, b@example.org", ["example.org", "z.net", "y.net"], 0),
+            ("nobody", ["x.net", "example.org", "y.net"], 0), ("a@example.org", ["x.net", "y.net"], 0),
+            ("a@example.org", ["badexample.org", "org", "x.example.org"], 2),
+            ("a@example.org", ["", tooLong, "x.net"], 0),
+        ] as [(String, [String], Int)])
+    func `the nearer to the author, the earlier it is looked at`(
+        _ author: String, _ signers: [String], _ chosen: Int
+    ) throws {
+        let signatures = signers.map { "DKIM-Signature: v=1; d = \($0); s=x\r\n" }.joined()
+        let message = try Message(parsing: Bytes(Array((signatures + "From: \(author)\r\n\r\n").utf8)))
+        #expect(SignatureChoice.places(in: message.header, most: 1) == [chosen])
+        #expect(SignatureChoice.places(in: message.header, most: signers.count) == Set(signers.indices))
+        #expect(SignatureChoice.places(in: message.header, most: 0) == [])
+    }
+
     // MARK: Keys
 
     @Test func `a key's name is asked once`() throws {

@@ -144,6 +144,23 @@ import Testing
         }
     }
 
+    @Test func `what a stage's file cannot mean is told at its place, with what it could`() async throws {
+        let place = try await Place()
+        let results = "stage = \"results\"\nonly = [\"dkim.softfail\"]\n[results]\nauthserv_id = \"mx; spf=pass\"\n"
+        try place.folder.write(results, to: "filters.d/38-results.toml")
+        let arc = "stage = \"arc\"\nunless = [\"arc.policy\"]\n[arc]\ntrusted = [\"a.example\", \"x.\"]\n"
+        try place.folder.write(arc, to: "filters.d/29-arc.toml")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", place.folder.path + "/sluice.toml"])
+        #expect(ran.code == 1)
+        for said in [
+            "38-results.toml:2:9: error: \"dkim.softfail\" never holds: there are \"dkim.none\", \"dkim.pass\", "
+                + "\"dkim.fail\", \"dkim.policy\", \"dkim.neutral\", \"dkim.temperror\", \"dkim.permerror\"\n",
+            "29-arc.toml:2:11: error: \"arc.policy\" never holds: there are \"arc.none\", ",
+            "38-results.toml:4:15: error: `authserv_id`: \"mx; spf=pass\" is no domain: letters",
+            "29-arc.toml:4:25: error: `trusted`: \"x.\" is no domain: letters",
+        ] { #expect(ran.errors.contains(said), "\(ran.errors)") }
+    }
+
     @Test func `mistakes are told beside an unknown stage`() async throws {
         let place = try await Place()
         try place.folder.write("stage = \"siz\"\nonly = [\"authentcated\"]\n", to: "filters.d/16-size.toml")

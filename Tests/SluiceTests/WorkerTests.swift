@@ -139,6 +139,8 @@ import Testing
             kill(first, SIGSTOP)
             #expect(try await wire.deliver(Self.message).hasPrefix("451"))
             #expect(await eventually { server.log.contains("worker ended") })
+            let told = /msg="stage could not decide" .*id=\w{16} .*stage=dkim-verify then=tempfail/
+            #expect(await eventually { server.log.firstMatch(of: told) != nil })
             #expect(try await wire.deliver(Self.message).hasPrefix("250"))
             let second = try #require(try Self.workers(of: server).first)
             #expect(second != first)

@@ -30,7 +30,9 @@ struct SignatureScenario: Decodable {
         let scenarios = try #require(try SuiteFiles.load(name, as: SignatureScenario.self))
         var tally = Tally(name)
         for scenario in scenarios {
-            let zone = MemoryZone(scenario.zone)
+            var zone = MemoryZone(scenario.zone)
+            // What a peer has just sealed is of this moment.
+            zone.time = Date()
             for test in scenario.tests {
                 let finding = try await find(test, in: zone)
                 let entry = finding.edits.compactMap { edit -> AuthenticationResults.Entry? in

@@ -35,7 +35,7 @@ public struct ARC: MessageStage, EquippedStage {
         /// DNS did not answer for a key.
         public var temperror = Trouble.ignore
         /// Domains whose seals are believed.
-        public var trusted: [String] = []
+        public var trusted: [DomainText] = []
         /// Longer chains fail.
         public var maxSets: BoundedInt<SetBounds> = 50
         /// Signatures by smaller RSA keys do not hold.
@@ -52,13 +52,10 @@ public struct ARC: MessageStage, EquippedStage {
 
     public init(_ configuration: Configuration) {
         policy = configuration
-        trusted = Set(configuration.trusted.map(\.asciiLowercased))
+        trusted = Set(configuration.trusted.map(\.text.asciiLowercased))
     }
 
     public func equipped(with tools: StageTools) throws -> ARC {
-        if let wrong = policy.trusted.first(where: { !DomainName.isName($0) }) {
-            throw SignatureFault("`trusted` names \"\(wrong)\", which is no domain")
-        }
         var stage = self
         stage.tools = tools
         return stage

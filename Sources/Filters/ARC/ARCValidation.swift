@@ -1,3 +1,4 @@
+import Foundation
 import MailTypes
 import Pipeline
 
@@ -17,6 +18,8 @@ struct ARCValidation {
     private let message: Message
     private let mostSets: Int
     private var verifier: SignatureVerifier
+    /// Seconds since 1970, once somebody had to know.
+    private var now: Int?
 
     init(_ message: Message, _ verifier: SignatureVerifier, mostSets: Int) {
         self.message = message
@@ -48,13 +51,13 @@ struct ARCValidation {
         for set in chain.sets where set.seal.status != (set.instance == 1 ? .none : .pass) {
             return (.fail, "set \(set.instance) says cv=\(set.seal.status.rawValue)")
         }
-        switch try await verifier.check(newest.signature) {
+        switch try await check(newest.signature) {
         case .pass: break
         case .fail(let reason): return (.fail, "signature \(newest.instance): \(reason)")
         case .unknown(let reason): return (.temperror, "signature \(newest.instance): \(reason)")
         }
         for place in chain.sets.indices.reversed() {
-            switch try await verifier.check(chain.sets[place].seal.base, of: chain.sealedOctets(at: place)) {
+            switch try await check(chain.sets[place].seal, of: chain.sealedOctets(at: place)) {
             case .pass: continue
             case .fail(let reason): return (.fail, "seal \(place + 1): \(reason)")
             case .unknown(let reason): return (.temperror, "seal \(place + 1): \(reason)")
@@ -66,10 +69,42 @@ struct ARCValidation {
     private mutating func oldestPass(of chain: ARCChain) async throws(StageFailure) -> Int {
         var oldest = chain.sets.count
         for set in chain.sets.dropLast().reversed() {
-            guard case .pass = try await verifier.check(set.signature) else { return oldest }
+            guard case .pass = try await check(set.signature) else { return oldest }
             oldest = set.instance
         }
         return 0
+    }
+}
+
+// What holds for the times of DKIM's signatures holds for those over a message. RFC 8617 §4.1.2, RFC 6376 §3.5.
+extension ARCValidation {
+    /// Seconds that a sealer's clock may be ahead of ours: as many as for DKIM.
+    static let mostAhead = 300
+
+    private mutating func check(_ signature: MessageSignature) async throws(StageFailure) -> SignatureOutcome {
+        if let fault = try await fault(of: signature.base.time, signature.expiry) { return .fail(fault) }
+        return try await verifier.check(signature)
+    }
+
+    /// A seal never expires: it has a `t=` and no `x=`, which is as any other unknown tag there. RFC 8617 §4.1.3.
+    private mutating func check(_ seal: ARCSeal, of octets: [UInt8]) async throws(StageFailure) -> SignatureOutcome {
+        if let fault = try await fault(of: seal.base.time, nil) { return .fail(fault) }
+        return try await verifier.check(seal.base, of: octets)
+    }
+
+    private mutating func fault(of time: Int?, _ expiry: Int?) async throws(StageFailure) -> String? {
+        guard time != nil || expiry != nil else { return nil }
+        let now = try await readClock()
+        if let expiry, expiry < now { return "it has expired" }
+        if let time, time - Self.mostAhead > now { return "its t= lies ahead of us" }
+        return nil
+    }
+
+    private mutating func readClock() async throws(StageFailure) -> Int {
+        if let now { return now }
+        let read = Int(try await verifier.services.now().timeIntervalSince1970)
+        now = read
+        return read
     }
 }
 
@@ -85,9 +120,12 @@ enum ARCTrust {
     /// otherwise of the first that has looked.
     ///
     /// All sealers behind that one must be trusted, too: a set can be taken from one message and put on another by
-    /// whoever comes after it. A verdict that does not name today's author's domain says nothing.
+    /// whoever comes after it. A verdict that does not name today's author's domain says nothing. Nor does any where
+    /// the last signature leaves From open (RFC 6376 §5.4): a chain holds without, and proves no author.
     static func verdict(of outcome: ARCOutcome, trusted: Set<String>, author: [String]) -> Verdict? {
-        guard outcome.result == .pass, !author.isEmpty else { return nil }
+        guard outcome.result == .pass, !author.isEmpty, outcome.sets.last?.signature.signs("From") == true else {
+            return nil
+        }
         let run = outcome.sets.reversed().prefix { trusted.contains($0.sealer) }
         let verdicts = run.reversed().compactMap { verdict(of: $0, on: author) }
         return verdicts.first { $0.result == .pass } ?? verdicts.first

@@ -80,6 +80,7 @@ public struct ARCSealing: MessageStage, EquippedStage {
         guard let next = Self.nextInstance(after: message.header, status) else {
             return Finding(note: "not sealed: the chain has ended before")
         }
+        guard message.header["From"] != nil else { return Finding(note: "not sealed: there is no From field to sign") }
         guard let tools else { throw StageFailure.withoutTools }
         let now = try await transaction.services.now()
         let sealer = Sealer(

@@ -15,6 +15,8 @@ extension DKIMVerify.Configuration {
         case partialBody = "partial_body"
         case unsignedFrom = "unsigned_from"
         case testKeys = "test_keys"
+        case replays
+        case replayPoints = "replay_points"
     }
 
     public init(from decoder: any Decoder) throws {
@@ -37,5 +39,7 @@ extension DKIMVerify.Configuration {
         partialBody = table.value(.partialBody, default: partialBody)
         unsignedFrom = table.value(.unsignedFrom, default: unsignedFrom)
         testKeys = table.value(.testKeys, default: testKeys)
+        replays = table.value(.replays, default: replays)
+        replayPoints = table.value(.replayPoints, default: replayPoints)
     }
 }

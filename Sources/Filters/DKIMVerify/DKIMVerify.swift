@@ -12,9 +12,7 @@ public struct DKIMVerify: MessageStage {
 
     public struct Configuration: Decodable, Sendable {
         /// What a result costs.
-        public enum Action: String, Decodable, Sendable, CaseIterable {
-            case reject, tempfail, score, ignore
-        }
+        public typealias Action = ResultAction
 
         /// Whether a signature that is valid as such counts.
         public enum Tolerance: String, Decodable, Sendable, CaseIterable {
@@ -50,7 +48,7 @@ public struct DKIMVerify: MessageStage {
         public var nonePoints = 0.2
         /// The points of a pass, below zero to speak for the message.
         public var passPoints = 0.0
-        /// Signatures that are looked at, from the top.
+        /// Signatures that are looked at: those of the author's domain first, then from the top.
         public var maxSignatures: BoundedInt<SignatureBounds> = 10
         /// The shortest RSA key that counts; below 1024 none does. RFC 8301 §3.2.
         public var minRSABits: BoundedInt<KeyBounds> = 1024
@@ -59,6 +57,9 @@ public struct DKIMVerify: MessageStage {
         /// There are more From fields than `h=` names. RFC 6376 §8.15.
         public var unsignedFrom = Tolerance.policy
         public var testKeys = TestKeys.forgive
+        /// How often one signature may come within a time before each further message with it costs points.
+        public var replays = RateLimit.none
+        public var replayPoints = 3.0
 
         public init() {}
     }
@@ -75,7 +76,7 @@ public struct DKIMVerify: MessageStage {
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
         let reports = try await transaction.services.signatures(on: message, most: policy.maxSignatures.value)
-        return policy.finding(on: reports)
+        return await policy.finding(on: reports).with(replays(of: reports, transaction.services), policy)
     }
 }
 
@@ -122,9 +123,10 @@ extension DKIMVerify.Configuration {
     /// RFC 8301 §3.2.
     private static let leastRSABits = 1024
 
-    /// The better a result, the earlier it stands: the first that there is, is the message's.
+    /// The better a result, the earlier it stands: the first that there is, is the message's. What DNS did not tell may
+    /// be a pass another time, and so is worth more than what never will.
     private static let order: [AuthenticationResults.Result] = [
-        .pass, .policy, .temperror, .neutral, .fail, .permerror,
+        .pass, .temperror, .policy, .neutral, .fail, .permerror,
     ]
 
     func finding(on reports: [SignatureReport]) -> Finding {
@@ -134,10 +136,11 @@ extension DKIMVerify.Configuration {
         if edits.isEmpty { edits.append(.authentication(.init(method: "dkim", result: .none))) }
         let note =
             judged.isEmpty ? "no signature" : judged.map { Self.words($0, $1) }.joined(separator: "; ")
-        var finding = Finding(edits: edits, note: note)
         let reason = judged.first { $0.1.result == result }?.1.reason
-        apply(result, because: reason, to: &finding)
-        return finding
+        return Finding(edits: edits, note: note)
+            .with(consequence(of: result), as: "DKIM_\(result.rawValue.uppercased())") {
+                Self.reply($0, result, reason)
+            }
     }
 
     /// One signature of the Authentication-Results field. RFC 8601 §2.7.1, RFC 6008 §4.
@@ -158,37 +161,15 @@ extension DKIMVerify.Configuration {
 
     // MARK: Consequences
 
-    private struct Consequence {
-        var key: String
-        var action: Action
-        var points: Double
-        var pointsKey: String { "\(key)_points" }
-    }
-
-    private func apply(_ result: AuthenticationResults.Result, because reason: String?, to finding: inout Finding) {
-        guard let consequence = consequence(of: result) else { return }
-        finding.decidedBy = [consequence.key]
-        switch consequence.action {
-        case .reject: finding.verdict = .reject(Self.reply(550, result, reason))
-        case .tempfail: finding.verdict = .tempfail(Self.reply(451, result, reason))
-        case .score where consequence.points != 0:
-            let symbol = Symbol(
-                "DKIM_\(result.rawValue.uppercased())", points: consequence.points, description: finding.note ?? "")
-            finding.edits.append(.score(symbol))
-            finding.decidedBy.append(consequence.pointsKey)
-        case .score, .ignore: break
-        }
-    }
-
     private func consequence(of result: AuthenticationResults.Result) -> Consequence? {
         switch result {
-        case .fail: Consequence(key: "fail", action: fail, points: failPoints)
-        case .permerror: Consequence(key: "permerror", action: permerror, points: permerrorPoints)
-        case .temperror: Consequence(key: "temperror", action: temperror, points: temperrorPoints)
-        case .policy: Consequence(key: "policy", action: policy, points: policyPoints)
-        case .neutral: Consequence(key: "neutral", action: neutral, points: neutralPoints)
-        case .none: Consequence(key: "none", action: none, points: nonePoints)
-        case .pass: Consequence(key: "pass", action: .score, points: passPoints)
+        case .fail: Consequence("fail", fail, failPoints)
+        case .permerror: Consequence("permerror", permerror, permerrorPoints)
+        case .temperror: Consequence("temperror", temperror, temperrorPoints)
+        case .policy: Consequence("policy", policy, policyPoints)
+        case .neutral: Consequence("neutral", neutral, neutralPoints)
+        case .none: Consequence("none", none, nonePoints)
+        case .pass: Consequence("pass", .score, passPoints)
         case .softfail: nil
         }
     }

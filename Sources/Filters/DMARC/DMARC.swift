@@ -10,6 +10,14 @@ public struct DMARC: MessageStage {
     public static let effects: Effects = [.rejects, .tempfails, .quarantines, .scores, .authenticates, .disposes]
     public static let methods: Set = ["dmarc"]
     public static let judgesBy: Set = ["spf", "dkim", "arc"]
+    public static let needs = [
+        Need(
+            "spf", from: SPF.name,
+            otherwise: "mail without a valid signature fails though its domain lets the client send it"),
+        Need(
+            "dkim", from: DKIMVerify.name,
+            otherwise: "mail that only a signature proves fails, as what was forwarded does"),
+    ]
 
     let policy: Configuration
 

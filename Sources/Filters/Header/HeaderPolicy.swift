@@ -151,9 +151,7 @@ extension HeaderSanity.Configuration {
         if header.fields.count > maxFields.value {
             faults.append(tooBig(.maxFields, "The header has more than \(maxFields.value) fields"))
         }
-        if !Self.hasOneAuthor(header) {
-            faults.append(fault(.from, from, "The message needs exactly one From field with an address"))
-        }
+        if let wrong = Self.wrongAuthor(in: header) { faults.append(fault(.from, from, wrong)) }
         if let name = Self.duplicate(in: header) {
             faults.append(fault(.duplicates, duplicates, "The message has more than one \(name) field"))
         }
@@ -213,10 +211,14 @@ extension HeaderSanity.Configuration {
         }
     }
 
-    private static func hasOneAuthor(_ header: Header) -> Bool {
+    private static func wrongAuthor(in header: Header) -> String? {
         let fields = header.fields(named: "From")
-        guard fields.count == 1, let authors = Authors.addresses(in: fields[0]) else { return false }
-        return !authors.isEmpty
+        let needed = "The message needs exactly one From field with an address"
+        guard fields.count == 1 else { return needed }
+        guard let authors = Authors.addresses(in: fields[0]) else {
+            return "The addresses in the From field cannot be read without doubt"
+        }
+        return authors.isEmpty ? needed : nil
     }
 
     /// A field that is there more often than RFC 5322 §3.6 and RFC 2045 §3 allow; From has a check of

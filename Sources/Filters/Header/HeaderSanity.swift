@@ -34,6 +34,21 @@ public struct HeaderSanity: MessageStage {
         return finding
     }
 
+    /// Our own field is no stranger's, but nothing in it says that it was written a moment ago.
+    public func remark(behind other: any Stage) -> String? {
+        guard let results = other as? Results, takesOut(results.policy.authservID.text) else { return nil }
+        return "\(Self.name) takes out the Authentication-Results field that \(Results.name) has written; "
+            + "let \(Results.name) be asked behind it"
+    }
+
+    /// Whether fields in that name go, from some messages at least; no name is this server's.
+    private func takesOut(_ authservID: String) -> Bool {
+        let field = HeaderField(name: "Authentication-Results", value: "")
+        if stripped.match(field) || strippedFromUsers.match(field) { return true }
+        let names = policy.ownNames.map(\.asciiLowercased)
+        return policy.stripResults && (authservID.isEmpty || names.contains(authservID.asciiLowercased))
+    }
+
     /// The places of fields that a stranger may not have written.
     private func forgeries(in header: Header, hostname: String, isOwn: Bool) -> [Int] {
         let names = [hostname] + policy.ownNames
@@ -41,7 +56,7 @@ public struct HeaderSanity: MessageStage {
             let field = header.fields[place]
             if stripped.match(field) || (isOwn && strippedFromUsers.match(field)) { return true }
             return policy.stripResults && field.isNamed("Authentication-Results")
-                && AuthservID.claims(field, oneOf: names)
+                && AuthservID.isForged(field, for: names)
         }
     }
 

@@ -12,9 +12,7 @@ public struct Iprev: ConnectStage {
 
     public struct Configuration: Decodable, Sendable {
         /// What a result costs.
-        public enum Action: String, Decodable, Sendable, CaseIterable {
-            case reject, tempfail, score, ignore
-        }
+        public typealias Action = ResultAction
 
         /// The address has names, and none of them leads back.
         public var fail = Action.score
@@ -84,30 +82,18 @@ extension Iprev.Configuration {
         let entry = AuthenticationResults.Entry(
             method: "iprev", result: result, reason: result == .pass ? nil : detail,
             properties: [.init("policy.iprev", client.description)])
-        var finding = Finding(edits: [.authentication(entry)], note: "\(client) \(result.rawValue): \(detail)")
-        guard let (key, action, points) = consequence(of: result) else { return finding }
-        finding.decidedBy = [key]
-        let text = "Your address \(client) has no name that leads back to it"
-        switch action {
-        case .reject: finding.verdict = .reject(Reply(550, .reverseNameFailed, text))
-        case .tempfail: finding.verdict = .tempfail(Reply(451, .reverseNameFailed, text))
-        case .score where points != 0:
-            let name = "IPREV_\(result.rawValue.uppercased())"
-            finding.edits.append(.score(Symbol(name, points: points, description: finding.note ?? "")))
-            finding.decidedBy.append("\(key)_points")
-        case .score, .ignore: break
-        }
-        return finding
+        return Finding(edits: [.authentication(entry)], note: "\(client) \(result.rawValue): \(detail)")
+            .with(consequence(of: result), as: "IPREV_\(result.rawValue.uppercased())") { code in
+                Reply(code, .reverseNameFailed, "Your address \(client) has no name that leads back to it")
+            }
     }
 
-    private func consequence(
-        of result: AuthenticationResults.Result
-    ) -> (key: String, action: Action, points: Double)? {
+    private func consequence(of result: AuthenticationResults.Result) -> Consequence? {
         switch result {
-        case .fail: ("fail", fail, failPoints)
-        case .permerror: ("permerror", permerror, permerrorPoints)
-        case .temperror: ("temperror", temperror, temperrorPoints)
-        case .pass: ("pass", .score, passPoints)
+        case .fail: Consequence("fail", fail, failPoints)
+        case .permerror: Consequence("permerror", permerror, permerrorPoints)
+        case .temperror: Consequence("temperror", temperror, temperrorPoints)
+        case .pass: Consequence("pass", .score, passPoints)
         case .none, .softfail, .neutral, .policy: nil
         }
     }

@@ -14,7 +14,7 @@ public struct Results: MessageStage {
 
     public struct Configuration: Decodable, Sendable {
         /// The name under which the field is written; empty: this server's.
-        public var authservID = ""
+        public var authservID: Name = .hostname
         /// Whether a login is told, to recipients of this server only. RFC 8601 §2.7.4.
         public var auth = true
         /// Whether ARC-Authentication-Results in this server's name go where no valid seal of its own covers them.
@@ -23,16 +23,33 @@ public struct Results: MessageStage {
         public init() {}
     }
 
+    /// In whose name the field is written.
+    public enum Name: Sendable, Hashable {
+        /// This server's.
+        case hostname
+        case own(DomainText)
+
+        /// Empty for the server's.
+        var text: String { if case .own(let domain) = self { domain.text } else { "" } }
+    }
+
     let policy: Configuration
 
     public init(_ configuration: Configuration) { policy = configuration }
+
+    /// Two in one name: the field of the first is forged to the second.
+    public func remark(behind other: any Stage) -> String? {
+        guard let first = (other as? Results)?.policy.authservID.text else { return nil }
+        guard first.isEmpty || first.utf8.equalsIgnoringCase(policy.authservID.text.utf8) else { return nil }
+        return "\(Self.name) takes out the Authentication-Results field that the other \(Self.name) has written"
+    }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
         var finding = Finding.none
         let forged = forgeries(in: message.header, transaction)
         if !forged.isEmpty {
             finding.edits.append(.removeFields(at: forged))
-            finding.note = "took out \(forged.count) in our name"
+            finding.note = "took out \(forged.count) in our name or in nobody's"
         }
         let results = Self.results(in: transaction, behind: login(transaction))
         if !results.entries.isEmpty {
@@ -57,25 +74,26 @@ public struct Results: MessageStage {
     private static let mostEntries = 50
 
     private func authservID(_ transaction: Transaction) -> String {
-        policy.authservID.isEmpty ? transaction.hostname : policy.authservID
+        if case .own(let domain) = policy.authservID { domain.text } else { transaction.hostname }
     }
 
     private func forgeries(in header: Header, _ transaction: Transaction) -> [Int] {
         let names = [authservID(transaction), transaction.hostname]
-        let sealers = sealers(in: transaction)
+        let chain = transaction.authentication.entries.last { $0.method == "arc" }
         return header.fields.indices.filter { place in
             let field = header.fields[place]
-            if field.isNamed("Authentication-Results") { return AuthservID.claims(field, oneOf: names) }
-            guard policy.stripARC, field.isNamed("ARC-Authentication-Results"), AuthservID.claims(field, oneOf: names)
-            else { return false }
-            return !isSealed(field, by: names, sealers)
+            if field.isNamed("Authentication-Results") { return AuthservID.isForged(field, for: names) }
+            guard policy.stripARC, field.isNamed("ARC-Authentication-Results") else { return false }
+            if AuthservID.claims(field, oneOf: names) { return !isSealed(field, by: names, sealers(in: chain)) }
+            // Where the chain holds, its seal says whose it is; where it is broken, nobody needs its parts any more.
+            let isBroken = chain?.result == .fail
+            return isBroken && ParsedAuthenticationResults.source(of: field) == nil
         }
     }
 
     /// Who has sealed each set of a chain that holds, the first set first.
-    private func sealers(in transaction: Transaction) -> [Substring] {
-        guard let chain = transaction.authentication.entries.last(where: { $0.method == "arc" }), chain.result == .pass
-        else { return [] }
+    private func sealers(in chain: AuthenticationResults.Entry?) -> [Substring] {
+        guard let chain, chain.result == .pass else { return [] }
         return chain[ARC.chain]?.split(separator: ":", omittingEmptySubsequences: false) ?? []
     }
 
@@ -115,6 +133,13 @@ extension AuthenticationResults.Entry {
         entry.reason = reason.map(tidy)
         entry.properties = properties.map { .init($0.name, tidy($0.value)) }
         return entry
+    }
+}
+
+extension Results.Name: Decodable {
+    public init(from decoder: any Decoder) throws {
+        let isEmpty = try decoder.singleValueContainer().decode(String.self).isEmpty
+        self = isEmpty ? .hostname : .own(try DomainText(from: decoder))
     }
 }
 

@@ -12,9 +12,7 @@ public struct SPF: SenderStage {
 
     public struct Configuration: Decodable, Sendable {
         /// What a result costs.
-        public enum Action: String, Decodable, Sendable, CaseIterable {
-            case reject, tempfail, score, ignore
-        }
+        public typealias Action = ResultAction
 
         /// Who evaluates records.
         public enum Engine: String, Decodable, Sendable, CaseIterable {
@@ -158,37 +156,20 @@ extension SPF.Configuration {
             properties: [check.property])
         let reason = outcome.reason.map { ": \($0)" } ?? ""
         let note = "\(check.isHello ? "helo" : "sender") \(check.identity.domain) \(outcome.result.rawValue)\(reason)"
-        var finding = Finding(edits: [.authentication(entry)], note: note)
-        guard let consequence = consequence(of: outcome.result) else { return finding }
-        finding.decidedBy = [consequence.key]
-        switch consequence.action {
-        case .reject: finding.verdict = .reject(reply(550, outcome, check))
-        case .tempfail: finding.verdict = .tempfail(reply(451, outcome, check))
-        case .score where consequence.points != 0:
-            let name = "SPF_\(check.isHello ? "HELO_" : "")\(outcome.result.rawValue.uppercased())"
-            finding.edits.append(.score(Symbol(name, points: consequence.points, description: note)))
-            finding.decidedBy.append(consequence.pointsKey)
-        case .score, .ignore: break
-        }
-        return finding
-    }
-
-    private struct Consequence {
-        var key: String
-        var action: Action
-        var points: Double
-        var pointsKey: String { "\(key)_points" }
+        let symbol = "SPF_\(check.isHello ? "HELO_" : "")\(outcome.result.rawValue.uppercased())"
+        return Finding(edits: [.authentication(entry)], note: note)
+            .with(consequence(of: outcome.result), as: symbol) { reply($0, outcome, check) }
     }
 
     private func consequence(of result: AuthenticationResults.Result) -> Consequence? {
         switch result {
-        case .fail: Consequence(key: "fail", action: fail, points: failPoints)
-        case .softfail: Consequence(key: "softfail", action: softfail, points: softfailPoints)
-        case .neutral: Consequence(key: "neutral", action: neutral, points: neutralPoints)
-        case .none: Consequence(key: "none", action: none, points: nonePoints)
-        case .permerror: Consequence(key: "permerror", action: permerror, points: permerrorPoints)
-        case .temperror: Consequence(key: "temperror", action: temperror, points: temperrorPoints)
-        case .pass: Consequence(key: "pass", action: .score, points: passPoints)
+        case .fail: Consequence("fail", fail, failPoints)
+        case .softfail: Consequence("softfail", softfail, softfailPoints)
+        case .neutral: Consequence("neutral", neutral, neutralPoints)
+        case .none: Consequence("none", none, nonePoints)
+        case .permerror: Consequence("permerror", permerror, permerrorPoints)
+        case .temperror: Consequence("temperror", temperror, temperrorPoints)
+        case .pass: Consequence("pass", .score, passPoints)
         case .policy: nil
         }
     }

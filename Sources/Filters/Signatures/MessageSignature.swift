@@ -103,6 +103,8 @@ struct MessageSignature: Sendable, Hashable {
         (headerMode, bodyMode) = try Self.modes(tags.text("c"), kind)
         length = try tags.number("l")
         expiry = try tags.number("x")
+        // RFC 6376 §3.5: if both are there, x= must be greater.
+        if let expiry, let time = base.time, expiry <= time { throw SignatureFault("x= is not behind t=") }
         if let methods = tags["q"]?.colonSeparated, !methods.contains("dns/txt") {
             throw SignatureFault("q= has no dns/txt")
         }
@@ -146,7 +148,6 @@ struct MessageSignature: Sendable, Hashable {
                 throw SignatureFault("i= is not of d= or below it")
             }
         }
-        if let expiry, let time = base.time, expiry < time { throw SignatureFault("x= is before t=") }
     }
 
     /// What the signature was made of. RFC 6376 §3.7.

@@ -2,6 +2,11 @@ import MailTypes
 
 /// Whose results an Authentication-Results field claims to be. RFC 8601 §2.2.
 enum AuthservID {
+    /// Whether a stranger's field may not stay here: it speaks in one of these names, or nobody can say in whose.
+    static func isForged(_ field: HeaderField, for names: [String]) -> Bool {
+        ParsedAuthenticationResults.source(of: field) == nil || claims(field, oneOf: names)
+    }
+
     /// Whether the field speaks in one of these names, however it is spelled: in other case, quoted,
     /// folded anywhere, with comments around or inside it, with a final dot or a version behind it.
     ///

@@ -16,8 +16,8 @@ public struct LineLogHandler: LogHandler {
 
     /// Metadata keys of one record; more are left out.
     public static let mostKeys = 40
-    /// The metadata key that says who caused a line; lines are sampled per value of it.
-    public static let sourceKey = "client"
+    /// The metadata keys that say who caused a line; lines are sampled per value of the first that is there.
+    public static let sourceKeys = ["stage", "client"]
 
     public var metadata: Logger.Metadata = [:]
     public var metadataProvider: Logger.MetadataProvider?
@@ -52,7 +52,7 @@ public struct LineLogHandler: LogHandler {
         let now = LogTime.now()
         let message = event.message.description
         // Errors are rare and never left out.
-        if let sampler, let source = all[Self.sourceKey], event.level < .error {
+        if let sampler, let source = Self.sourceKeys.lazy.compactMap({ all[$0] }).first, event.level < .error {
             switch sampler.ask(.init(message: message, source: source.description), at: now.steady) {
             case .suppress: return
             case .write(suppressed: 0): break

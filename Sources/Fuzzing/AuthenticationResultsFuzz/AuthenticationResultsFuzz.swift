@@ -12,6 +12,8 @@ public func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutableP
         let written = parsed.results.value(authservID: "mx.example.org")
         let again = ParsedAuthenticationResults(parsing: Array(written.utf8)[...])
         precondition(again.claims(host: "mx.example.org"))
+        let field = HeaderField(name: "Authentication-Results", value: written)
+        precondition(ParsedAuthenticationResults.source(of: field) == "mx.example.org")
         precondition(again.results.entries.map(\.result) == parsed.results.entries.map(\.result))
         return 0
     }

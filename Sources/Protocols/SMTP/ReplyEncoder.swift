@@ -8,15 +8,12 @@ public import NIOCore
 ///
 /// The enhanced status code is repeated on each line, RFC 2034 §4.
 public enum SMTPReplyEncoder {
-    /// The longest text of one line; RFC 5321 §4.5.3.1.5 allows 512 octets for the whole line.
-    static let longestText = 500
-
     public static func write(_ reply: Reply, to buffer: inout ByteBuffer) {
         let status = reply.status
         let last = reply.lines.count - 1
         for (place, line) in reply.lines.enumerated() {
             write(code: reply.code, separator: place == last ? .space : UInt8(ascii: "-"), to: &buffer)
-            var room = longestText
+            var room = Reply.longestLine
             if let status {
                 let text = status.description.utf8
                 buffer.writeBytes(text)

@@ -62,7 +62,7 @@ final class SignatureVerification {
     private var fromCount = 0
     private lazy var longestWord = CanonicalBody.longestWord(body)
 
-    /// Reads the header; `most` signatures, from the top, are looked at.
+    /// Reads the header; `most` signatures are looked at, the author's own first: ``SignatureChoice``.
     init(_ library: DKIMLibrary, _ content: Message, most: Int) throws(JobFailure) {
         self.library = library
         body = content.body
@@ -98,13 +98,17 @@ final class SignatureVerification {
 
     /// Gives the library each field, and no signature that is not looked at.
     private func read(_ header: Header, most: Int) -> [Given] {
+        let chosen = SignatureChoice.places(in: header, most: most)
         var given: [Given] = []
         var plans: Set<[UInt8]> = []
-        var hasNUL = false
+        var (hasNUL, signatures) = (false, 0)
         for field in header.fields {
             if field.isNamed("From") { fromCount += 1 }
             let isSignature = field.isNamed("DKIM-Signature")
-            if isSignature, !admit(field, most: most, &plans) { continue }
+            if isSignature {
+                defer { signatures += 1 }
+                guard chosen.contains(signatures), admit(field, &plans) else { continue }
+            }
             // The library stops at a NUL, and a reader of the message may not.
             hasNUL = hasNUL || field.raw.contains(0)
             var octets = Array(field.raw)
@@ -115,6 +119,11 @@ final class SignatureVerification {
             let isBad = status != DKIM_STAT_OK || SignatureTags.isRepeating(field.rawValue)
             given.append(Given(entry: entries.count - 1, isBad: isBad))
         }
+        if signatures > chosen.count {
+            // One report for all of them.
+            entries.append(Entry())
+            fault(entries.count - 1, .surplus, "only \(most) signatures are looked at")
+        }
         if hasNUL { refuseAll(.syntax, "the header has a NUL in it") }
         return given
     }
@@ -123,15 +132,7 @@ final class SignatureVerification {
     private static let mostPlans = 4
 
     /// Makes an entry for a signature. Answers whether it is looked at.
-    private func admit(_ field: HeaderField, most: Int, _ plans: inout Set<[UInt8]>) -> Bool {
-        guard entries.count < most else {
-            // One report for all of them.
-            if entries.count == most {
-                entries.append(Entry())
-                fault(most, .surplus, "only the first \(most) signatures are looked at")
-            }
-            return false
-        }
+    private func admit(_ field: HeaderField, _ plans: inout Set<[UInt8]>) -> Bool {
         entries.append(Entry())
         // The library takes no field with another octet in its name, and does not count it.
         guard field.raw.prefix(while: { $0 != UInt8(ascii: ":") }).allSatisfy({ (0x20...0x7E).contains($0) }) else {

@@ -21,6 +21,11 @@ enum SignatureTags {
         return Array([Array(hash), Array(form), value(of: "l", in: list)].joined(separator: [0]))
     }
 
+    /// Who has signed: `d=`, whatever it is.
+    static func domain(_ list: ArraySlice<UInt8>) -> String {
+        String(decoding: value(of: "d", in: list), as: UTF8.self)
+    }
+
     /// What stands in a tag, without the blanks in it; nothing if there is no such tag.
     private static func value(of name: String, in list: ArraySlice<UInt8>) -> [UInt8] {
         for tag in list.split(separator: UInt8(ascii: ";")) {

@@ -76,7 +76,15 @@ struct ChainBuilder {
     }
 
     private mutating func conditions(_ words: [Located<String>]) -> [Condition] {
-        diagnostics += FilterFile.unknownWords(words, vocabulary: Condition.vocabulary, kind: "condition")
+        var unknown: [Located<String>] = []
+        for word in words {
+            if let impossibility = Condition.impossibility(of: word.value) {
+                diagnostics.append(Diagnostic(.error, at: word.location, impossibility))
+            } else {
+                unknown.append(word)
+            }
+        }
+        diagnostics += FilterFile.unknownWords(unknown, vocabulary: Condition.vocabulary, kind: "condition")
         return words.compactMap { Condition($0.value) }
     }
 }

@@ -101,13 +101,17 @@ final class Server: Sendable {
         sandbox.prepare(for: loaded.chain, settings, logger)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
-        let traces = traces
+        let (traces, log) = (traces, logger)
+        let traced: @Sendable (Trace, Message?) -> Void = { trace, message in
+            trace.tellFailures(to: log)
+            traces.keep(trace, message)
+        }
         var environment = SMTPEnvironment(
             hostname: settings.hostname, chain: { chain.current }, services: world, acceptor: queue,
             authenticator: DirectoryAuthenticator(directory: directory), temporaryDirectory: data.temporary,
             logger: logger)
         environment.certificates = certificates
-        environment.traced = { trace, message in traces.keep(trace, message) }
+        environment.traced = traced
         environment.domainToASCII = { InternationalDomain.toASCII($0) }
         frontend = SMTPFrontend(
             group: group, environment: environment, limits: ServerLimits(settings),
@@ -121,7 +125,7 @@ final class Server: Sendable {
             ))
         let house = HouseMail(
             hostname: settings.hostname, chain: { chain.current }, source: world, queue: queue,
-            traced: { traces.keep($0, $1) })
+            traced: traced)
         reporter = try AggregateReporter(settings, in: data, mail: house, traces: traces, logger: logger)
         try await frontend.listen(Self.listeners(settings))
         if frontend.mostConnections < settings.limits.maxConnections {
