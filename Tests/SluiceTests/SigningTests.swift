@@ -61,6 +61,17 @@ import Testing
         #expect(try await Programs.run(Programs.sluice, check).code == 1)
     }
 
+    @Test(arguments: [("30h", true), ("31h", false), ("0s", false)])
+    func `signatures that end before the last try of a delivery are warned of`(_ expires: String, _ isTold: Bool)
+        async throws
+    {
+        let place = try await Self.place()
+        let file = "stage = \"dkim-sign\"\n[dkim-sign]\nexpires = \"\(expires)\"\n"
+        try place.folder.write(file, to: "filters.d/90-dkim-sign.toml")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", place.folder.path + "/sluice.toml"])
+        #expect(ran.code == 0 && ran.errors.contains("what arrives late has a signature") == isTold, "\(ran)")
+    }
+
     @Test func `check warns of a length limit`() async throws {
         let place = try await Self.place()
         try place.folder.write(Self.chainFile + "\nlength = true\n", to: "filters.d/90-dkim-sign.toml")
