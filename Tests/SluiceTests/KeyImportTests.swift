@@ -120,6 +120,9 @@ import Testing
                 "dkim_signing.conf": "selector_map = [\"beta.test b\"]; path = \"%/k\"; try_fallback = no", "k": rsa,
             ], ["%/dkim_signing.conf", "--rspamd"], refused: "`try_fallback` is off"),
         Case(
+            "rspamd's configuration, and a name beside it", ["dkim_signing.conf": "path = \"%/k\"", "k": rsa],
+            ["%/dkim_signing.conf", "--rspamd", "--selector", "s1"], refused: "names the keys itself"),
+        Case(
             "rspamd's map in quotes", ["dkim_signing.conf": "selector_map = \"%/m\"", "m": "\n\"a b\" c\n"],
             ["%/dkim_signing.conf", "--rspamd"], refused: "m:2: this is not NAME VALUE"),
         Case(
@@ -238,6 +241,17 @@ import Testing
         #expect(listed.errors.contains("warning: b is named as signing after a; here one key of a kind signs."))
     }
 
+    @Test func `domains stand in the tables as their people write them, too`() async throws {
+        let files = ["k": Self.rsa, "KeyTable": "b Bücher.test:s1:%/k\n", "SigningTable": "*@bücher.test b\n"]
+        let words = ["%/KeyTable", "--opendkim", "--signing-table", "%/SigningTable"]
+        let ran = try await Self.imported(files, words, of: "bücher.test")
+        #expect(ran.code == 0 && Self.advice(ran) == ["s1"] && ran.errors.isEmpty, "\(ran)")
+        let conf = "selector_map = [\"bücher.test s1\"]; path = \"%/k\"; try_fallback = false"
+        let mapped = try await Self.imported(
+            ["k": Self.rsa, "x.conf": conf], ["%/x.conf", "--rspamd"], of: "bücher.test")
+        #expect(mapped.code == 0 && Self.advice(mapped) == ["s1"], "\(mapped)")
+    }
+
     @Test func `a key that verifiers need not know is warned of`() async throws {
         let pem = try LibcryptoSignatures().newKey(.rsaSHA256, bits: 4352)
         let text = String(decoding: pem, as: UTF8.self)
@@ -246,8 +260,15 @@ import Testing
     }
 
     /// `%` in the files and at the beginning of a path stands for their folder.
-    static func imported(_ files: [String: String], _ words: [String]) async throws -> Ran {
+    static func imported(
+        _ files: [String: String], _ words: [String], of domain: String = "acme.test"
+    ) async throws -> Ran {
         let place = try await Place()
+        let config = ["--config", place.folder.path + "/sluice.toml"]
+        if domain != "acme.test" {
+            let added = ["domain", "add", domain, "--postoffice", "acme"]
+            #expect(try await Programs.run(Programs.sluice, added + config).code == 0)
+        }
         let folder = try TemporaryFolder()
         for (name, text) in files {
             try folder.write(text.replacingOccurrences(of: "%/", with: folder.path + "/"), to: name)
@@ -257,7 +278,7 @@ import Testing
         }
         return try await Programs.run(
             Programs.sluice,
-            ["dkim", "import", "acme.test"] + given + ["--config", place.folder.path + "/sluice.toml"])
+            ["dkim", "import", domain] + given + config)
     }
 
     static func advice(_ ran: Ran) -> [String] {

@@ -1,4 +1,3 @@
-import Adapters
 import ArgumentParser
 import Directory
 import Foundation
@@ -15,6 +14,9 @@ extension DKIMCommand {
 
                 Without --opendkim and --rspamd the file is a private key in PEM, and --selector says what it is \
                 called. A file that lies among the keys of the data folder already is taken as it is.
+
+                Of several keys that sign now, the first of each kind is named at the end. What a file says in a way \
+                that is not read here is refused, never passed over.
                 """)
         @OptionGroup var configuration: ConfigurationOptions
         @Argument(help: "The domain, one of the directory's.") var domain: String
@@ -29,7 +31,9 @@ extension DKIMCommand {
         @Option(help: ArgumentHelp("What the key is called, where the file does not say.", valueName: "name"))
         var selector: String?
         @Option(
-            help: ArgumentHelp("OpenDKIM's SigningTable: it tells which keys sign now.", valueName: "file"),
+            help: ArgumentHelp(
+                "OpenDKIM's SigningTable, which tells the keys that sign now; file: or refile: may stand before it.",
+                valueName: "file"),
             completion: .file())
         var signingTable: String?
         @Flag(help: "Their records are published with t=y.") var test = false
@@ -43,7 +47,7 @@ extension DKIMCommand {
         func run() throws {
             // Before the data folder is entered: the other program's files may be open to root alone.
             _ = try configuration.load()
-            let ascii = (InternationalDomain.toASCII(domain) ?? domain).asciiLowercased
+            let ascii = ForeignKey.domain(domain)
             let (found, signers) = try read(ascii)
             let place = try SigningPlace(configuration)
             defer { place.close() }

@@ -29,7 +29,7 @@ enum OpenDKIMTables {
             }
             // `%` is the domain of whoever writes.
             let owner = parts[0].replacingOccurrences(of: "%", with: domain)
-            guard owner.asciiLowercased == domain else { continue }
+            guard ForeignKey.domain(owner) == domain else { continue }
             let value = parts[2].replacingOccurrences(of: "%", with: domain)
             entries.append(Entry(name: row.key, key: try key(parts[1], value, row.place)))
         }
@@ -62,7 +62,7 @@ enum OpenDKIMTables {
         var found: [(rank: Int, name: String)] = []
         var signers = Signers()
         for row in rows {
-            let pattern = row.key.asciiLowercased
+            let pattern = inALabels(row.key)
             let rank = isPatterns ? fits(pattern, domain) ? 0 : nil : lookups(domain).firstIndex(of: pattern)
             guard let rank else {
                 if pattern.hasSuffix("@\(domain)") { signers.partial.append(row.key) }
@@ -76,6 +76,12 @@ enum OpenDKIMTables {
         signers.names = found.enumerated()
             .sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.name)
         return signers
+    }
+
+    /// A pattern whose domain, if it is one, stands there as DNS has it.
+    private static func inALabels(_ pattern: String) -> String {
+        guard let at = pattern.lastIndex(of: "@") else { return ForeignKey.domain(pattern) }
+        return pattern[...at].lowercased() + ForeignKey.domain(String(pattern[pattern.index(after: at)...]))
     }
 
     /// How OpenDKIM looks into a table: `file:` for words as they are, `refile:` for patterns, the first that fits.

@@ -83,7 +83,7 @@ struct RspamdConfiguration {
         guard let table = domains.object else {
             throw CommandFailure.wrong("\(file): `domain` is not a block here but a map elsewhere, which is not read.")
         }
-        guard let value = table.first(where: { $0.key.asciiLowercased == domain })?.value else { return [] }
+        guard let value = table.first(where: { ForeignKey.domain($0.key) == domain })?.value else { return [] }
         guard let block = value.object else { throw unreadable(domain) }
         var blocks = block["path"] != nil || block["selector"] != nil ? [block] : []
         if let selectors = block["selectors"] { blocks += try self.selectors(selectors, domain) }

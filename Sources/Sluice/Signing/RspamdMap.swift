@@ -22,7 +22,7 @@ struct RspamdMap {
             guard !value.isEmpty, !name.contains("\""), !value.contains("\"") else {
                 throw CommandFailure.wrong("\(place):\(number + 1): this is not NAME VALUE, without quotes.")
             }
-            values[String(name).asciiLowercased] = value
+            values[ForeignKey.domain(String(name))] = value
         }
     }
 
