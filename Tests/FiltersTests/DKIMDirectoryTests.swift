@@ -54,6 +54,15 @@ import Testing
         #expect(try await World.checkDKIM(signed, in: World.zone()) == [.pass, .pass])
     }
 
+    @Test func `traces from before domains could be disabled are read`() throws {
+        let old = #"{"name":"here.example","active":[],"settings":{"sign":true,"subdomains":false}}"#
+        let domain = try JSONDecoder().decode(SigningDomain.self, from: Data(old.utf8))
+        #expect(domain == SigningDomain(name: "here.example", active: []))
+        var disabled = domain
+        disabled.isDisabled = true
+        #expect(try JSONDecoder().decode(SigningDomain.self, from: JSONEncoder().encode(disabled)) == disabled)
+    }
+
     @Test func `judged again without its key, it says what it would sign`() async throws {
         let active = [try Self.selector("s1"), try Self.selector("e1", SampleKeys.ed25519)]
         let services = Self.services(active)

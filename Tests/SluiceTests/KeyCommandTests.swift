@@ -198,6 +198,8 @@ import Testing
         var setup = Self.setup(names)
         // The file is gone when it is judged again, too; but nothing is accepted that could be.
         setup.isReplayed = false
+        let port = try Ports.free(1)[0]
+        setup.more += "[metrics]\nbind = [\"127.0.0.1:\(port)\"]\n"
         try await LiveServer.run(setup) { server in
             _ = try await server.sluice("dkim", "create", "acme.test", "s1")
             #expect(try await server.sluice("dkim", "activate", "acme.test", "s1", "--force").code == 0)
@@ -224,6 +226,10 @@ import Testing
                 status.code == 1 && status.output.contains("The active key s1 of acme.test cannot be used"), "\(status)"
             )
             #expect(await eventually { server.log.contains("mail cannot be signed") })
+            let asking = try await Wire.connect(port: port)
+            asking.push(Array("GET /health HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+            let health = try await asking.end()
+            #expect(health.hasPrefix("HTTP/1.1 200 ") && health.contains("degraded\nThe active key s1 of"), "\(health)")
             let check = try await server.sluice("check")
             #expect(
                 check.code == 0 && check.errors.contains("the active key s1 of acme.test cannot be used"), "\(check)")

@@ -41,6 +41,12 @@ import Testing
             #expect(signatures.contains { $0.contains("a=ed25519-sha256;") && $0.contains("s=e1;") })
             await server.stop()
             try await server.replay()
+            // Elsewhere, or later, there may be no keys: only a server needs them.
+            try FileManager.default.removeItem(atPath: place.folder.path + "/data/keys/dkim/acme.test/e1.pem")
+            let again = try await server.sluice("replay", "--since", "1h")
+            #expect(again.code == 0 && again.output.contains("Judged 1 again: 0 found otherwise"), "\(again)")
+            #expect(
+                again.output.contains("dkim-sign: would be signed as acme.test (s1, e1); the key is not"), "\(again)")
         }
     }
 

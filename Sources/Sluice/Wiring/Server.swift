@@ -266,7 +266,9 @@ final class Server: Sendable {
 
     var health: StatusServer.Health {
         let warnings = warnings
-        return StatusServer.Health(isWell: warnings.isEmpty, details: warnings)
+        // One domain's key is no reason to take the others' server away.
+        let troubles = keyWatch.troubles.map(\.text)
+        return StatusServer.Health(isWell: warnings.isEmpty, details: warnings + troubles)
     }
 
     private var warnings: [String] {
@@ -274,7 +276,6 @@ final class Server: Sendable {
         var warnings = complaints
         if let late = settings.needsRestart(for: current) { warnings.append("\(file): warning: \(late)") }
         if let refusal = queue.refusal(forSize: 0) { warnings.append("No mail is taken: \(refusal).") }
-        warnings += keyWatch.troubles.map(\.text)
         if let failure = memory.writeFailure { warnings.append("What stages remember is not written: \(failure).") }
         return warnings
     }
@@ -326,7 +327,7 @@ final class Server: Sendable {
             hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
-            droppedTraces: traces.dropped, warnings: warnings)
+            droppedTraces: traces.dropped, warnings: warnings + keyWatch.troubles.map(\.text))
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.
