@@ -273,6 +273,10 @@ import Testing
         #expect(try await sluice("dkim", "settings", "acme.test", "--identity", "on", "--subdomains", "on").code == 0)
         let strict = try await sluice("dkim", "check", "acme.test", "s1")
         #expect(strict.code == 1 && strict.output.contains("t=s makes signatures"), "\(strict)")
+        // What nobody signs with is no alarm.
+        #expect(try await sluice("domain", "change", "acme.test", "--disable-mail").code == 0)
+        let disabled = try await sluice("dkim", "check", "acme.test", "s1")
+        #expect(disabled.code == 0 && disabled.output.contains("; the domain is disabled"), "\(disabled)")
         await names.stop()
     }
 

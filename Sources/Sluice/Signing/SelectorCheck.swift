@@ -23,6 +23,8 @@ struct SelectorCheck: Encodable {
     var keyFault: String?
     /// Why nothing of the domain can be signed, though it has an active key.
     var standstill: String?
+    /// The domain is disabled: nothing is signed, and nobody suffers.
+    var isDisabled = false
 
     private typealias Answer = Swift.Result<DNSAnswer, StageFailure>
 
@@ -68,6 +70,7 @@ struct SelectorCheck: Encodable {
         var signsBelow = false
         if let all: SigningEntry = try? place.directory.signing(of: entry.domain) {
             if entry.state == .active { standstill = all.standstill(place.policy) }
+            isDisabled = !all.isEnabled
             let settings = place.policy.filled(all.settings)
             signsBelow = settings.subdomains && settings.identity ?? false
         }
@@ -81,11 +84,13 @@ struct SelectorCheck: Encodable {
     }
 
     /// Whether mail suffers from it now.
-    var isHarmful: Bool { state == .active && isWrong }
+    var isHarmful: Bool { isUsed && isWrong }
+
+    private var isUsed: Bool { state == .active && !isDisabled }
 
     private var isWrong: Bool { record == .missing || record == .wrong || keyFault != nil || standstill != nil }
 
-    var isUnknown: Bool { state == .active && record == .unknown }
+    var isUnknown: Bool { isUsed && record == .unknown }
 
     /// One sentence without a full stop.
     var words: String {
@@ -97,6 +102,7 @@ struct SelectorCheck: Encodable {
             case .unknown: "not known: \(reasons.joined(separator: "; "))"
             }
         let key = keyFault.map { "the private key cannot be used: \($0)" }
-        return [dns, key, standstill].compactMap(\.self).joined(separator: "; ")
+        let disabled = isDisabled ? "the domain is disabled" : nil
+        return [dns, key, standstill, disabled].compactMap(\.self).joined(separator: "; ")
     }
 }
