@@ -148,7 +148,7 @@ let package = Package(
             name: "SluiceTests",
             dependencies: [
                 "Sluice", "SluiceTesting", "Protocols", "Configuration", "Pipeline", "Filters", "Directory", "Queue",
-                "MailTypes", nio, nioPosix, nioSSL, logging,
+                "Adapters", "Sandbox", "MailTypes", nio, nioPosix, nioSSL, logging,
             ]),
     ],
     swiftLanguageModes: [.v6],

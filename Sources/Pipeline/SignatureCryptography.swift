@@ -101,10 +101,14 @@ public struct StageTools: Sendable {
     public var keys: any SigningKeyFiles
     /// Those of them that have been read.
     public let readKeys = SigningKeyCache()
+    /// Messages are only judged again, maybe elsewhere or much later: where a key is not to be had, a stage says what
+    /// it would sign (``KeyAbsence``), and does not fail.
+    public var mayLackKeys: Bool
 
-    public init(cryptography: any SignatureCryptography, keys: any SigningKeyFiles) {
+    public init(cryptography: any SignatureCryptography, keys: any SigningKeyFiles, mayLackKeys: Bool = false) {
         self.cryptography = cryptography
         self.keys = keys
+        self.mayLackKeys = mayLackKeys
     }
 }
 

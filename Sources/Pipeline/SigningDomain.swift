@@ -19,11 +19,22 @@ public struct SigningDomain: Sendable, Hashable, Codable {
     /// None, one, or one of each algorithm.
     public var active: [Selector]
     public var settings: SigningSettings
+    /// No mail of the domain is taken, and none is signed.
+    public var isDisabled = false
 
     public init(name: String, active: [Selector], settings: SigningSettings = SigningSettings()) {
         self.name = name
         self.active = active
         self.settings = settings
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let table = try decoder.container(keyedBy: CodingKeys.self)
+        name = try table.decode(String.self, forKey: .name)
+        active = try table.decode([Selector].self, forKey: .active)
+        settings = try table.decode(SigningSettings.self, forKey: .settings)
+        // Traces of the time before it say nothing of it.
+        isDisabled = try table.decodeIfPresent(Bool.self, forKey: .isDisabled) ?? false
     }
 }
 

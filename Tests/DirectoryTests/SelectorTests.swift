@@ -98,6 +98,32 @@ extension NewSelector {
         #expect(try await Self.signing("acme.test", sample)?.active == [])
     }
 
+    @Test(arguments: [true, false])
+    func `who is disabled does not sign, and says so at once`(_ isPostOffice: Bool) async throws {
+        let sample = try Self.sample()
+        try Self.play([.activate("r1")], on: sample)
+        let office = try sample.directory.domains().first { $0.name == "acme.test" }?.postOffice ?? ""
+        func enable(_ isEnabled: Bool) throws {
+            try sample.directory.change(by: "test") { changes in
+                if isPostOffice {
+                    try changes.setPostOffice(office, enabled: isEnabled)
+                } else {
+                    try changes.setDomain("acme.test", enabled: isEnabled)
+                }
+            }
+        }
+        #expect(try await Self.signing("acme.test", sample)?.isDisabled == false)
+        try enable(false)
+        let disabled = try await Self.signing("acme.test", sample)
+        #expect(disabled?.isDisabled == true && disabled?.settings.sign == false && disabled?.active == [])
+        let entry: SigningEntry = try sample.directory.signing(of: "acme.test")
+        #expect(!entry.isEnabled && entry.selectors.count == 4, "nothing is forgotten")
+        // Also where a file would say otherwise.
+        #expect(try await Self.signing("other.test", sample)?.isDisabled == (isPostOffice ? true : nil))
+        try enable(true)
+        #expect(try await Self.signing("acme.test", sample)?.active.map(\.name) == ["r1"])
+    }
+
     @Test func `settings are kept, each for itself`() async throws {
         let sample = try Self.sample()
         try sample.directory.change(by: "test") { changes in

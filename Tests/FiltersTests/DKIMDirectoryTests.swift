@@ -54,6 +54,61 @@ import Testing
         #expect(try await World.checkDKIM(signed, in: World.zone()) == [.pass, .pass])
     }
 
+    @Test func `traces from before domains could be disabled are read`() throws {
+        let old = #"{"name":"here.example","active":[],"settings":{"sign":true,"subdomains":false}}"#
+        let domain = try JSONDecoder().decode(SigningDomain.self, from: Data(old.utf8))
+        #expect(domain == SigningDomain(name: "here.example", active: []))
+        var disabled = domain
+        disabled.isDisabled = true
+        #expect(try JSONDecoder().decode(SigningDomain.self, from: JSONEncoder().encode(disabled)) == disabled)
+    }
+
+    @Test func `judged again without its key, it says what it would sign`() async throws {
+        let active = [try Self.selector("s1"), try Self.selector("e1", SampleKeys.ed25519)]
+        let services = Self.services(active)
+        var tools = World.tools
+        tools.keys = NoKeys()
+        await #expect(throws: StageFailure.self) { try await Self.sign(by: services, tools: tools) }
+        tools.mayLackKeys = true
+        let finding = try await Self.sign(by: services, tools: tools)
+        let note = try #require(finding.note)
+        #expect(note == "would be signed as here.example (s1, e1), by the directory; the key is not here: none")
+        #expect(KeyAbsence.claim(of: note) == (try await Self.sign(by: services)).note)
+        #expect(KeyAbsence.claim(of: "signed as here.example (s1)") == nil)
+        // Those that the file names are not missed before there is something to sign.
+        var policy = DKIMSign.Configuration()
+        policy.domains["here.example"] = DKIMSign.DomainSigning(active: ["s1"])
+        let filed = try await Self.sign(by: MemoryServices(), policy, tools: tools)
+        #expect(filed.note?.hasPrefix("would be signed as here.example (s1); the key is not here: ") == true)
+        #expect(filed.edits.isEmpty && finding.edits.isEmpty)
+        tools.mayLackKeys = false
+        #expect(throws: SignatureFault.self) { try DKIMSign(policy).equipped(with: tools) }
+    }
+
+    private struct NoKeys: SigningKeyFiles {
+        func contents(domain: String, selector: String) throws(CryptographyFailure) -> [UInt8] {
+            throw CryptographyFailure("none")
+        }
+
+        func stamp(domain: String, selector: String) throws(CryptographyFailure) -> KeyFileStamp {
+            throw CryptographyFailure("none")
+        }
+    }
+
+    @Test func `a disabled domain does not sign, by nobody's word`() async throws {
+        let services = MemoryServices()
+        var domain = SigningDomain(name: "here.example", active: [])
+        domain.settings.sign = false
+        domain.isDisabled = true
+        services.directory.signing["here.example"] = domain
+        var policy = DKIMSign.Configuration()
+        policy.domains["here.example"] = DKIMSign.DomainSigning(active: ["s1"])
+        policy.networks = ["192.0.2.0/24"]
+        let session = Session.sample()
+        let finding = try await Self.sign(Self.message, session, by: services, policy)
+        #expect(finding.note == "not signed: here.example is disabled, by the directory" && finding.edits.isEmpty)
+    }
+
     @Test func `its settings hold, and what it leaves open is as the file has it`() async throws {
         var policy = DKIMSign.Configuration()
         policy.headerCanonicalization = .simple

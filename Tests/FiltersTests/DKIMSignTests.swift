@@ -93,6 +93,16 @@ import Testing
         #expect(plain["i"] == nil && plain["l"] == nil && plain["x"] != nil && plain.text("c") == "relaxed/relaxed")
     }
 
+    @Test func `signatures end after whole seconds`() throws {
+        for expires in ["0s", "1s", "7d"] as [Interval] {
+            _ = try DKIMSign(Self.policy { $0.expires = expires }).equipped(with: World.tools)
+        }
+        let fault = #expect(throws: SignatureFault.self) {
+            try DKIMSign(Self.policy { $0.expires = "999ms" }).equipped(with: World.tools)
+        }
+        #expect(fault?.description.contains("`expires` is 999ms") == true)
+    }
+
     @Test func `with l= what is appended verifies, and is warned of`() async throws {
         let policy = Self.policy(["s1"]) { $0.length = true }
         var signed = World.apply(try await Self.sign(Self.message, policy), to: Self.message)

@@ -147,6 +147,8 @@ import Testing
         }
         #expect(schedule.step(at: due, covered: midnight) == .report(day))
         #expect(schedule.step(at: due, covered: day.end) == .wait(until: due + 86_400))
+        // The last messages of a day are waited for.
+        #expect(DMARCReportSchedule(hour: 0).step(at: day.end, covered: midnight) == .wait(until: day.end + 900))
         // Days that were missed come one after the other; what is too long ago does not.
         #expect(schedule.step(at: due + 3 * 86_400, covered: midnight) == .report(day))
         let late = schedule.step(at: due + 30 * 86_400, covered: midnight)

@@ -22,6 +22,10 @@ import Testing
         zone.add("long.example", text: String(repeating: "%{i} may not ", count: 40))
         zone.add("none.example")
         zone.silence("temperror.example")
+        zone.add("xn--bcher-kva.example", text: "v=spf1 ip4:192.0.2.0/24 -all")
+        zone.add("local.example", text: "v=spf1 exists:%{l}.local.example include:%{s}.local.example ?exists:%{d} -all")
+        zone.add("jörg.local.example", .a, .address("192.0.2.7"))
+        zone.add("local.example", .a, .address("192.0.2.7"))
         return zone
     }()
 
@@ -115,6 +119,24 @@ import Testing
         #expect(
             try await Self.find("a@pass.example", hello: "\(result).example", policy: policy).entries(of: "spf").count
                 == 1)
+    }
+
+    @Test func `domains in U-labels are checked as DNS has them`() async throws {
+        let sender = EmailAddress(localPart: "jörg", domain: "bücher.example")
+        let finding = try await Self.find(sender, hello: "bücher.example")
+        #expect(finding.entries(of: "spf") == ["pass smtp.mailfrom=jörg@xn--bcher-kva.example"])
+        let hello = try await Self.find(nil, hello: "bücher.example")
+        #expect(hello.entries(of: "spf") == ["pass smtp.helo=xn--bcher-kva.example"])
+        // Without such a form it is no domain. RFC 7208 §4.3.
+        let none = try await Self.find(EmailAddress(localPart: "a", domain: "straße.example"))
+        #expect(none.entries(of: "spf") == ["none smtp.mailfrom=a@straße.example"])
+        #expect(none.note?.hasSuffix("none: no domain name") == true, "\(none)")
+    }
+
+    @Test func `what asks for a local part that is no name matches nobody`() async throws {
+        // RFC 8616 §4. The name is there, for whoever asks for it.
+        let finding = try await Self.find(EmailAddress(localPart: "jörg", domain: "local.example"))
+        #expect(finding.entries(of: "spf") == ["neutral smtp.mailfrom=jörg@local.example"])
     }
 
     @Test(arguments: [(10, "permerror"), (12, "fail")])

@@ -111,6 +111,11 @@ final class CountedZone: ServiceSource {
             zone.add("macro.example", text: "v=spf1 exists:\(term) -all")
             let (outcome, questions) = await Self.check("macro.example", in: zone, localPart: localPart)
             #expect(outcome.result == .fail)
+            if localPart.hasPrefix("é"), term.lowercased().contains(/%{[ls]/) {
+                // RFC 8616 §4: no name in DNS can be of it, and none is asked for.
+                #expect(questions.count == 1)
+                continue
+            }
             #expect(questions.count >= 2)
             let name = questions.last?.name ?? ""
             #expect(name.utf8.count <= 254 && name.hasSuffix(end), "\(name)")

@@ -86,5 +86,18 @@ import Testing
         #expect(mine.publication(.noName) == .missing)
     }
 
+    @Test(arguments: ["t=s", "t=y:s"])
+    func `a key for the very domain alone is none for authors below it in the signature`(_ flags: String) throws {
+        var record = try Self.record(Self.rsa)
+        record.isTest = flags.contains("y")
+        let answer = Self.answer("v=DKIM1; \(flags); p=\(record.publicKey)")
+        #expect(record.publication(answer) == .right)
+        guard case .wrong(let reasons) = record.publication(answer, signsBelow: true) else {
+            Issue.record("it is not seen")
+            return
+        }
+        #expect(reasons.count == 1 && reasons[0].hasPrefix("t=s makes"), "\(reasons)")
+    }
+
     static func answer(_ text: String) -> DNSAnswer { .records([.text(Array(text.utf8))], isSecure: false) }
 }

@@ -53,7 +53,7 @@ import Testing
 
     @Test(arguments: [
         ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "200", "taken_total 1"),
-        ("GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "200", "ok\nqueue"),
+        ("GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "200", "degraded\nqueue"),
         ("GET /other HTTP/1.1\r\nHost: x\r\n\r\n", "404", "/metrics"),
         ("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "405", "only GET"),
         ("EHLO client.test\r\n\r\n", "400", "not HTTP"),
@@ -89,6 +89,15 @@ import Testing
         for early in crowd.prefix(20) { #expect(try await early.end() == "") }
         #expect(crowd.last?.isClosed == false)
         await server.stop()
+    }
+
+    @Test(
+        arguments: [
+            (true, [], "ok"), (true, ["one key"], "degraded"), (false, [], "not well"),
+            (false, ["the disk"], "not well"),
+        ] as [(Bool, [String], String)])
+    func `a server of which a part fails is degraded`(_ isWell: Bool, _ details: [String], _ word: String) {
+        #expect(StatusServer.Health(isWell: isWell, details: details).word == word)
     }
 
     @Test func `a server that is not well says 503`() async throws {

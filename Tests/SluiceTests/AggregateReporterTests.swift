@@ -30,6 +30,7 @@ import Testing
         let ledger: ReportLedger
         let traces = Mutex<[TraceRecord]>([])
         let kept = Mutex<[Trace]>([])
+        let lines = LogLines()
         let chain: Chain
         let change: @Sendable (inout AggregateReporter.Options) -> Void
 
@@ -49,18 +50,36 @@ import Testing
             chain = Chain([Link(number: 22, file: "22-relay.toml", base: relay)])
         }
 
-        var reporter: AggregateReporter {
+        private var judging: HouseJudging {
+            HouseJudging(hostname: "mx.here.example", chain: { [chain] in chain }, source: services)
+        }
+
+        private var options: AggregateReporter.Options {
             var options = AggregateReporter.Options(
                 hostname: "mx.here.example", organization: "Here", from: "dmarc@here.example")
             options.sends = true
             options.hour = 2
             options.pause = "1ms"
             change(&options)
+            return options
+        }
+
+        /// What a round by hand would do now.
+        func rehearsed() async throws -> [ReportLine] {
+            let period = try ReportDesk.lastDay(at: now)
+            var rehearsal = ReportRehearsal(
+                ReportDesk(options: options, period: period), judging, ledger: try ledger.entries())
+            let reports = try await DMARCReports.gathered(from: period.begin, to: period.end) { records($0) }
+            var lines: [ReportLine] = []
+            for report in reports.sorted { lines.append(try await rehearsal.line(report, at: now)) }
+            return lines
+        }
+
+        var reporter: AggregateReporter {
             let house = HouseMail(
-                hostname: "mx.here.example", chain: { [chain] in chain }, source: services, queue: queue,
-                traced: { [self] trace, _ in kept.withLock { $0.append(trace) } })
-            var logger = Logger(label: "reports")
-            logger.logLevel = .critical
+                judging: judging, queue: queue, traced: { [self] trace, _ in kept.withLock { $0.append(trace) } })
+            var logger = Logger(label: "reports") { [lines] _ in LineKeeper(lines: lines) }
+            logger.logLevel = .debug
             return AggregateReporter(
                 options, ledger: ledger, mail: house, logger: logger,
                 world: (now: { [self] in now }, records: { [self] in records($0) }))
@@ -108,6 +127,29 @@ import Testing
         func close() {
             queue.close()
             ledger.close()
+        }
+    }
+
+    /// Log lines as `level message reason`.
+    final class LogLines: Sendable {
+        let all = Mutex<[String]>([])
+    }
+
+    struct LineKeeper: LogHandler {
+        let lines: LogLines
+        var logLevel = Logger.Level.debug
+        var metadata: Logger.Metadata = [:]
+
+        init(lines: LogLines) { self.lines = lines }
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let line = "\(event.level) \(event.message) \(event.metadata?["reason"].map { "\($0)" } ?? "")"
+            lines.all.withLock { $0.append(line) }
         }
     }
 
@@ -248,7 +290,12 @@ import Testing
             }
         }
         world.now = Self.day + 86_400 + 7200
+        let rehearsed = try await world.rehearsed()
+        #expect(world.queued.isEmpty && world.kept.withLock { $0 }.isEmpty, "nothing is done")
+        #expect(try world.ledger.entries().isEmpty)
         let lines = try await world.reporter.send(nil)
+        #expect(rehearsed == lines, "what would be done, is")
+        #expect(try await world.rehearsed() == world.reporter.send(nil), "and again")
         #expect(lines.map(\.domain) == ["d2.example", "d0.example", "d1.example", "d3.example"])
         #expect(lines.map(\.to.count) == [1, 0, 1, 0])
         #expect(lines[1].notTo.first?.reason.hasSuffix("octets are more than it takes") == true)
@@ -256,7 +303,8 @@ import Testing
         world.close()
         let small = try World { $0.maxSize = 100 }
         try await small.receive("own.example", rua: "mailto:a@own.example", at: Self.day)
-        small.now = Self.day + 86_400
+        small.now = Self.day + 86_400 + 900
+        #expect(try await small.rehearsed().first?.notTo.first?.reason.hasSuffix("over `max_size`") == true)
         let line = try #require(try await small.reporter.send("own.example").first)
         #expect(line.to.isEmpty && line.notTo.first?.reason.hasSuffix("octets are over `max_size`") == true)
         #expect(line.text.contains("  not to  a@own.example: "))
@@ -270,10 +318,51 @@ import Testing
         try await world.receive("own.example", rua: "mailto:a%25far@own.example", at: Self.day)
         world.now = Self.day + 86_400 + 7200
         try world.ledger.cover(until: Self.day)
+        let rehearsed = try #require(try await world.rehearsed().first?.notTo.first)
+        #expect(rehearsed.reason.hasPrefix("5") && !rehearsed.isOld, "the chain is asked: \(rehearsed.reason)")
         try await world.reporter.step()
         #expect(world.queued.isEmpty)
         #expect(try world.ledger.entries().map(\.state) == [.refused])
+        #expect(try await world.rehearsed() == world.reporter.send(nil))
         #expect(try world.ledger.covered() == Self.day + 86_400)
+        world.close()
+    }
+
+    @Test func `a domain is asked for as its people write it, too`() {
+        #expect(DMARCCommand.Report.name("Bücher.test") == "xn--bcher-kva.test")
+        #expect(DMARCCommand.Report.name("Own.Example") == "own.example")
+    }
+
+    @Test func `what was sent before a restart is no news`() async throws {
+        let world = try World()
+        try world.ledger.cover(until: Self.day)
+        try await world.receive("own.example", rua: "mailto:a@own.example,mailto:b@far.example", at: Self.day + 60)
+        world.now = Self.day + 86_400 + 7200
+        try await world.reporter.step()
+        let notSent = "aggregate report not sent"
+        #expect(world.lines.all.withLock { $0 }.count { $0.hasPrefix("notice \(notSent) far.example") } == 1)
+        world.lines.all.withLock { $0 = [] }
+        // As if it had been ended before the day was done with.
+        try world.ledger.cover(until: Self.day)
+        try await world.reporter.step()
+        let lines = world.lines.all.withLock { $0 }
+        #expect(lines.contains("debug \(notSent) it was sent already"), "\(lines)")
+        #expect(lines.count { $0.hasPrefix("notice") } == 1, "\(lines)")
+        world.close()
+    }
+
+    @Test func `no day is reported on before its last messages are in`() async throws {
+        let world = try World { $0.hour = 0 }
+        try world.ledger.cover(until: Self.day)
+        try await world.receive("own.example", rua: "mailto:a@own.example", at: Self.day + 60)
+        world.now = Self.day + 86_400 + 899
+        await #expect(throws: ReportDesk.TooEarly.self) { try await world.reporter.send(nil) }
+        await #expect(throws: ReportDesk.TooEarly.self) { try await world.rehearsed() }
+        // It began in the last second, and came in within the margin.
+        try await world.receive("late.example", rua: "mailto:a@late.example", at: Self.day + 86_399)
+        world.now = Self.day + 86_400 + 900
+        try await world.reporter.step()
+        #expect(world.queued.keys.sorted() == ["a@late.example", "a@own.example"])
         world.close()
     }
 }

@@ -126,7 +126,9 @@ import Testing
             let server = try await LiveServer.start(Self.setup(names, sink), in: place)
             try await Self.judge(outside, server)
             try await server.replay()
-            #expect(try await server.sluice("dmarc", "report", "--send", "--all").code == 1, "nothing came yesterday")
+            // Nothing came yesterday; and in the first minutes of a day nobody is told anything of the last one.
+            let sent = try await server.sluice("dmarc", "report", "--send", "--all")
+            #expect(sent.code == 1 || sent.errors.hasPrefix("Not yet: "), "\(sent)")
             await server.stop()
             try await Self.report(server, sink)
         }

@@ -49,6 +49,23 @@ import Testing
         }
     }
 
+    @Test func `domains in the letters of their people are taken everywhere`() async throws {
+        let place = try await Place()
+        try place.folder.write("From: a@bücher.test\nSubject: x\n\nbody\n", to: "message.eml")
+        let config = place.folder.path + "/sluice.toml"
+        let domain = ["domain", "add", "bücher.test", "--postoffice", "acme", "--config", config]
+        #expect(try await Programs.run(Programs.sluice, domain).code == 0)
+        for sender in [["--from", "a@bücher.test"], []] {
+            let ran = try await Programs.run(
+                Programs.sluice,
+                ["try", place.folder.path + "/message.eml", "--to", "x@Bücher.test", "--json", "--config", config]
+                    + sender)
+            #expect(ran.code == 0, "\(ran)")
+            #expect(ran.output.contains("\"a@xn--bcher-kva.test\"") && ran.output.contains("x@xn--bcher-kva.test"))
+            #expect(ran.output.contains("5.1.1"), "the domain is known, and the user is not: \(ran.output)")
+        }
+    }
+
     @Test func `symbols have a name, points and a description`() async throws {
         let place = try await Place()
         try place.folder.write("From: a@out.test\n\nbody\n", to: "message.eml")

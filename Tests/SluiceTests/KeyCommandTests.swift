@@ -198,11 +198,20 @@ import Testing
         var setup = Self.setup(names)
         // The file is gone when it is judged again, too; but nothing is accepted that could be.
         setup.isReplayed = false
+        let port = try Ports.free(1)[0]
+        setup.more += "[metrics]\nbind = [\"127.0.0.1:\(port)\"]\n"
         try await LiveServer.run(setup) { server in
             _ = try await server.sluice("dkim", "create", "acme.test", "s1")
             #expect(try await server.sluice("dkim", "activate", "acme.test", "s1", "--force").code == 0)
             #expect(try await Self.signatures(Self.send(server)).count == 1)
+            #expect(await eventually { (try? await server.sluice("replay", "--since", "1h").code) == 0 })
             try FileManager.default.removeItem(atPath: "\(server.data)/keys/dkim/acme.test/s1.pem")
+            let replayed = try await server.sluice("replay", "--since", "1h")
+            #expect(replayed.code == 0 && replayed.output.contains("Judged 1 again: 0 found otherwise"), "\(replayed)")
+            #expect(
+                replayed.output.contains(
+                    "Not signed again: dkim-sign: would be signed as acme.test (s1), by the directory; the key is not"
+                ), "\(replayed)")
             let wire = try await server.submission()
             let message = "From: anna@acme.test\r\nSubject: late\r\n\r\nHello.\r\n"
             let reply = try await wire.deliver(message, from: "anna@acme.test", to: ["bert@acme.test"])
@@ -212,6 +221,15 @@ import Testing
                     let traces = try? await server.sluice("trace", "--outcome", "deferred", "--json")
                     return traces?.output.contains("the active key s1 of acme.test cannot be used") == true
                 })
+            let status = try await server.sluice("status")
+            #expect(
+                status.code == 1 && status.output.contains("The active key s1 of acme.test cannot be used"), "\(status)"
+            )
+            #expect(await eventually { server.log.contains("mail cannot be signed") })
+            let asking = try await Wire.connect(port: port)
+            asking.push(Array("GET /health HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+            let health = try await asking.end()
+            #expect(health.hasPrefix("HTTP/1.1 200 ") && health.contains("degraded\nThe active key s1 of"), "\(health)")
             let check = try await server.sluice("check")
             #expect(
                 check.code == 0 && check.errors.contains("the active key s1 of acme.test cannot be used"), "\(check)")
@@ -219,6 +237,79 @@ import Testing
             #expect(asked.code == 1 && asked.output.contains("the private key cannot be used"), "\(asked)")
         }
         await names.stop()
+    }
+
+    @Test func `all questions are asked at once, and none where the answer does not count`() async throws {
+        let names = try await NameServer.start([:])
+        let place = try await Place()
+        try place.folder.write(LiveServer.settings(Self.setup(names), (2525, 2587, 2465, 2424)), to: "sluice.toml")
+        func sluice(_ words: String...) async throws -> Ran {
+            try await Programs.run(Programs.sluice, words + ["--config", place.folder.path + "/sluice.toml"])
+        }
+        for selector in ["s1", "s2", "s3"] {
+            #expect(try await sluice("dkim", "create", "acme.test", selector).code == 0)
+            let listed = try await sluice("dkim", "dns", "acme.test", selector)
+            let line = try #require(listed.output.split(separator: "\n").first { $0.hasPrefix("; v=DKIM1") })
+            names.set("\(selector)._domainkey.acme.test", [.text(String(line.dropFirst(2)))])
+        }
+        #expect(try await sluice("dkim", "create", "acme.test", "e1", "--algorithm", "ed25519").code == 0)
+        names.hold("s1._domainkey.acme.test", untilAsked: "s3._domainkey.acme.test")
+        let checked = try await sluice("dkim", "check", "acme.test")
+        let right = checked.output.split(separator: "\n").filter { $0.contains("published as it should be") }
+        #expect(checked.code == 0 && right.map { String($0.prefix(2)) } == ["s1", "s2", "s3"], "\(checked)")
+
+        #expect(try await sluice("dkim", "activate", "acme.test", "s1").code == 0)
+        #expect(try await sluice("dkim", "settings", "acme.test", "--algorithm", "rsa").code == 0)
+        let asked = names.asked.count
+        let kind = try await sluice("dkim", "activate", "acme.test", "e1", "--force")
+        #expect(kind.code == 1 && kind.errors.contains("e1 is for ed25519-sha256, and acme.test signs with"), "\(kind)")
+        let twice = try await sluice("dkim", "activate", "acme.test", "s1", "--force")
+        #expect(twice.code == 1 && twice.errors.contains("s1 signs for acme.test already"), "\(twice)")
+        #expect(names.asked.count == asked, "DNS was asked")
+
+        // RFC 6376 §3.6.1: t=s wants the very domain in i=.
+        names.set("s1._domainkey.acme.test", [.text("v=DKIM1; t=s; " + (try await Self.publicPart("s1", sluice)))])
+        #expect(try await sluice("dkim", "check", "acme.test", "s1").code == 0)
+        #expect(try await sluice("dkim", "settings", "acme.test", "--identity", "on", "--subdomains", "on").code == 0)
+        let strict = try await sluice("dkim", "check", "acme.test", "s1")
+        #expect(strict.code == 1 && strict.output.contains("t=s makes signatures"), "\(strict)")
+        // What nobody signs with is no alarm.
+        #expect(try await sluice("domain", "change", "acme.test", "--disable-mail").code == 0)
+        let disabled = try await sluice("dkim", "check", "acme.test", "s1")
+        #expect(disabled.code == 0 && disabled.output.contains("; the domain is disabled"), "\(disabled)")
+        await names.stop()
+    }
+
+    private static func publicPart(_ selector: String, _ sluice: (String...) async throws -> Ran) async throws -> String
+    {
+        let listed = try await sluice("dkim", "dns", "acme.test", selector)
+        let record = try #require(listed.output.split(separator: "\n").last)
+        return String(record[try #require(record.range(of: "p=")).lowerBound...])
+    }
+
+    @Test func `who removes a domain hears what is left of its keys; disabled, it does not sign`() async throws {
+        let place = try await Place()
+        func sluice(_ words: String...) async throws -> Ran {
+            try await Programs.run(Programs.sluice, words + ["--config", place.folder.path + "/sluice.toml"])
+        }
+        #expect(try await sluice("dkim", "create", "beta.test", "s1").code == 0)
+        #expect(try await sluice("dkim", "create", "beta.test", "e1", "--algorithm", "ed25519").code == 0)
+        #expect(try await sluice("dkim", "activate", "beta.test", "e1", "--force").code == 0)
+        #expect(try await sluice("domain", "change", "beta.test", "--disable-mail").code == 0)
+        let shown = try await sluice("dkim", "show", "beta.test")
+        #expect(shown.errors.contains("warning: beta.test is disabled: its mail is not signed"), "\(shown)")
+        let removed = try await sluice("domain", "remove", "beta.test", "--force")
+        #expect(removed.code == 0, "\(removed)")
+        for words in [
+            "It had 2 DKIM keys: s1 (prepared), e1 (active).", "\(place.folder.path)/data/keys/dkim/beta.test: delete",
+            "s1._domainkey.beta.test, e1._domainkey.beta.test",
+        ] {
+            #expect(removed.output.contains(words), "\(removed)")
+        }
+        #expect(FileManager.default.fileExists(atPath: "\(place.folder.path)/data/keys/dkim/beta.test/e1.pem"))
+        #expect(try await sluice("dkim", "create", "acme.test", "s1").code == 0)
+        let office = try await sluice("postoffice", "remove", "acme", "--force")
+        #expect(office.code == 0 && office.output.contains("It had 1 DKIM key: s1 (prepared)."), "\(office)")
     }
 
     @Test func `where the file names a domain too, everybody is told whose word counts`() async throws {

@@ -1,4 +1,6 @@
+import Adapters
 import Foundation
+import Pipeline
 import SluiceTesting
 import Testing
 
@@ -63,6 +65,9 @@ import Testing
         Case("PEM with words around it", ["k": "Our key\n\(rsa)"], ["%/k", "--selector", "s1"], ["s1"]),
         Case("OpenDKIM's KeyTable", tables, ["%/KeyTable", "--opendkim"], ["one", "two"]),
         Case(
+            "one line of KeyTable for all domains", ["KeyTable": "all %:s1:%/%.private\n", "acme.test.private": rsa],
+            ["%/KeyTable", "--opendkim"], ["s1"]),
+        Case(
             "a key within KeyTable",
             ["KeyTable": "x %:s1:\(SampleKeys.rsa2048.split(separator: "\n").dropFirst().dropLast().joined())"],
             ["%/KeyTable", "--opendkim"], ["s1"]),
@@ -88,6 +93,53 @@ import Testing
         Case(
             "rspamd's configuration with a map", ["dkim_signing.conf": "domain = \"/etc/map\";"],
             ["%/dkim_signing.conf", "--rspamd"], refused: "a map elsewhere"),
+        Case(
+            "rspamd's maps",
+            [
+                "dkim_signing.conf":
+                    "selector_map = \"%/selectors\";\npath_map = \"file://%/paths\";\ntry_fallback = false;\n",
+                "selectors": "# names\nbeta.test b\nACME.test\tmapped # ours\n", "paths": "acme.test %/m.key\n",
+                "m.key": rsa,
+            ], ["%/dkim_signing.conf", "--rspamd"], ["mapped"]),
+        Case(
+            "rspamd's map in its configuration, beside a block",
+            [
+                "dkim_signing.conf": """
+                selector_map = ["acme.test listed"]; path = "%/$domain.$selector.key"; try_fallback = false
+                domain { acme.test { path = "%/x.key"; selectors [ { path = "%/y.key"; selector = "own"; } ] } }
+                """, "x.key": rsa, "y.key": seedText,
+            ], ["%/dkim_signing.conf", "--rspamd"], ["listed", "own"]),
+        Case(
+            "rspamd's maps without the domain, and what holds for all",
+            [
+                "dkim_signing.conf": "selector_map = [\"beta.test b\"]; path = \"%/k\"; selector = \"all\"", "k": rsa,
+            ], ["%/dkim_signing.conf", "--rspamd"], ["all"]),
+        Case(
+            "rspamd's maps without the domain, and nothing for all",
+            [
+                "dkim_signing.conf": "selector_map = [\"beta.test b\"]; path = \"%/k\"; try_fallback = no", "k": rsa,
+            ], ["%/dkim_signing.conf", "--rspamd"], refused: "`try_fallback` is off"),
+        Case(
+            "rspamd's configuration, and a name beside it", ["dkim_signing.conf": "path = \"%/k\"", "k": rsa],
+            ["%/dkim_signing.conf", "--rspamd", "--selector", "s1"], refused: "names the keys itself"),
+        Case(
+            "rspamd's map in quotes", ["dkim_signing.conf": "selector_map = \"%/m\"", "m": "\n\"a b\" c\n"],
+            ["%/dkim_signing.conf", "--rspamd"], refused: "m:2: this is not NAME VALUE"),
+        Case(
+            "rspamd's map elsewhere", ["dkim_signing.conf": "path_map = \"http://maps.test/paths\""],
+            ["%/dkim_signing.conf", "--rspamd"], refused: "`path_map` is not read from http://maps.test/paths"),
+        Case(
+            "rspamd's keys in Vault", ["dkim_signing.conf": "use_vault = true; path = \"%/k\"", "k": rsa],
+            ["%/dkim_signing.conf", "--rspamd"], refused: "`use_vault`: the keys are in Vault"),
+        Case(
+            "rspamd's keys in Redis", ["dkim_signing.conf": "use_redis = yes; path = \"%/k\"", "k": rsa],
+            ["%/dkim_signing.conf", "--rspamd"], refused: "`use_redis`: the keys are in Redis"),
+        Case(
+            "rspamd with OpenDKIM's tables", ["dkim_signing.conf": "key_table = \"/k\"; signing_table = \"/s\""],
+            ["%/dkim_signing.conf", "--rspamd"], refused: "import it with --opendkim"),
+        Case(
+            "rspamd's own names of places", ["dkim_signing.conf": "path = \"${DBDIR}/dkim/$domain.$selector.key\""],
+            ["%/dkim_signing.conf", "--rspamd"], refused: "only rspamd knows"),
         Case(
             "half a configuration of rspamd's", ["dkim_signing.conf": "domain { acme.test { path = \"x\""],
             ["%/dkim_signing.conf", "--rspamd"], refused: "a name was expected"),
@@ -146,24 +198,91 @@ import Testing
     }
 
     @Test(arguments: [
-        ("*@acme.test two\n", "two"), ("acme.test one._domainkey.acme.test\n", "one"), ("# x\n*\ttwo:%\n", "two"),
-        ("*@elsewhere.test two\n.test one._domainkey.acme.test\n", "one"), ("anna@acme.test two\n", "NAME"),
+        // Patterns: the first line that fits.
+        ("*@acme.test two\n", ["two"]), ("# x\n*@*\ttwo:%\n", ["two"]), ("*@*.test three\n", ["three"]),
+        ("*@acme.test three\n* first\n*@acme.test two\n", ["three", "two"]),
+        ("*@elsewhere.test first\n*@a*e.te* three\n", ["three"]),
+        ("refile:* first\nacme.test three\n", ["first"]),
+        // Words: the domain, what is above it, a star.
+        ("acme.test first\n", ["first"]), ("* first\n.test two\nacme.test three\n", ["three", "two"]),
+        ("file:* first\nacme.test three\n", ["three"]), ("* %\n", ["whole"]),
+        // Nobody knows.
+        ("anna@acme.test two\n", ["NAME"]), ("*@elsewhere.test two\n.test first\n", ["NAME"]),
     ])
-    func `SigningTable tells which key signs now`(_ table: String, _ expected: String) async throws {
+    func `SigningTable tells which keys sign now, the first of each kind`(
+        _ table: String, _ expected: [String]
+    ) async throws {
+        let keys = """
+            first acme.test:first:%/one.private
+            two acme.test:two:%/two.private
+            three acme.test:three:%/one.private
+            acme.test %:whole:%/one.private
+            """
+        let kind = ["refile:", "file:"].first { table.hasPrefix($0) } ?? ""
+        let files = Self.tables.merging(["KeyTable": keys, "SigningTable": String(table.dropFirst(kind.count))]) { $1 }
+        let ran = try await Self.imported(
+            files, ["%/KeyTable", "--opendkim", "--signing-table", "\(kind)%/SigningTable"])
+        #expect(ran.code == 0 && Self.advice(ran) == expected, "\(ran)")
+        #expect(ran.errors.contains("signs for anna@acme.test by a line of its own") == table.contains("anna"))
+    }
+
+    @Test func `two keys that can sign together are both to be activated`() async throws {
+        let both = try await Self.imported(Self.tables, ["%/KeyTable", "--opendkim"])
+        #expect(both.code == 0 && Self.advice(both) == ["one", "two"], "\(both)")
+        let three = ["acme.test.a.key": Self.rsa, "acme.test.b.key": Self.rsa, "acme.test.c.key": Self.seedText]
+        let folder = try await Self.imported(three, ["%", "--rspamd"])
+        #expect(folder.code == 0 && Self.advice(folder) == ["NAME"], "\(folder)")
+        var files = three
+        files["dkim_signing.conf"] =
+            "domain { acme.test { selectors [ "
+            + "abc".map { "{ path = \"%/acme.test.\($0).key\"; selector = \($0); }" }.joined(separator: ", ") + " ] } }"
+        let listed = try await Self.imported(files, ["%/dkim_signing.conf", "--rspamd"])
+        #expect(listed.code == 0 && Self.advice(listed) == ["a", "c"], "\(listed)")
+        #expect(listed.errors.contains("warning: b is named as signing after a; here one key of a kind signs."))
+    }
+
+    @Test func `domains stand in the tables as their people write them, too`() async throws {
+        let files = ["k": Self.rsa, "KeyTable": "b Bücher.test:s1:%/k\n", "SigningTable": "*@bücher.test b\n"]
+        let words = ["%/KeyTable", "--opendkim", "--signing-table", "%/SigningTable"]
+        let ran = try await Self.imported(files, words, of: "bücher.test")
+        #expect(ran.code == 0 && Self.advice(ran) == ["s1"] && ran.errors.isEmpty, "\(ran)")
+        let conf = "selector_map = [\"bücher.test s1\"]; path = \"%/k\"; try_fallback = false"
+        let mapped = try await Self.imported(
+            ["k": Self.rsa, "x.conf": conf], ["%/x.conf", "--rspamd"], of: "bücher.test")
+        #expect(mapped.code == 0 && Self.advice(mapped) == ["s1"], "\(mapped)")
+    }
+
+    @Test func `a key that verifiers need not know is warned of`() async throws {
+        let pem = try LibcryptoSignatures().newKey(.rsaSHA256, bits: 4352)
+        let text = String(decoding: pem, as: UTF8.self)
+        let ran = try await Self.imported(["k.pem": text], ["%/k.pem", "--selector", "big"])
+        #expect(ran.code == 0 && ran.errors.contains("know no RSA key of 4352 bits"), "\(ran)")
+    }
+
+    /// `%` in the files and at the beginning of a path stands for their folder.
+    static func imported(
+        _ files: [String: String], _ words: [String], of domain: String = "acme.test"
+    ) async throws -> Ran {
         let place = try await Place()
+        let config = ["--config", place.folder.path + "/sluice.toml"]
+        if domain != "acme.test" {
+            let added = ["domain", "add", domain, "--postoffice", "acme"]
+            #expect(try await Programs.run(Programs.sluice, added + config).code == 0)
+        }
         let folder = try TemporaryFolder()
-        for (name, text) in Self.tables {
+        for (name, text) in files {
             try folder.write(text.replacingOccurrences(of: "%/", with: folder.path + "/"), to: name)
         }
-        try folder.write(table, to: "SigningTable")
-        let ran = try await Programs.run(
+        let given = words.map { word in
+            word == "%" ? folder.path : word.replacingOccurrences(of: "%/", with: folder.path + "/")
+        }
+        return try await Programs.run(
             Programs.sluice,
-            [
-                "dkim", "import", "acme.test", folder.path + "/KeyTable", "--opendkim", "--signing-table",
-                folder.path + "/SigningTable", "--config", place.folder.path + "/sluice.toml",
-            ])
-        #expect(ran.code == 0, "\(ran)")
-        let advice = ran.output.split(separator: "\n").filter { $0.hasPrefix("sluice dkim activate") }
-        #expect(advice == ["sluice dkim activate acme.test \(expected)"])
+            ["dkim", "import", domain] + given + config)
+    }
+
+    static func advice(_ ran: Ran) -> [String] {
+        ran.output.split(separator: "\n").filter { $0.hasPrefix("sluice dkim activate") }
+            .compactMap { $0.split(separator: " ").last.map(String.init) }
     }
 }

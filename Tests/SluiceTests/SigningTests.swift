@@ -41,6 +41,12 @@ import Testing
             #expect(signatures.contains { $0.contains("a=ed25519-sha256;") && $0.contains("s=e1;") })
             await server.stop()
             try await server.replay()
+            // Elsewhere, or later, there may be no keys: only a server needs them.
+            try FileManager.default.removeItem(atPath: place.folder.path + "/data/keys/dkim/acme.test/e1.pem")
+            let again = try await server.sluice("replay", "--since", "1h")
+            #expect(again.code == 0 && again.output.contains("Judged 1 again: 0 found otherwise"), "\(again)")
+            #expect(
+                again.output.contains("dkim-sign: would be signed as acme.test (s1, e1); the key is not"), "\(again)")
         }
     }
 
@@ -59,6 +65,17 @@ import Testing
         // A link could lead to a file of somebody else's.
         try FileManager.default.createSymbolicLink(atPath: key, withDestinationPath: "e1.pem")
         #expect(try await Programs.run(Programs.sluice, check).code == 1)
+    }
+
+    @Test(arguments: [("30h", true), ("31h", false), ("0s", false)])
+    func `signatures that end before the last try of a delivery are warned of`(_ expires: String, _ isTold: Bool)
+        async throws
+    {
+        let place = try await Self.place()
+        let file = "stage = \"dkim-sign\"\n[dkim-sign]\nexpires = \"\(expires)\"\n"
+        try place.folder.write(file, to: "filters.d/90-dkim-sign.toml")
+        let ran = try await Programs.run(Programs.sluice, ["check", "--config", place.folder.path + "/sluice.toml"])
+        #expect(ran.code == 0 && ran.errors.contains("what arrives late has a signature") == isTold, "\(ran)")
     }
 
     @Test func `check warns of a length limit`() async throws {

@@ -1,52 +1,17 @@
 import Foundation
 import Testing
 
+@testable import Sandbox
+
 /// Workers of a live server, and the signatures that they verify.
 @Suite struct WorkerTests {
     /// The example of RFC 8463 Appendix A.3, and its keys.
-    static let message = """
-        DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;
-         d=football.example.com; i=@football.example.com;
-         q=dns/txt; s=brisbane; t=1528637909; h=from : to :
-         subject : date : message-id : from : subject : date;
-         bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
-         b=/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus
-         Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==
-        DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;
-         d=football.example.com; i=@football.example.com;
-         q=dns/txt; s=test; t=1528637909; h=from : to : subject :
-         date : message-id : from : subject : date;
-         bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
-         b=F45dVWDfMbQDGHJFlXUNB2HKfbCeLRyhDXgFpEL8GwpsRe0IeIixNTe3
-         DhCVlUrSjV4BwcVcOF6+FF3Zo9Rpo1tFOeS9mPYQTnGdaSGsgeefOsk2Jz
-         dA+L10TeYt9BgDfQNZtKdN1WO//KgIqXP7OdEFE4LjFYNcUxZQ4FADY+8=
-        From: Joe SixPack <joe@football.example.com>
-        To: Suzie Q <suzie@shopping.example.net>
-        Subject: Is dinner ready?
-        Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)
-        Message-ID: <20030712040037.46341.5F8J@football.example.com>
+    static let message = String(decoding: SelfTest.octets, as: UTF8.self)
 
-        Hi.
-
-        We lost the game.  Are you hungry yet?
-
-        Joe.
-
-        """.replacingOccurrences(of: "\n", with: "\r\n")
-
-    static let zone: [String: [NameServer.Record]] = [
-        "brisbane._domainkey.football.example.com": [
-            .text("v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
-        ],
-        "test._domainkey.football.example.com": [
-            .text(
-                """
-                v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qh\
-                dR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hst\
-                T5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB
-                """)
-        ],
-    ]
+    static let zone = SelfTest.keys.compactMapValues { answer -> [NameServer.Record]? in
+        guard case .records(let records) = answer else { return nil }
+        return records.map { .text(String(decoding: $0, as: UTF8.self)) }
+    }
 
     static func setup(_ names: NameServer, isolation: String = "process") -> LiveServer.Setup {
         var setup = LiveServer.Setup()

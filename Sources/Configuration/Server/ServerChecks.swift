@@ -231,7 +231,7 @@ struct ServerChecks {
     private mutating func checkReports() {
         let (reports, kept) = (configuration.dmarcReports, configuration.trace.keepFor)
         guard isSound(["dmarc_reports", "hour"], ["trace", "keep_for"]), reports.send else { return }
-        if kept.seconds < Double(24 + reports.hour) * 3600 {
+        if kept.seconds < Double(24 + max(reports.hour, 1)) * 3600 {
             report(
                 .warning, ["trace", "keep_for"],
                 "traces are gone after \(kept), before \(reports.hour) o'clock of the next day, when they are"

@@ -59,17 +59,11 @@ extension DirectoryChanges {
     public func activateSelector(_ name: String, domain: String) throws -> SelectorEntry? {
         let domain = try requireDomain(domain)
         let before = try requireSelector(name, of: domain)
-        guard before.state != .active else {
-            throw DirectoryError.malformed(text: before.name, reason: "signs for \(domain.entry.name) already")
+        let entry = try signing.entry(domain)
+        if let obstacle = entry.obstacle(toActivating: before) {
+            throw DirectoryError.malformed(text: before.name, reason: obstacle)
         }
-        let settings = try signing.settings(of: domain.id)
-        if let only = settings.algorithm, only != before.algorithm {
-            let reason =
-                "is for \(before.algorithm.rawValue), and \(domain.entry.name) signs with \(only.rawValue) alone"
-                + " (sluice dkim settings)"
-            throw DirectoryError.malformed(text: before.name, reason: reason)
-        }
-        let other = try signing.selectors(of: domain.id, named: domain.entry.name).first {
+        let other = entry.selectors.first {
             $0.state == .active && $0.algorithm == before.algorithm
         }
         let retired = try other.map { try retire($0, of: domain) }

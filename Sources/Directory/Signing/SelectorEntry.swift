@@ -57,10 +57,20 @@ public struct NewSelector: Sendable, Hashable {
 /// All that the directory knows of a domain's signatures.
 public struct SigningEntry: Sendable, Hashable, Codable {
     public var domain: String
+    /// Whether mail of the domain is taken; otherwise none is signed.
+    public var isEnabled: Bool
     public var settings: SigningSettings
     /// In the order in which they were made.
     public var selectors: [SelectorEntry]
 
     /// Whether the directory says who signs, rather than the stage's file: from the first activation on.
     public var counts: Bool { selectors.contains { $0.state != .prepared } }
+
+    /// Why a selector must not be activated: words that go on from its name.
+    public func obstacle(toActivating selector: SelectorEntry) -> String? {
+        guard selector.state != .active else { return "signs for \(domain) already" }
+        guard let only = settings.algorithm, only != selector.algorithm else { return nil }
+        return "is for \(selector.algorithm.rawValue), and \(domain) signs with \(only.rawValue) alone"
+            + " (sluice dkim settings)"
+    }
 }

@@ -9,31 +9,41 @@ struct SigningLookup {
     /// Labels of a name that are looked up from the left on.
     private static let mostLabels = 32
 
-    /// The domain, or the nearest one above it, that the directory signs for: one of whose selectors has been active.
+    /// The domain, or the nearest one above it, that the directory signs for: one of whose selectors has been active;
+    /// or for which nobody signs, since it is disabled.
     func signing(for domain: String) throws -> SigningDomain? {
         var rest = domain[...]
         for _ in 0..<Self.mostLabels {
-            if let id = try signingDomainID(String(rest)) {
-                let active = try selectors(of: id, named: String(rest)).filter { $0.state == .active }
-                return SigningDomain(
-                    name: String(rest),
-                    active: active.map { .init(name: $0.name, algorithm: $0.algorithm, publicKey: $0.publicKey) },
-                    settings: try settings(of: id))
-            }
+            if let found = try signing(at: String(rest)) { return found }
             guard let dot = rest.firstIndex(of: ".") else { return nil }
             rest = rest[rest.index(after: dot)...]
         }
         return nil
     }
 
-    private func signingDomainID(_ name: String) throws -> Int64? {
-        try Int64.fetchOne(
+    private func signing(at name: String) throws -> SigningDomain? {
+        let row = try Row.fetchOne(
             db,
             sql: """
-                SELECT id FROM domain WHERE name = ? AND EXISTS
-                    (SELECT 1 FROM selector WHERE domainID = domain.id AND state <> 'prepared')
+                SELECT domain.id, domain.isEnabled AND postOffice.isEnabled AS isEnabled, EXISTS
+                    (SELECT 1 FROM selector WHERE domainID = domain.id AND state <> 'prepared') AS counts
+                FROM domain JOIN postOffice ON postOffice.id = domain.postOfficeID
+                WHERE domain.name = ?
                 """,
             arguments: [name])
+        guard let row else { return nil }
+        guard row["isEnabled"] else {
+            var disabled = SigningDomain(name: name, active: [])
+            disabled.settings.sign = false
+            disabled.isDisabled = true
+            return disabled
+        }
+        guard row["counts"] else { return nil }
+        let id: Int64 = row["id"]
+        let active = try selectors(of: id, named: name).filter { $0.state == .active }
+        return SigningDomain(
+            name: name, active: active.map { .init(name: $0.name, algorithm: $0.algorithm, publicKey: $0.publicKey) },
+            settings: try settings(of: id))
     }
 
     /// In the order in which they were made; of those of one moment, RSA first.
@@ -55,9 +65,20 @@ struct SigningLookup {
         return row.map(SigningSettings.init) ?? SigningSettings()
     }
 
+    /// Whether mail is taken of the domain, and of its post office.
+    private func isEnabled(_ domainID: Int64) throws -> Bool {
+        try Bool.fetchOne(
+            db,
+            sql: """
+                SELECT domain.isEnabled AND postOffice.isEnabled
+                FROM domain JOIN postOffice ON postOffice.id = domain.postOfficeID WHERE domain.id = ?
+                """,
+            arguments: [domainID]) ?? false
+    }
+
     func entry(_ domain: (id: Int64, entry: DomainEntry)) throws -> SigningEntry {
         SigningEntry(
-            domain: domain.entry.name, settings: try settings(of: domain.id),
+            domain: domain.entry.name, isEnabled: try isEnabled(domain.id), settings: try settings(of: domain.id),
             selectors: try selectors(of: domain.id, named: domain.entry.name))
     }
 }

@@ -39,6 +39,8 @@ public struct ARCSealing: MessageStage, EquippedStage {
     public let policy: Configuration
     private let plan: SigningPlan
     private var tools: (cryptography: any SignatureCryptography, key: any SigningKey)?
+    /// Why there is no key, where there need not be one.
+    private var absence: String?
 
     public init(_ configuration: Configuration) {
         policy = configuration
@@ -60,9 +62,14 @@ public struct ARCSealing: MessageStage, EquippedStage {
         }
         guard !policy.domain.isEmpty else { return self }
         var stage = self
-        let key = try tools.key(
-            domain: policy.domain.asciiLowercased, selector: policy.selector, leastBits: policy.minKeyBits.value)
-        stage.tools = (tools.cryptography, key)
+        do throws(SignatureFault) {
+            let key = try tools.key(
+                domain: policy.domain.asciiLowercased, selector: policy.selector, leastBits: policy.minKeyBits.value)
+            stage.tools = (tools.cryptography, key)
+        } catch {
+            guard tools.mayLackKeys else { throw error }
+            stage.absence = error.description
+        }
         return stage
     }
 
@@ -81,6 +88,8 @@ public struct ARCSealing: MessageStage, EquippedStage {
             return Finding(note: "not sealed: the chain has ended before")
         }
         guard message.header["From"] != nil else { return Finding(note: "not sealed: there is no From field to sign") }
+        let claim = "sealed as \(policy.domain), set \(next), cv=\(status.rawValue)"
+        if let absence { return Finding(decidedBy: ["domain", "selector"], note: KeyAbsence.note(claim, absence)) }
         guard let tools else { throw StageFailure.withoutTools }
         let now = try await transaction.services.now()
         let sealer = Sealer(
@@ -89,8 +98,7 @@ public struct ARCSealing: MessageStage, EquippedStage {
         let fields = try await sealer.fields(for: message, status, instance: next, in: transaction)
         return Finding(
             edits: fields.map { .prependField(name: $0.kind.name, value: $0.value) },
-            decidedBy: ["domain", "selector"],
-            note: "sealed as \(policy.domain), set \(next), cv=\(status.rawValue)")
+            decidedBy: ["domain", "selector"], note: claim)
     }
 
     /// One more than the highest there is. `nil` where a sealer has called the chain broken already, where it is

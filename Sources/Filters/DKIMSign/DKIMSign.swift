@@ -15,12 +15,20 @@ public struct DKIMSign: MessageStage, EquippedStage {
     private let plan: SigningPlan
     private var tools: StageTools?
     /// The keys of the domains that the file names.
-    private var filed: [String: [Signer]] = [:]
+    private var filed: [String: Signers] = [:]
 
     /// An active key under its selector's name.
     struct Signer: Sendable {
         let selector: String
         let key: any SigningKey
+    }
+
+    /// Who signs.
+    private struct Signers {
+        var names: [String]
+        var ready: [Signer] = []
+        /// Why they cannot, where they need not.
+        var absence: String?
     }
 
     public init(_ configuration: Configuration) {
@@ -47,7 +55,10 @@ public struct DKIMSign: MessageStage, EquippedStage {
         guard plan.names.contains(where: { $0.asciiLowercased == "from" }) else {
             throw SignatureFault("`headers` lacks From, without which a signature is none")
         }
-        var keys: [String: [Signer]] = [:]
+        guard policy.expires.seconds == 0 || policy.expires.seconds >= 1 else {
+            throw SignatureFault("`expires` is \(policy.expires), and counts in seconds; \"0s\" is no end")
+        }
+        var keys: [String: Signers] = [:]
         var mistakes: [String] = []
         for (name, domain) in policy.domains.sorted(by: { $0.key < $1.key }) {
             do throws(SignatureFault) {
@@ -64,15 +75,23 @@ public struct DKIMSign: MessageStage, EquippedStage {
     /// The active keys: one, or one of each kind.
     private func signers(
         of name: String, _ domain: DomainSigning, _ tools: StageTools
-    ) throws(SignatureFault) -> [Signer] {
-        guard domain.sign else { return [] }
+    ) throws(SignatureFault) -> Signers {
+        var all = Signers(names: domain.active.map(\.asciiLowercased))
+        guard domain.sign else { return all }
         guard (1...2).contains(domain.active.count) else {
             throw SignatureFault("\(name) needs one active selector, or two of which one is RSA and one Ed25519")
         }
         var signers: [Signer] = []
         for selector in domain.active {
-            let key = try tools.key(
-                domain: name, selector: selector.asciiLowercased, leastBits: policy.minKeyBits.value)
+            let key: any SigningKey
+            do throws(SignatureFault) {
+                key = try tools.key(
+                    domain: name, selector: selector.asciiLowercased, leastBits: policy.minKeyBits.value)
+            } catch {
+                guard tools.mayLackKeys else { throw error }
+                all.absence = error.description
+                return all
+            }
             guard domain.settings(in: policy).algorithm.allows(key.algorithm) else {
                 throw SignatureFault("the key \(selector) of \(name) is for \(key.algorithm.rawValue)")
             }
@@ -82,7 +101,8 @@ public struct DKIMSign: MessageStage, EquippedStage {
             throw SignatureFault(
                 "\(name) has two active selectors of one kind; only an RSA and an Ed25519 key go together")
         }
-        return signers
+        all.ready = signers
+        return all
     }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
@@ -98,7 +118,7 @@ public struct DKIMSign: MessageStage, EquippedStage {
         guard let signatory = policy.signatory(for: domain, kept) else {
             return Finding(note: "not signed: no keys for \(author.domain)")
         }
-        guard signatory.signs else { return signatory.finding("not signed: \(signatory.name) does not sign") }
+        guard signatory.signs else { return signatory.finding("not signed: \(signatory.silence)") }
         if let obstacle = try await obstacle(to: author, in: transaction) { return obstacle.finding }
         // In i= the domain is as in d=. RFC 8616 §5.
         let identity = EmailAddress(localPart: author.localPart, domain: domain)
@@ -110,24 +130,29 @@ public struct DKIMSign: MessageStage, EquippedStage {
     ) async throws(StageFailure) -> Finding {
         guard let tools else { throw StageFailure.withoutTools }
         let signers = try signers(of: signatory, tools)
-        guard !signers.isEmpty else { return signatory.finding("not signed: \(signatory.name) has no active key") }
+        guard !signers.names.isEmpty else {
+            return signatory.finding("not signed: \(signatory.name) has no active key")
+        }
         let now = try await transaction.services.now()
+        var finding = signatory.finding("signed as \(signatory.name) (\(signers.names.joined(separator: ", ")))")
+        if let absence = signers.absence {
+            finding.note = finding.note.map { KeyAbsence.note($0, absence) }
+            return finding
+        }
         let draft = DKIMDraft(
             domain: signatory.name, identity: signatory.settings.identity ? author : nil,
             settings: signatory.settings, names: plan.names(for: message.header),
             time: Int(now.timeIntervalSince1970),
             expires: policy.expires.seconds > 0 ? Int(policy.expires.seconds) : nil)
         do throws(CryptographyFailure) {
-            let values = try await draft.values(for: message, by: signers, tools.cryptography)
-            var finding = signatory.finding(
-                "signed as \(signatory.name) (\(signers.map(\.selector).joined(separator: ", ")))")
+            let values = try await draft.values(for: message, by: signers.ready, tools.cryptography)
             finding.edits = values.map { .prependField(name: DKIMDraft.fieldName, value: $0) }
             return finding
         } catch { throw StageFailure("signing failed: \(error.reason)") }
     }
 
     /// The keys that sign now.
-    private func signers(of signatory: Signatory, _ tools: StageTools) throws(StageFailure) -> [Signer] {
+    private func signers(of signatory: Signatory, _ tools: StageTools) throws(StageFailure) -> Signers {
         switch signatory.keys {
         case .file:
             guard let signers = filed[signatory.name] else { throw StageFailure.withoutTools }
@@ -138,8 +163,18 @@ public struct DKIMSign: MessageStage, EquippedStage {
                 throw StageFailure(
                     "no active key of \(signatory.name) is for \(signatory.settings.algorithm.rawValue)")
             }
-            var signers: [Signer] = []
-            for selector in allowed { signers.append(try tools.signer(selector, of: signatory.name)) }
+            var signers = Signers(names: allowed.map(\.name))
+            for selector in allowed {
+                do throws(CryptographyFailure) {
+                    signers.ready.append(try tools.signer(selector, of: signatory.name))
+                } catch {
+                    guard tools.mayLackKeys else {
+                        throw StageFailure(
+                            "the active key \(selector.name) of \(signatory.name) cannot be used: \(error.reason)")
+                    }
+                    signers.absence = error.reason
+                }
+            }
             return signers
         }
     }
@@ -177,15 +212,11 @@ extension StageTools {
     /// is the one in DNS.
     fileprivate func signer(
         _ selector: SigningDomain.Selector, of domain: String
-    ) throws(StageFailure) -> DKIMSign.Signer {
-        do throws(CryptographyFailure) {
-            let key = try readKeys.key(domain: domain, selector: selector.name, from: keys, cryptography)
-            guard SelectorRecord.base64(key.publicKey) == selector.publicKey else {
-                throw CryptographyFailure("its file holds another key than the directory knows")
-            }
-            return DKIMSign.Signer(selector: selector.name, key: key)
-        } catch {
-            throw StageFailure("the active key \(selector.name) of \(domain) cannot be used: \(error.reason)")
+    ) throws(CryptographyFailure) -> DKIMSign.Signer {
+        let key = try readKeys.key(domain: domain, selector: selector.name, from: keys, cryptography)
+        guard SelectorRecord.base64(key.publicKey) == selector.publicKey else {
+            throw CryptographyFailure("its file holds another key than the directory knows")
         }
+        return DKIMSign.Signer(selector: selector.name, key: key)
     }
 }

@@ -13,6 +13,8 @@ extension DKIMSign {
         let signs: Bool
         let settings: Settings
         let keys: Keys
+        /// Nothing of the domain is signed, whatever else is said of it.
+        var isDisabled = false
 
         init(_ name: String, _ domain: DomainSigning, in policy: Configuration) {
             self.name = name
@@ -25,9 +27,13 @@ extension DKIMSign {
         init(_ kept: SigningDomain, in policy: Configuration) {
             name = kept.name
             signs = kept.settings.sign
+            isDisabled = kept.isDisabled
             settings = policy.settings(with: kept.settings)
             keys = .directory(kept.active)
         }
+
+        /// Why it does not sign.
+        var silence: String { isDisabled ? "\(name) is disabled" : "\(name) does not sign" }
 
         /// With the place of what decided: a line of the file, or the directory.
         func finding(_ note: String) -> Finding {

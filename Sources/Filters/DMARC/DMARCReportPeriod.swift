@@ -39,6 +39,10 @@ public struct DMARCReportSchedule: Sendable, Hashable {
     /// The hour of UTC, 0 to 23, from which on the day before is reported on.
     public var hour: Int
 
+    /// Seconds after a day until its messages have been judged, and their traces written: a message counts by the
+    /// moment at which it began, and may take long to come in.
+    public static let margin = 900.0
+
     /// Days that are made up for after a pause.
     static let mostMissed = 7
 
@@ -54,7 +58,7 @@ public struct DMARCReportSchedule: Sendable, Hashable {
         let last = DMARCReportPeriod(lastBefore: now)
         let oldest = last.begin.addingTimeInterval(-Double(Self.mostMissed - 1) * DMARCReportPeriod.length)
         let period = DMARCReportPeriod(containing: max(covered, oldest))
-        let due = period.end.addingTimeInterval(Double(hour) * 3600)
+        let due = period.end.addingTimeInterval(max(Double(hour) * 3600, Self.margin))
         return now < due ? .wait(until: due) : .report(period)
     }
 }

@@ -69,6 +69,11 @@ struct MacroString: Sendable, Hashable {
         pieces.contains { if case .macro(let macro) = $0 { macro.letter == UInt8(ascii: "p") } else { false } }
     }
 
+    /// Whether the sender's local part is in it: `%{s}`, `%{l}`.
+    var needsLocalPart: Bool {
+        pieces.contains { if case .macro(let macro) = $0 { "sl".utf8.contains(macro.letter) } else { false } }
+    }
+
     private static func endsWell(_ text: [UInt8]) -> Bool {
         if text.last == UInt8(ascii: "}") { return true }
         if text.count >= 2, text[text.count - 2] == UInt8(ascii: "%"),

@@ -70,11 +70,14 @@ public struct SPF: SenderStage {
 
     public func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding {
         var checks: [SPFCheck] = []
-        if let sender = transaction.sender {
+        if var sender = transaction.sender {
+            sender = EmailAddress(
+                localPart: sender.localPart, domain: try await Self.inALabels(sender.domain, transaction.services))
             checks.append(SPFCheck(of: .mailFrom(sender), in: transaction))
-            if policy.hello { checks.append(SPFCheck(of: .hello, in: transaction)) }
-        } else {
-            checks.append(SPFCheck(of: .hello, in: transaction))
+        }
+        if checks.isEmpty || policy.hello {
+            let hello = try await Self.inALabels(transaction.session.hello ?? "", transaction.services)
+            checks.append(SPFCheck(of: .hello(hello), in: transaction))
         }
         var findings: [Finding] = []
         for check in checks {
@@ -84,6 +87,12 @@ public struct SPF: SenderStage {
             findings.append(policy.finding(on: outcome, of: check))
         }
         return findings.reduce(.none) { $0.joined(with: $1) }
+    }
+
+    /// A domain as DNS has it; one that has no such form stays, and is no domain to check. RFC 8616 §4.
+    private static func inALabels(_ domain: String, _ services: Services) async throws(StageFailure) -> String {
+        guard domain.utf8.contains(where: { $0 >= 0x80 }) else { return domain }
+        return try await services.asciiDomain(domain) ?? domain
     }
 
     private func outcome(of identity: SPFIdentity, _ services: Services) async throws(StageFailure) -> SPFOutcome {
@@ -118,7 +127,7 @@ extension SPFOutcome {
 struct SPFCheck {
     enum Subject {
         case mailFrom(EmailAddress)
-        case hello
+        case hello(String)
     }
 
     let identity: SPFIdentity
@@ -136,11 +145,11 @@ struct SPFCheck {
                 receiver: transaction.hostname)
             property = AuthenticationResults.Property("smtp.mailfrom", sender.description)
             isHello = false
-        case .hello:
+        case .hello(let name):
             identity = SPFIdentity(
-                client: session.client, hello: hello, localPart: "postmaster", domain: hello,
+                client: session.client, hello: hello, localPart: "postmaster", domain: name,
                 receiver: transaction.hostname)
-            property = AuthenticationResults.Property("smtp.helo", hello)
+            property = AuthenticationResults.Property("smtp.helo", name)
             isHello = true
         }
     }

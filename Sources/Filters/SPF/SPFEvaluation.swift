@@ -14,11 +14,13 @@ struct SPFIdentity: Sendable, Hashable {
     /// This server, for `%{r}`.
     var receiver: String
 
-    /// Whether the domain can have a policy at all: several labels of 1 to 63 octets, 253 in all. RFC 7208 §4.3.
+    /// Whether the domain can have a policy at all: several labels of 1 to 63 octets, 253 in all, none of them a
+    /// U-label. RFC 7208 §4.3.
     var isCheckable: Bool {
         let labels = domain.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         let named = labels.last?.isEmpty ?? false ? labels.dropLast() : labels[...]
-        return named.count > 1 && domain.utf8.count <= 253 && named.allSatisfy { (1...63).contains($0.count) }
+        return named.count > 1 && domain.utf8.count <= 253 && domain.utf8.allSatisfy { $0 < 0x80 }
+            && named.allSatisfy { (1...63).contains($0.count) }
     }
 }
 
@@ -126,6 +128,11 @@ struct SPFEvaluation {
 
     /// RFC 7208 §5.
     private mutating func matches(_ mechanism: SPFRecord.Mechanism, _ domain: String) async throws(Stop) -> Bool {
+        if let target = mechanism.target, target.needsLocalPart, identity.localPart.utf8.contains(where: { $0 >= 0x80 })
+        {
+            // No name in DNS can be of such a local part. RFC 8616 §4.
+            return false
+        }
         switch mechanism {
         case .all: return true
         case .nobody: return false

@@ -12,6 +12,15 @@ struct SPFRecord: Sendable, Hashable {
         /// An IPv4 address in IPv6 spelling: such clients count as IPv4, so it matches nobody. RFC 7208 §5.
         case nobody
         case exists(MacroString)
+
+        /// The name it is about, where it has one of its own.
+        var target: MacroString? {
+            switch self {
+            case .include(let target), .exists(let target): target
+            case .a(let target, _), .mx(let target, _), .ptr(let target): target
+            case .all, .network, .nobody: nil
+            }
+        }
     }
 
     /// How much of an address must agree. RFC 7208 §5.6.

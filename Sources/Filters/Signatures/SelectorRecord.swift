@@ -79,7 +79,9 @@ public struct SelectorRecord: Sendable, Hashable {
 
     /// Whether a verifier finds this key with this meaning. A name must have one record: of several, any may be taken.
     /// RFC 6376 §3.6.2.2.
-    public func publication(_ answer: DNSAnswer) -> Publication {
+    ///
+    /// - Parameter signsBelow: Whether authors of domains below stand in `i=`, which `t=s` forbids. RFC 6376 §3.6.1.
+    public func publication(_ answer: DNSAnswer, signsBelow: Bool = false) -> Publication {
         guard case .records(let records, _) = answer else { return .missing }
         let texts = records.compactMap { record -> [UInt8]? in
             guard case .text(let octets) = record else { return nil }
@@ -87,11 +89,11 @@ public struct SelectorRecord: Sendable, Hashable {
         }
         guard let first = texts.first else { return .missing }
         guard texts.count == 1 else { return .wrong(["there are \(texts.count) TXT records, and there must be one"]) }
-        let faults = faults(of: first)
+        let faults = faults(of: first, signsBelow: signsBelow)
         return faults.isEmpty ? .right : .wrong(faults)
     }
 
-    private func faults(of octets: [UInt8]) -> [String] {
+    private func faults(of octets: [UInt8], signsBelow: Bool) -> [String] {
         let record: KeyRecord
         do throws(KeyRecord.Fault) { record = try KeyRecord(octets) } catch { return ["\(error)"] }
         var faults: [String] = []
@@ -101,6 +103,9 @@ public struct SelectorRecord: Sendable, Hashable {
             faults.append("p= is another key")
         }
         if record.isTesting, !isTest { faults.append("t=y tells verifiers to take signatures for none") }
+        if record.isStrict, signsBelow {
+            faults.append("t=s makes signatures of authors below the domain worthless (identity and subdomains are on)")
+        }
         if !record.isTesting, isTest { faults.append("t=y is missing") }
         let published = (try? TagList(octets[...]))?.text("g") ?? "*"
         if published != granularity ?? "*" {

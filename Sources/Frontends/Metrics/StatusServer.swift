@@ -28,8 +28,13 @@ public final class StatusServer: Sendable {
     public struct Health: Sendable {
         /// `false` makes the answer 503.
         public var isWell: Bool
-        /// For people; one line each.
+        /// For people; one line each. A server that is well in spite of some is degraded: a part of it fails, and
+        /// nobody is helped by taking the whole out of service.
         public var details: [String]
+
+        /// The first line of the answer.
+        public var word: String { !isWell ? "not well" : details.isEmpty ? "ok" : "degraded" }
+
         public init(isWell: Bool, details: [String] = []) {
             self.isWell = isWell
             self.details = details
@@ -124,7 +129,7 @@ public final class StatusServer: Sendable {
         case "/metrics": return .init(.ok, registry.exposition(), type: "text/plain; version=0.0.4; charset=utf-8")
         case "/health":
             let health = health()
-            let lines = [health.isWell ? "ok" : "not well"] + health.details
+            let lines = [health.word] + health.details
             return .init(health.isWell ? .ok : .serviceUnavailable, lines.joined(separator: "\n") + "\n")
         default: return .init(.notFound, "there are /metrics and /health\n")
         }

@@ -49,5 +49,7 @@ struct ConfigurationOptions: ParsableArguments {
         return loaded.value
     }
 
-    func loadAll() throws -> LoadedConfiguration { LoadedConfiguration(file: try path()) }
+    func loadAll(mayLackKeys: Bool = false) throws -> LoadedConfiguration {
+        LoadedConfiguration(file: try path(), mayLackKeys: mayLackKeys)
+    }
 }

@@ -25,7 +25,12 @@ extension DKIMCommand {
             if let fault = place.keys.fault(of: entry) {
                 throw CommandFailure.wrong("The private key of \(entry.name) cannot be used: \(fault).")
             }
-            if entry.state != .active { try await refuseUnseen(entry, at: place) }
+            // What is forbidden is forbidden whatever DNS says.
+            let before: SigningEntry = try told { try place.directory.signing(of: domain) }
+            if let obstacle = before.obstacle(toActivating: entry) {
+                throw CommandFailure.wrong("\(entry.name) \(obstacle).")
+            }
+            try await refuseUnseen(entry, at: place)
             let retired = try place.change { try $0.activateSelector(entry.name, domain: entry.domain) }
             print("Activated \(entry.name) of \(entry.domain), \(entry.words).")
             if let retired { print("\(retired.name) is retired. \(place.farewell(to: retired))") }

@@ -134,11 +134,7 @@ struct DKIMCommand: ParsableCommand {
 
         func run(at place: SigningPlace) async throws {
             let entries = try domain.map { try place.selectors(selector, of: $0) } ?? place.allSelectors()
-            let checks = try await place.asking { resolver in
-                var checks: [SelectorCheck] = []
-                for entry in entries { checks.append(await SelectorCheck.of(entry, at: place, resolver)) }
-                return checks
-            }
+            let checks = try await place.asking { await SelectorCheck.all(entries, at: place, $0) }
             try output.show(checks, header: ["RECORD", "STATE", "IT IS"]) {
                 [$0.recordName, $0.state.rawValue, Terminal.harmless($0.words)]
             }

@@ -1,4 +1,3 @@
-import Adapters
 import ArgumentParser
 import Directory
 import Foundation
@@ -15,6 +14,9 @@ extension DKIMCommand {
 
                 Without --opendkim and --rspamd the file is a private key in PEM, and --selector says what it is \
                 called. A file that lies among the keys of the data folder already is taken as it is.
+
+                Of several keys that sign now, the first of each kind is named at the end. What a file says in a way \
+                that is not read here is refused, never passed over.
                 """)
         @OptionGroup var configuration: ConfigurationOptions
         @Argument(help: "The domain, one of the directory's.") var domain: String
@@ -29,7 +31,9 @@ extension DKIMCommand {
         @Option(help: ArgumentHelp("What the key is called, where the file does not say.", valueName: "name"))
         var selector: String?
         @Option(
-            help: ArgumentHelp("OpenDKIM's SigningTable: it tells which keys sign now.", valueName: "file"),
+            help: ArgumentHelp(
+                "OpenDKIM's SigningTable, which tells the keys that sign now; file: or refile: may stand before it.",
+                valueName: "file"),
             completion: .file())
         var signingTable: String?
         @Flag(help: "Their records are published with t=y.") var test = false
@@ -43,7 +47,7 @@ extension DKIMCommand {
         func run() throws {
             // Before the data folder is entered: the other program's files may be open to root alone.
             _ = try configuration.load()
-            let ascii = (InternationalDomain.toASCII(domain) ?? domain).asciiLowercased
+            let ascii = ForeignKey.domain(domain)
             let (found, signers) = try read(ascii)
             let place = try SigningPlace(configuration)
             defer { place.close() }
@@ -65,25 +69,64 @@ extension DKIMCommand {
             }
             print("See what is published, then let sign what signs now:")
             print("sluice dkim check \(domain)")
-            let active = entries.map(\.name).filter { signers?.contains($0) ?? (entries.count == 1) }
+            let active = advised(entries, signers)
             for name in active.isEmpty ? ["NAME"] : active { print("sluice dkim activate \(domain) \(name)") }
         }
 
-        /// The keys, and the selectors of those that sign, where that is known.
+        /// Of those that sign there, the first of each kind. Where nobody says which do: all, if they can all sign
+        /// together.
+        private func advised(_ entries: [SelectorEntry], _ signers: [String]?) -> [String] {
+            guard let signers else {
+                return Set(entries.map(\.algorithm)).count == entries.count ? entries.map(\.name) : []
+            }
+            var advised: [SelectorEntry] = []
+            for name in signers {
+                guard let entry = entries.first(where: { $0.name == name }),
+                    !advised.contains(where: { $0.name == name })
+                else { continue }
+                if let first = advised.first(where: { $0.algorithm == entry.algorithm }) {
+                    Terminal.complain(
+                        "warning: \(entry.name) is named as signing after \(first.name); here one key of a kind signs.")
+                } else {
+                    advised.append(entry)
+                }
+            }
+            return advised.map(\.name)
+        }
+
+        /// The keys, and the selectors of those that sign, in their order, where that is known.
         private func read(_ domain: String) throws -> (keys: [ForeignKey], signers: [String]?) {
             if opendkim {
                 let entries = try OpenDKIMTables.keys(of: domain, in: file)
-                let names = try signingTable.map { try OpenDKIMTables.signers(of: domain, in: $0) }
-                let signers = names.map { names in
-                    entries.filter { names.contains($0.name) }.map(\.key.selector.asciiLowercased)
-                }
-                return (entries.map(\.key), signers)
+                return (entries.map(\.key), try signingTable.map { try signers($0, domain, entries) })
             }
-            if rspamd { return (try RspamdKeys.keys(of: domain, at: file, selector: selector), nil) }
+            if rspamd {
+                let keys = try RspamdKeys.keys(of: domain, at: file, selector: selector)
+                // Its configuration names those that sign; a folder has old ones, too.
+                return (keys, file.hasSuffix(".conf") ? keys.map(\.selector.asciiLowercased) : nil)
+            }
             guard let selector else {
                 throw CommandFailure.wrong("Say what the key is called: --selector NAME.")
             }
             return ([try ForeignKey(selector: selector, file: file)], nil)
+        }
+
+        private func signers(
+            _ table: String, _ domain: String, _ entries: [OpenDKIMTables.Entry]
+        ) throws -> [String] {
+            let signers = try OpenDKIMTables.signers(of: domain, in: table)
+            for pattern in signers.partial {
+                Terminal.complain(
+                    "warning: SigningTable signs for \(Terminal.harmless(pattern)) by a line of its own; "
+                        + "here a key signs for all of \(domain).")
+            }
+            let names = signers.names.compactMap { name in
+                entries.first { $0.name == name }?.key.selector.asciiLowercased
+            }
+            if names.isEmpty {
+                Terminal.complain("warning: SigningTable does not say which of these signs for all of \(domain).")
+            }
+            return names
         }
     }
 }

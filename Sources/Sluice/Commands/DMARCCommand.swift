@@ -1,3 +1,4 @@
+import Adapters
 import ArgumentParser
 import Configuration
 import Directory
@@ -45,7 +46,7 @@ struct DMARCCommand: AsyncParsableCommand {
             let traces = try TraceAccess(settings)
             let reports = try await DMARCReports.gathered(from: since, to: now) { try traces.records($0) }
             guard let domain else { return Self.list(reports) }
-            guard let report = reports.byDomain[domain.asciiLowercased] else {
+            guard let report = reports.byDomain[Self.name(domain)] else {
                 throw CommandFailure.wrong("No mail of \(domain) was judged by a DMARC record of that domain.")
             }
             let options = AggregateReporter.Options(settings)
@@ -55,9 +56,14 @@ struct DMARCCommand: AsyncParsableCommand {
             print(xml ? report.xml(cover) : Self.table(report), terminator: xml ? "" : "\n")
         }
 
+        /// As the reports have it: in A-labels.
+        static func name(_ domain: String) -> String {
+            InternationalDomain.toASCII(domain) ?? domain.asciiLowercased
+        }
+
         private func sendReports() async throws {
             let loaded = try configuration.loadAll().usable()
-            let sending = ReportSending(loaded: loaded, domain: domain?.asciiLowercased)
+            let sending = ReportSending(loaded: loaded, domain: domain.map(Self.name))
             let lines = dryRun ? try await sending.plan(TraceAccess(loaded.settings)) : try sending.send()
             guard !lines.isEmpty else {
                 let whose = domain.map { "of \($0) " } ?? ""

@@ -59,6 +59,12 @@ struct PostOfficeCommand: ParsableCommand {
         @Argument(help: "Its name.") var name: String
         @Flag(help: "Remove its domains and all that they hold as well.") var force = false
 
+        func run() throws {
+            let keys = try place.keysLeft { try $0.domains(postOffice: name).map(\.name) }
+            try place.change(apply)
+            print(([report] + keys).joined(separator: "\n"))
+        }
+
         func apply(_ changes: borrowing DirectoryChanges) throws {
             try changes.removePostOffice(name, force: force)
         }
@@ -89,7 +95,8 @@ struct DomainCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Change a domain.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain.") var name: String
-        @Flag(inversion: .prefixedEnableDisable, help: "Whether its mail is taken.") var mail: Bool?
+        @Flag(inversion: .prefixedEnableDisable, help: "Whether its mail is taken, and what it writes signed.")
+        var mail: Bool?
         @Option(help: "Who gets mail for postmaster where there is no such address.") var postmaster: String?
 
         func validate() throws {
@@ -128,11 +135,22 @@ struct DomainCommand: ParsableCommand {
     }
 
     struct Remove: DirectoryChange {
-        static let configuration = CommandConfiguration(abstract: "Remove a domain.")
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a domain.",
+            discussion: """
+                Its DKIM keys sign no more. Their private halves stay in the data folder, and their records in DNS, \
+                until you delete them; both are named.
+                """)
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain.") var name: String
         @Flag(help: "Remove its mailboxes, aliases and groups as well, and take them out of those of other domains.")
         var force = false
+
+        func run() throws {
+            let keys = try place.keysLeft { _ in [name] }
+            try place.change(apply)
+            print(([report] + keys).joined(separator: "\n"))
+        }
 
         func apply(_ changes: borrowing DirectoryChanges) throws {
             try changes.removeDomain(name, force: force)

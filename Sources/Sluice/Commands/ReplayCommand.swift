@@ -13,6 +13,9 @@ struct ReplayCommand: AsyncParsableCommand {
             An unchanged chain finds what it found before; after a change of filters.d this tells what it would have \
             changed. Exits with 1 if anything is found otherwise.
 
+            A signature is made again where its key is here; otherwise the stage says what it would sign, and only \
+            that is compared.
+
             The message itself is judged only where it was kept whole (trace.keep_messages = "whole"); otherwise what \
             was found before it is compared.
             """)
@@ -34,7 +37,7 @@ struct ReplayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let loaded = try configuration.loadAll().usable()
+        let loaded = try configuration.loadAll(mayLackKeys: true).usable()
         let traces = try TraceAccess(loaded.settings)
         var reports: [ReplayReport] = []
         for record in try records(in: traces) {
@@ -62,6 +65,9 @@ struct ReplayCommand: AsyncParsableCommand {
         }
         let changed = reports.filter { !$0.isUnchanged }
         for report in changed { print(report.text) }
+        for words in Set(reports.flatMap(\.unsigned)).sorted() {
+            print("Not signed again: \(Terminal.harmless(words))")
+        }
         let partly = reports.count { !$0.isWhole }
         let rest = partly == 0 ? "" : "; \(partly) without their message, which was not kept"
         print("Judged \(reports.count) again: \(changed.count) found otherwise\(rest).")
@@ -84,6 +90,8 @@ struct ReplayReport: Encodable {
     var outcomeBefore: String
     var outcomeNow: String
     var differences: [Difference]
+    /// What stages would sign whose keys are not here.
+    var unsigned: [String]
 
     var isUnchanged: Bool { differences.isEmpty && outcomeBefore == outcomeNow }
 
@@ -98,6 +106,9 @@ struct ReplayReport: Encodable {
         let hasAll = isWhole
         func steps(_ trace: Trace) -> [TraceStep] { trace.steps.filter { hasAll || $0.phase != .message } }
         differences = Self.differences(steps(trace), steps(again))
+        unsigned = again.steps.filter { $0.claim != nil }.compactMap { step in
+            step.finding?.note.map { "\(step.stage.text): \($0)" }
+        }
         outcomeBefore = trace.outcome.rawValue
         // Without a message the steps say all; what the protocol refused, or a full queue, no chain has found.
         let isComparable = message != nil && !trace.wasNotStored
@@ -107,7 +118,7 @@ struct ReplayReport: Encodable {
     private static func differences(_ before: [TraceStep], _ now: [TraceStep]) -> [Difference] {
         (0..<max(before.count, now.count)).compactMap { place in
             let (old, new) = (before.count > place ? before[place] : nil, now.count > place ? now[place] : nil)
-            if let old, let new, old.essence == new.essence { return nil }
+            if let old, let new, new.isSame(as: old) { return nil }
             return Difference(step: (old ?? new)?.title ?? "", before: old?.essence, now: new?.essence)
         }
     }
@@ -136,6 +147,18 @@ extension Trace {
 extension TraceStep {
     fileprivate var title: String {
         ([phase.rawValue, stage.text] + recipients).joined(separator: " ")
+    }
+
+    /// What a stage would sign, if it had the key.
+    fileprivate var claim: String? { finding?.note.flatMap(KeyAbsence.claim) }
+
+    /// Whether it finds what the step of the record has found. Where a key is not here, signatures are not compared.
+    fileprivate func isSame(as recorded: TraceStep) -> Bool {
+        guard let claim, var old = recorded.finding, var new = finding else { return essence == recorded.essence }
+        (old.edits, new.edits, new.note) = ([], [], claim)
+        var (before, now) = (recorded, self)
+        (before.finding, now.finding) = (old, new)
+        return now.essence == before.essence
     }
 
     /// What was found, without how long it took.

@@ -36,8 +36,11 @@ struct TryCommand: AsyncParsableCommand {
         let session = try session()
         let world = try TrialWorld(loaded)
         defer { world.close() }
-        let envelope = Envelope(sender: try sender(message))
+        var envelope = Envelope(sender: try sender(message))
         let recipients = try to.map { try EmailAddress(typed: $0) }
+        // What a client would have to say with MAIL. RFC 6531 §3.4.
+        let addresses = [envelope.sender].compactMap(\.self) + recipients
+        envelope.parameters.smtpUTF8 = addresses.contains { $0.localPart.utf8.contains { $0 >= 0x80 } }
         let trial = Trial(hostname: loaded.settings.hostname, chain: loaded.chain, source: world.source)
         let trace = await trial.run(session, envelope, to: recipients, message: message)
         if json {
@@ -82,7 +85,7 @@ struct TryCommand: AsyncParsableCommand {
             throw CommandFailure.wrong("\"\(client)\" is not an IP address.")
         }
         var session = Session(language: `protocol`.language, listener: "try", client: address)
-        session.hello = hello
+        session.hello = hello.utf8.allSatisfy { $0 < 0x80 } ? hello : InternationalDomain.toASCII(hello) ?? hello
         session.helloVerb = `protocol` == .lmtp ? .lhlo : .ehlo
         if tls { session.tls = Session.TLS(version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384") }
         if let user { session.user = Session.User(mailbox: try EmailAddress(typed: user), mechanism: "PLAIN") }
@@ -92,7 +95,10 @@ struct TryCommand: AsyncParsableCommand {
     private func sender(_ message: Message) throws -> EmailAddress? {
         if let from { return from == "<>" || from.isEmpty ? nil : try EmailAddress(typed: from) }
         return message.header["From"].flatMap { field in
-            AddressList(parsing: field.rawValue).addresses.first
+            AddressList(parsing: field.rawValue).addresses.first.map { address in
+                let domain = InternationalDomain.toASCII(address.domain) ?? address.domain
+                return EmailAddress(localPart: address.localPart, domain: domain)
+            }
         }
     }
 }
@@ -112,10 +118,17 @@ enum SessionLanguage: String, ExpressibleByArgument, CaseIterable {
 
 extension EmailAddress {
     /// An address that somebody typed at the command line.
+    ///
+    /// A domain in U-labels is taken for its A-labels, as a server takes it.
     init(typed text: String) throws {
         do { self = try AddressParser.mailbox(text) } catch {
             throw CommandFailure.wrong("\"\(text)\" is not an address such as anna@acme.test.")
         }
+        guard domain.utf8.contains(where: { $0 >= 0x80 }) else { return }
+        guard let ascii = InternationalDomain.toASCII(domain) else {
+            throw CommandFailure.wrong("The domain of \"\(text)\" is not a valid name.")
+        }
+        self = EmailAddress(localPart: localPart, domain: ascii)
     }
 }
 

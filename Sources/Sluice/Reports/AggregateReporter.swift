@@ -1,4 +1,3 @@
-import Adapters
 import Directory
 import Filters
 import Foundation
@@ -120,6 +119,9 @@ final class AggregateReporter: Sendable {
             ]
             if refusal.isOpen, !isLast {
                 logger.info("aggregate report put off", metadata: metadata)
+            } else if refusal.isOld {
+                // Of a round before this one, which a restart has ended: it was told then.
+                logger.debug("aggregate report not sent", metadata: metadata)
             } else {
                 logger.notice("aggregate report not sent", metadata: metadata)
             }
@@ -133,7 +135,7 @@ final class AggregateReporter: Sendable {
 
     /// Sends what has not been sent yet of the last day that is over: of one domain, or of all.
     func send(_ domain: String?) async throws -> [ReportLine] {
-        let period = DMARCReportPeriod(lastBefore: now())
+        let period = try ReportDesk.lastDay(at: now())
         return try await exclusively {
             let reports = try await self.gathered(period).filter { domain == nil || $0.domain == domain }
             let attempts = try await self.attempts(reports, period)
@@ -191,7 +193,8 @@ final class AggregateReporter: Sendable {
     }
 
     private func attempt(_ report: DMARCReport, _ period: DMARCReportPeriod) async throws -> ReportLine {
-        let plan = await ReportPlan(report, period, most: options.maxDestinations, mail.source)
+        let plan = await ReportPlan(report, period, most: options.maxDestinations, mail.judging.source)
+        let desk = ReportDesk(options: options, period: period)
         var line = plan.line
         var compressed: [UInt8]?
         for address in plan.addresses {
@@ -199,52 +202,34 @@ final class AggregateReporter: Sendable {
             if let compressed {
                 octets = compressed
             } else {
-                let cover = cover(period)
-                octets = try await blocking { try Gzip.compress(Array(report.xml(cover).utf8)) }
-                compressed = octets
+                octets = try await blocking { try desk.compressed(report) }
             }
-            switch try await send(report, octets, to: address, period) {
-            case .queued: line.to.append(address.address.description)
-            case .refused(let reason): line.refuse(address.address.description, reason)
-            case .later(let reason): line.refuse(address.address.description, reason, isOpen: true)
-            }
+            compressed = octets
+            line.note(try await send(report, octets, to: address, desk), of: address.address)
         }
         return line
-    }
-
-    private func cover(_ period: DMARCReportPeriod) -> DMARCReport.Cover {
-        var cover = period.cover(options.organization, options.from.description)
-        cover.contact = options.contact
-        return cover
     }
 
     // MARK: - One mail
 
     private func send(
-        _ report: DMARCReport, _ compressed: [UInt8], to address: DMARCReportAddress, _ period: DMARCReportPeriod
-    ) async throws -> HouseMail.Outcome {
+        _ report: DMARCReport, _ compressed: [UInt8], to address: DMARCReportAddress, _ desk: ReportDesk
+    ) async throws -> Result<HouseMail.Outcome, ReportRefusal> {
         let key = address.address.key
         let (known, count) = try await blocking { [ledger] in
             (
-                try ledger.entry(domain: report.domain, address: key, end: period.end),
-                try ledger.count(end: period.end)
+                try ledger.entry(domain: report.domain, address: key, end: desk.period.end),
+                try ledger.count(end: desk.period.end)
             )
-        }
-        switch known?.state {
-        case .queued: return .refused("it was sent already")
-        case .refused: return .refused("the chain did not let it out")
-        case nil where count >= options.maxReports: return .refused("`max_reports` mails of that day were sent")
-        case .begun, nil: break
         }
         let date = now()
         let id = known?.id ?? TransactionID(date)
-        let form = DMARCReportMail(about: report, cover(period), submitter: options.hostname, token: id.text)
-        let message = form.message(compressed, from: options.from, to: address.address, date: date)
-        guard message.size <= options.maxSize else { return .refused("\(message.size) octets are over `max_size`") }
-        if let most = address.maxSize, message.size > most {
-            return .refused("\(message.size) octets are more than it takes")
-        }
-        var entry = ReportEntry(domain: report.domain, address: key, end: period.end, id: id, state: .begun)
+        let message: Message
+        do throws(ReportRefusal) {
+            message = try desk.message(
+                about: report, compressed, to: address, as: id, at: date, known: known?.state, count: count)
+        } catch { return .failure(error) }
+        var entry = ReportEntry(domain: report.domain, address: key, end: desk.period.end, id: id, state: .begun)
         try await write(entry)
         let outcome = await mail.send(message, as: id, to: address.address, at: date)
         switch outcome {
@@ -257,7 +242,7 @@ final class AggregateReporter: Sendable {
             try await write(entry)
         case .later: break
         }
-        return outcome
+        return .success(outcome)
     }
 
     private func write(_ entry: ReportEntry) async throws {
@@ -284,7 +269,7 @@ final class AggregateReporter: Sendable {
 }
 
 extension TransactionID {
-    fileprivate init(_ date: Date) {
+    init(_ date: Date) {
         self.init(milliseconds: UInt64(max(0, date.timeIntervalSince1970 * 1000)), random: .random(in: 0 ... .max))
     }
 }

@@ -8,9 +8,7 @@ import Queue
 ///
 /// It has the null path and wants no report, so that nobody is told of its failures and nothing comes back.
 struct HouseMail: Sendable {
-    let hostname: String
-    let chain: @Sendable () -> Chain
-    let source: any ServiceSource
+    let judging: HouseJudging
     let queue: MailQueue
     /// Told of each message with its trace.
     let traced: @Sendable (Trace, Message?) -> Void
@@ -27,37 +25,22 @@ struct HouseMail: Sendable {
     static let heldFor = "being written down as sent"
 
     func send(_ message: Message, as id: TransactionID, to address: EmailAddress, at now: Date) async -> Outcome {
-        let session = Session(language: .internal, listener: "internal", client: "127.0.0.1")
-        let judge = TransactionJudge(
-            chain: chain(), id: id, hostname: hostname, session: session, opening: Opening(), started: now,
-            source: source)
-        var recipient = EnvelopeRecipient(address)
-        recipient.parameters.notify = .never
-        let envelope = Envelope(sender: nil)
-        var refusal = await judge.sender(envelope)
-        if refusal.isPositive { refusal = await judge.recipient(recipient) }
-        guard refusal.isPositive else {
-            traced(judge.trace(), nil)
-            return Outcome(refusal)
+        var judged = await judging.judge(message, as: id, to: address, at: now)
+        for place in judged.submissions.indices where judged.submissions[place].holdReason == nil {
+            judged.submissions[place].holdReason = Self.heldFor
         }
-        let outcome = await judge.message(message)
-        var submissions = outcome.submissions(
-            id: id, envelope: envelope, received: now, arrival: "written by \(hostname)")
-        for place in submissions.indices where submissions[place].holdReason == nil {
-            submissions[place].holdReason = Self.heldFor
-        }
-        guard !submissions.isEmpty else {
-            traced(judge.trace(replies: outcome.replies), message)
-            return outcome.replies.first.map(Outcome.init) ?? .refused("it was discarded")
+        if let refusal = judged.refusal {
+            traced(judged.judge.trace(replies: judged.replies), judged.wasRead ? message : nil)
+            return refusal
         }
         do throws(QueueFailure) {
-            let ids = try await queue.commit(submissions)
-            traced(judge.trace(replies: outcome.replies, queued: ids.map(\.description)), message)
+            let ids = try await queue.commit(judged.submissions)
+            traced(judged.judge.trace(replies: judged.replies, queued: ids.map(\.description)), message)
             return .queued
         } catch {
             // A commit before has taken it after all.
             if case .inUse = error { return .queued }
-            traced(judge.trace(replies: [error.reply]), message)
+            traced(judged.judge.trace(replies: [error.reply]), message)
             return .later("\(error)")
         }
     }
@@ -69,6 +52,49 @@ struct HouseMail: Sendable {
     func release(_ id: TransactionID, at now: Date) async throws(QueueFailure) {
         guard let held = try? queue.show(QueueID(id)), held.holdReason == Self.heldFor else { return }
         try await queue.release(held.id, now: now)
+    }
+}
+
+/// Asks the chain what is to become of mail that this server writes.
+struct HouseJudging: Sendable {
+    let hostname: String
+    let chain: @Sendable () -> Chain
+    let source: any ServiceSource
+
+    struct Judged {
+        let judge: TransactionJudge
+        var replies: [Reply] = []
+        var submissions: [Submission] = []
+        /// The message phase was come to.
+        var wasRead = false
+        /// Why it goes nowhere.
+        var refusal: HouseMail.Outcome?
+    }
+
+    func judge(_ message: Message, as id: TransactionID, to address: EmailAddress, at now: Date) async -> Judged {
+        let session = Session(language: .internal, listener: "internal", client: "127.0.0.1")
+        let judge = TransactionJudge(
+            chain: chain(), id: id, hostname: hostname, session: session, opening: Opening(), started: now,
+            source: source)
+        var recipient = EnvelopeRecipient(address)
+        recipient.parameters.notify = .never
+        let envelope = Envelope(sender: nil)
+        var judged = Judged(judge: judge)
+        var refusal = await judge.sender(envelope)
+        if refusal.isPositive { refusal = await judge.recipient(recipient) }
+        guard refusal.isPositive else {
+            judged.refusal = HouseMail.Outcome(refusal)
+            return judged
+        }
+        let outcome = await judge.message(message)
+        judged.wasRead = true
+        judged.replies = outcome.replies
+        judged.submissions = outcome.submissions(
+            id: id, envelope: envelope, received: now, arrival: "written by \(hostname)")
+        if judged.submissions.isEmpty {
+            judged.refusal = outcome.replies.first.map(HouseMail.Outcome.init) ?? .refused("it was discarded")
+        }
+        return judged
     }
 }
 

@@ -65,6 +65,8 @@ struct ReportLine: Codable, Sendable, Hashable {
         var reason: String
         /// It may be otherwise later.
         var isOpen: Bool
+        /// It was told of before.
+        var isOld: Bool
     }
 
     var domain: String
@@ -74,8 +76,8 @@ struct ReportLine: Codable, Sendable, Hashable {
     var to: [String] = []
     var notTo: [Refusal] = []
 
-    mutating func refuse(_ address: String, _ reason: String, isOpen: Bool = false) {
-        notTo.append(Refusal(address: address, reason: reason, isOpen: isOpen))
+    mutating func refuse(_ address: String, _ reason: String, isOpen: Bool = false, isOld: Bool = false) {
+        notTo.append(Refusal(address: address, reason: reason, isOpen: isOpen, isOld: isOld))
     }
 
     /// For people.

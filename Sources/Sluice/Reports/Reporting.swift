@@ -20,6 +20,8 @@ extension AggregateReporter {
     func answer(_ domain: String?) async -> ControlAnswer {
         do { return .reports(try await send(domain)) } catch is Busy {
             return .failed("Reports are being sent already; the log tells which.", isTemporary: true)
+        } catch let early as ReportDesk.TooEarly {
+            return .failed(early.advice, isTemporary: true)
         } catch {
             return .failed("The reports cannot be made: \(error).", isTemporary: true)
         }
@@ -48,37 +50,36 @@ struct ReportSending {
 
     /// What it would do, found out without it.
     func plan(_ traces: consuming TraceAccess) async throws -> [ReportLine] {
-        let period = DMARCReportPeriod(lastBefore: Date())
+        let now = Date()
+        let period: DMARCReportPeriod
+        do { period = try ReportDesk.lastDay(at: now) } catch { throw CommandFailure.again(error.advice) }
         let reports = try await DMARCReports.gathered(from: period.begin, to: period.end) { try traces.records($0) }
         let world = try TrialWorld(loaded)
         defer { world.close() }
-        let options = AggregateReporter.Options(loaded.settings)
-        let sent = try sent(until: period.end)
+        var rehearsal = ReportRehearsal(
+            ReportDesk(options: AggregateReporter.Options(loaded.settings), period: period),
+            HouseJudging(
+                hostname: loaded.settings.hostname, chain: { [chain = loaded.chain] in chain }, source: world.source),
+            ledger: try ledger())
         var lines: [ReportLine] = []
         for report in reports.sorted where domain == nil || report.domain == domain {
-            let plan = await ReportPlan(report, period, most: options.maxDestinations, world.source)
-            var line = plan.line
-            for address in plan.addresses.map(\.address) {
-                if sent.contains("\(report.domain) \(address.key)") {
-                    line.refuse(address.description, "it was sent already")
-                } else {
-                    line.to.append(address.description)
-                }
-            }
-            lines.append(line)
+            lines.append(try await rehearsal.line(report, at: now))
         }
         return lines
     }
 
-    /// What the ledger knows of that day, as domain and address.
-    private func sent(until end: Date) throws -> Set<String> {
+    /// What was sent.
+    private func ledger() throws -> [ReportEntry] {
         let path = DataFolder(loaded.settings).reports
         guard FileManager.default.fileExists(atPath: path) else { return [] }
-        let entries = try told {
+        return try told {
             let ledger = try ReportLedger(readOnly: path)
             defer { ledger.close() }
             return try ledger.entries()
         }
-        return Set(entries.filter { $0.end == end && $0.state == .queued }.map { "\($0.domain) \($0.address)" })
     }
+}
+
+extension ReportDesk.TooEarly {
+    fileprivate var advice: String { "Not yet: \(self)." }
 }

@@ -17,6 +17,11 @@ struct ForeignKey {
     /// Larger than any key, and than any table of ten thousand domains.
     private static let mostOctets = 4 << 20
 
+    /// A domain as other programs' files have it, in A-labels and lower case.
+    static func domain(_ name: String) -> String {
+        (InternationalDomain.toASCII(name) ?? name).asciiLowercased
+    }
+
     /// What a file holds.
     static func contents(of file: String) throws -> [UInt8] {
         let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

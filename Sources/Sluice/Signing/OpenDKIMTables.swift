@@ -28,8 +28,10 @@ enum OpenDKIMTables {
                 throw CommandFailure.wrong("\(row.place): this is not NAME DOMAIN:SELECTOR:FILE, as KeyTable has it.")
             }
             // `%` is the domain of whoever writes.
-            guard parts[0] == "%" || parts[0].asciiLowercased == domain else { continue }
-            entries.append(Entry(name: row.key, key: try key(parts[1], parts[2], row.place)))
+            let owner = parts[0].replacingOccurrences(of: "%", with: domain)
+            guard ForeignKey.domain(owner) == domain else { continue }
+            let value = parts[2].replacingOccurrences(of: "%", with: domain)
+            entries.append(Entry(name: row.key, key: try key(parts[1], value, row.place)))
         }
         guard !entries.isEmpty else { throw CommandFailure.wrong("\(file) has no key of \(domain).") }
         return entries
@@ -44,20 +46,83 @@ enum OpenDKIMTables {
         return try ForeignKey(selector: selector, octets: Array(value.utf8), place: place)
     }
 
-    /// The names of the keys by which SigningTable signs for everybody at a domain, the first that fits first.
-    static func signers(of domain: String, in file: String) throws -> [String] {
-        try rows(of: file).filter { fits($0.key, domain) }.map { row in
+    /// Who signs, by SigningTable.
+    struct Signers {
+        /// The names of the keys that sign for everybody at a domain, in the order in which OpenDKIM finds them: it
+        /// takes the first, or with MultipleSignatures all.
+        var names: [String] = []
+        /// Patterns that are about some authors of the domain only.
+        var partial: [String] = []
+    }
+
+    static func signers(of domain: String, in table: String) throws -> Signers {
+        let (kind, file) = Kind.of(table)
+        let rows = try rows(of: file)
+        let isPatterns = kind.map { $0 == .patterns } ?? rows.contains { Kind.isPattern($0.key) }
+        var found: [(rank: Int, name: String)] = []
+        var signers = Signers()
+        for row in rows {
+            let pattern = inALabels(row.key)
+            let rank = isPatterns ? fits(pattern, domain) ? 0 : nil : lookups(domain).firstIndex(of: pattern)
+            guard let rank else {
+                if pattern.hasSuffix("@\(domain)") { signers.partial.append(row.key) }
+                continue
+            }
             // The name may be followed by what goes into i=.
-            String(row.value.prefix { $0 != ":" }).trimmingCharacters(in: .whitespaces)
+            let name = String(row.value.prefix { $0 != ":" }).trimmingCharacters(in: .whitespaces)
+            found.append((rank, name == "%" ? domain : name))
+        }
+        // Of equal rank, as they stand.
+        signers.names = found.enumerated()
+            .sorted { ($0.element.rank, $0.offset) < ($1.element.rank, $1.offset) }.map(\.element.name)
+        return signers
+    }
+
+    /// A pattern whose domain, if it is one, stands there as DNS has it.
+    private static func inALabels(_ pattern: String) -> String {
+        guard let at = pattern.lastIndex(of: "@") else { return ForeignKey.domain(pattern) }
+        return pattern[...at].lowercased() + ForeignKey.domain(String(pattern[pattern.index(after: at)...]))
+    }
+
+    /// How OpenDKIM looks into a table: `file:` for words as they are, `refile:` for patterns, the first that fits.
+    private enum Kind {
+        case words, patterns
+
+        /// As opendkim.conf names a table; without a kind, it is told from what is in it.
+        static func of(_ table: String) -> (Kind?, file: String) {
+            if table.hasPrefix("refile:") { return (.patterns, String(table.dropFirst(7))) }
+            if table.hasPrefix("file:") { return (.words, String(table.dropFirst(5))) }
+            return (nil, table)
+        }
+
+        /// Words have a star only by itself, or behind the last `@`.
+        static func isPattern(_ key: String) -> Bool {
+            let rest = key.hasSuffix("@*") ? key.dropLast() : key[...]
+            return key != "*" && rest.contains("*")
         }
     }
 
-    /// Whether a pattern holds for any address of the domain: `*@example.org`, `example.org`, `.org`, `*`.
+    /// What is looked up, after the address itself, for an author of the domain: `example.org`, `.example.org`, `.org`,
+    /// `*`.
+    private static func lookups(_ domain: String) -> [String] {
+        let labels = domain.split(separator: ".", omittingEmptySubsequences: false)
+        let above = labels.indices.dropFirst().map { "." + labels[$0...].joined(separator: ".") }
+        return [domain] + above + ["*"]
+    }
+
+    /// Whether a pattern holds for any address of the domain. No table holds NUL, so that only a star stands for it.
     private static func fits(_ pattern: String, _ domain: String) -> Bool {
-        let pattern = pattern.asciiLowercased
-        if pattern == "*" || pattern == "*@*" || pattern == domain || pattern == "*@\(domain)" { return true }
-        let end = pattern.hasPrefix("*@*.") ? String(pattern.dropFirst(3)) : pattern
-        return end.hasPrefix(".") && domain.hasSuffix(end)
+        var rest = Array("\0@\(domain)".utf8)[...]
+        let parts = pattern.utf8.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false).map(Array.init)
+        guard parts.count > 1, let first = parts.first, let last = parts.last, rest.starts(with: first) else {
+            return false
+        }
+        rest = rest.dropFirst(first.count)
+        for part in parts.dropFirst().dropLast() where !part.isEmpty {
+            guard let found = rest.indices.first(where: { rest[$0...].starts(with: part) }) else { return false }
+            rest = rest[(found + part.count)...]
+        }
+        return rest.count >= last.count && rest.suffix(last.count).elementsEqual(last)
     }
 
     private static func rows(of file: String) throws -> [Row] {

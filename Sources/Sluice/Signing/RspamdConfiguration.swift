@@ -23,30 +23,104 @@ struct RspamdConfiguration {
         root = whole["dkim_signing"]?.object ?? whole
     }
 
-    /// Selector and file of each key of a domain.
+    /// A key as it is put together: by the domain's block, then by maps, then by what holds for all.
+    private struct Draft {
+        var selector: String?
+        var path: String?
+    }
+
+    /// Selector and file of each key that rspamd signs with for a domain.
     func keys(of domain: String) throws -> [(selector: String, file: String)] {
-        var blocks: [[String: Value]] = [root]
-        if let domains = root["domain"] {
-            guard let table = domains.object else {
-                throw CommandFailure.wrong(
-                    "\(file): `domain` is not a block here but a map elsewhere, which is not read.")
-            }
-            if let own = table.first(where: { $0.key.asciiLowercased == domain })?.value {
-                guard let own = own.object else { throw unreadable(domain) }
-                blocks = try own["selectors"].map { try selectors($0, domain) } ?? [own]
-            }
+        try refuseOtherPlaces()
+        var drafts = try own(domain)
+        if let selector = try map("selector_map")?.value(of: domain) { fill(&drafts, \.selector, selector) }
+        if let path = try map("path_map")?.value(of: domain) { fill(&drafts, \.path, path) }
+        guard !drafts.isEmpty || isOn("try_fallback") ?? true else {
+            throw CommandFailure.wrong(
+                "\(file) has nothing of \(domain), and `try_fallback` is off: rspamd does not sign for it.")
         }
-        return try blocks.map { block in
-            guard let path = (block["path"] ?? root["path"])?.text else { throw unreadable(domain) }
-            let selector = (block["selector"] ?? root["selector"])?.text ?? Self.usualSelector
+        if let path = root["path"]?.text { fill(&drafts, \.path, path) }
+        fill(&drafts, \.selector, root["selector"]?.text ?? Self.usualSelector)
+        return try drafts.map { draft in
+            guard let path = draft.path, let selector = draft.selector else { throw unreadable(domain) }
             let named = path.replacingOccurrences(of: "$domain", with: domain)
                 .replacingOccurrences(of: "$selector", with: selector)
+            guard !named.contains("$") else {
+                throw CommandFailure.wrong(
+                    "\(file): what \(named) stands for only rspamd knows; write the whole path.")
+            }
             return (selector, named)
         }
     }
 
     /// What rspamd calls a key that has no name.
     private static let usualSelector = "dkim"
+
+    /// Keys that lie in no file, or are chosen in another way.
+    private static let otherPlaces = [
+        ("use_vault", "the keys are in Vault"), ("use_redis", "the keys are in Redis"),
+        ("use_http_headers", "the keys come with each request"),
+    ]
+
+    private func refuseOtherPlaces() throws {
+        for (name, reason) in Self.otherPlaces where isOn(name) ?? false {
+            throw CommandFailure.wrong("\(file): `\(name)`: \(reason), where they are not read. \(Self.byHand)")
+        }
+        for name in ["signing_table", "key_table"] where root[name] != nil {
+            throw CommandFailure.wrong(
+                "\(file): `\(name)` is a table of OpenDKIM's kind: import it with --opendkim (and --signing-table).")
+        }
+        for name in ["sign_condition", "use_domain_custom"] where root[name] != nil {
+            throw CommandFailure.wrong("\(file): `\(name)` is a program, which is not read. \(Self.byHand)")
+        }
+    }
+
+    private static let byHand = "Save each key in a file and import it with --selector."
+
+    /// What the domain's block says: a key of its own, and a list of further ones.
+    private func own(_ domain: String) throws -> [Draft] {
+        guard let domains = root["domain"] else { return [] }
+        guard let table = domains.object else {
+            throw CommandFailure.wrong("\(file): `domain` is not a block here but a map elsewhere, which is not read.")
+        }
+        guard let value = table.first(where: { ForeignKey.domain($0.key) == domain })?.value else { return [] }
+        guard let block = value.object else { throw unreadable(domain) }
+        var blocks = block["path"] != nil || block["selector"] != nil ? [block] : []
+        if let selectors = block["selectors"] { blocks += try self.selectors(selectors, domain) }
+        return try blocks.map { block in
+            Draft(selector: try text(block["selector"], domain), path: try text(block["path"], domain))
+        }
+    }
+
+    private func text(_ value: Value?, _ domain: String) throws -> String? {
+        guard let value else { return nil }
+        guard let text = value.text else { throw unreadable(domain) }
+        return text
+    }
+
+    private func fill(_ drafts: inout [Draft], _ part: WritableKeyPath<Draft, String?>, _ value: String) {
+        if drafts.isEmpty { drafts = [Draft()] }
+        for place in drafts.indices where drafts[place][keyPath: part] == nil { drafts[place][keyPath: part] = value }
+    }
+
+    private func map(_ name: String) throws -> RspamdMap? {
+        guard let value = root[name] else { return nil }
+        switch value {
+        case .text(let place):
+            let path = place.hasPrefix("file://") ? String(place.dropFirst(7)) : place
+            guard path.hasPrefix("/"), !path.contains("$") else {
+                throw CommandFailure.wrong(
+                    "\(file): `\(name)` is not read from \(place); save it in a file and write its whole path.")
+            }
+            return try RspamdMap(file: path)
+        case .list(let list): return try RspamdMap(lines: list.compactMap(\.text), place: "\(file): `\(name)`")
+        case .object: throw CommandFailure.wrong("\(file): `\(name)` is not read in this way of writing.")
+        }
+    }
+
+    private func isOn(_ name: String) -> Bool? {
+        root[name]?.text.map { ["true", "yes", "on"].contains($0.asciiLowercased) }
+    }
 
     private func selectors(_ value: Value, _ domain: String) throws -> [[String: Value]] {
         guard case .list(let list) = value else { throw unreadable(domain) }
@@ -59,117 +133,4 @@ struct RspamdConfiguration {
     private func unreadable(_ domain: String) -> CommandFailure {
         .wrong("\(file) does not say in which files the keys of \(domain) lie, or not in a way that is read here.")
     }
-}
-
-/// Reads UCL from the left to the right.
-private struct RspamdReader {
-    private enum Token: Equatable {
-        case word(String)
-        case mark(Character)
-        case end
-    }
-
-    private var rest: Substring
-    private var line = 1
-    private let file: String
-    private var depth = 0
-
-    /// Objects and lists inside one another.
-    private static let deepest = 20
-
-    init(_ text: String, file: String) {
-        rest = text[...]
-        self.file = file
-    }
-
-    /// `name = value;`, `name value`, `name { … }`, up to the closing brace.
-    mutating func object(isRoot: Bool = false) throws -> [String: RspamdConfiguration.Value] {
-        var object: [String: RspamdConfiguration.Value] = [:]
-        while true {
-            switch try next() {
-            case .end where isRoot: return object
-            case .mark("}") where !isRoot: return object
-            case .mark(";"), .mark(","): continue
-            case .word(let name):
-                guard !name.hasPrefix(".") else {
-                    throw failure("\(name) is not followed; name the keys' files instead")
-                }
-                guard object.updateValue(try value(), forKey: name) == nil else {
-                    throw failure("\(name) stands here twice")
-                }
-            case .mark, .end: throw failure("a name was expected")
-            }
-        }
-    }
-
-    private mutating func value() throws -> RspamdConfiguration.Value {
-        depth += 1
-        defer { depth -= 1 }
-        guard depth <= Self.deepest else { throw failure("this is too deep") }
-        switch try next() {
-        case .mark("="), .mark(":"): return try value()
-        case .mark("{"): return .object(try object())
-        case .mark("["): return .list(try list())
-        case .word(let text):
-            // `domain example.org { … }` is an object within one.
-            var ahead = self
-            guard try ahead.next() == .mark("{") else { return .text(text) }
-            self = ahead
-            return .object([text: .object(try object())])
-        case .mark, .end: throw failure("a value was expected")
-        }
-    }
-
-    private mutating func list() throws -> [RspamdConfiguration.Value] {
-        var list: [RspamdConfiguration.Value] = []
-        while true {
-            var ahead = self
-            switch try ahead.next() {
-            case .mark("]"):
-                self = ahead
-                return list
-            case .mark(","), .mark(";"): self = ahead
-            case .mark("{"), .mark("["), .word: list.append(try value())
-            case .mark, .end: throw failure("a list was expected to go on")
-            }
-        }
-    }
-
-    private mutating func next() throws -> Token {
-        while let first = rest.first {
-            if first.isNewline { line += 1 }
-            if first.isWhitespace {
-                rest = rest.dropFirst()
-            } else if first == "#" {
-                rest = rest.drop { !$0.isNewline }
-            } else if rest.hasPrefix("/*") || rest.hasPrefix("<<") {
-                throw failure("this way of writing is not read here")
-            } else {
-                return try token(first)
-            }
-        }
-        return .end
-    }
-
-    private mutating func token(_ first: Character) throws -> Token {
-        if "{}[]=:;,".contains(first) {
-            rest = rest.dropFirst()
-            return .mark(first)
-        }
-        if first == "\"" || first == "'" {
-            let inner = rest.dropFirst()
-            guard let end = inner.firstIndex(of: first), !inner[..<end].contains(where: { $0 == "\\" || $0.isNewline })
-            else { throw failure("this string is not read here") }
-            rest = inner[inner.index(after: end)...]
-            return .word(String(inner[..<end]))
-        }
-        let word = rest.prefix { !$0.isWhitespace && !"{}[]=;,\"#".contains($0) }
-        rest = rest[word.endIndex...]
-        // `name: value`; a word with a colon inside is a word.
-        guard word.hasSuffix(":"), word.count > 1 else { return .word(String(word)) }
-        rest = rest.base[rest.base.index(before: word.endIndex)...]
-        return .word(String(word.dropLast()))
-    }
-
-    private func failure(_ reason: String) -> CommandFailure { .wrong("\(file):\(line): \(reason).") }
 }

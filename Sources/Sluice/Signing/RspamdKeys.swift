@@ -13,6 +13,9 @@ enum RspamdKeys {
         guard isFolder.boolValue else {
             let name = (path as NSString).lastPathComponent
             if name.hasSuffix(".conf") {
+                guard selector == nil else {
+                    throw CommandFailure.wrong("\(name) names the keys itself: no --selector.")
+                }
                 let octets = try ForeignKey.contents(of: path)
                 return try RspamdConfiguration(octets, file: path).keys(of: domain).map { key in
                     try ForeignKey(selector: key.selector, file: key.file)

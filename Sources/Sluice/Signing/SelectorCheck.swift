@@ -23,30 +23,74 @@ struct SelectorCheck: Encodable {
     var keyFault: String?
     /// Why nothing of the domain can be signed, though it has an active key.
     var standstill: String?
+    /// The domain is disabled: nothing is signed, and nobody suffers.
+    var isDisabled = false
+
+    private typealias Answer = Swift.Result<DNSAnswer, StageFailure>
+
+    /// Questions to DNS that wait for an answer at the same time.
+    private static let atOnce = 20
 
     static func of(_ entry: SelectorEntry, at place: SigningPlace, _ resolver: UnboundResolver) async -> SelectorCheck {
-        var check = SelectorCheck(
-            domain: entry.domain, selector: entry.name, state: entry.state, recordName: entry.recordName,
-            record: .right, reasons: [], keyFault: place.keys.fault(of: entry))
-        if entry.state == .active, let all: SigningEntry = try? place.directory.signing(of: entry.domain) {
-            check.standstill = all.standstill(place.policy)
-        }
-        do {
-            switch entry.record.publication(try await resolver.answer(DNSQuestion(entry.recordName, .txt))) {
-            case .right: break
-            case .missing: check.record = .missing
-            case .wrong(let reasons): (check.record, check.reasons) = (.wrong, reasons)
+        let answer = await Self.answer(about: entry.recordName, resolver)
+        return SelectorCheck(entry, at: place, answer)
+    }
+
+    /// Asks about all of them at once, for answers that do not come take their time.
+    static func all(
+        _ entries: [SelectorEntry], at place: SigningPlace, _ resolver: UnboundResolver
+    ) async -> [SelectorCheck] {
+        let names = entries.map(\.recordName)
+        let answers = await withTaskGroup(of: (Int, Answer).self) { group in
+            var answers = [Answer?](repeating: nil, count: names.count)
+            for (place, name) in names.enumerated() {
+                if place >= Self.atOnce, let (place, answer) = await group.next() { answers[place] = answer }
+                group.addTask { (place, await Self.answer(about: name, resolver)) }
             }
-        } catch { (check.record, check.reasons) = (.unknown, [error.reason]) }
-        return check
+            for await (place, answer) in group { answers[place] = answer }
+            return answers
+        }
+        return zip(entries, answers).map { entry, answer in
+            SelectorCheck(entry, at: place, answer ?? .failure(StageFailure("it was not asked")))
+        }
+    }
+
+    private static func answer(about name: String, _ resolver: UnboundResolver) async -> Answer {
+        do throws(StageFailure) {
+            return .success(try await resolver.answer(DNSQuestion(name, .txt)))
+        } catch { return .failure(error) }
+    }
+
+    private init(_ entry: SelectorEntry, at place: SigningPlace, _ answer: Answer) {
+        domain = entry.domain
+        selector = entry.name
+        state = entry.state
+        recordName = entry.recordName
+        keyFault = place.keys.fault(of: entry)
+        var signsBelow = false
+        if let all: SigningEntry = try? place.directory.signing(of: entry.domain) {
+            if entry.state == .active { standstill = all.standstill(place.policy) }
+            isDisabled = !all.isEnabled
+            let settings = place.policy.filled(all.settings)
+            signsBelow = settings.subdomains && settings.identity ?? false
+        }
+        (record, reasons) = (.right, [])
+        switch answer.map({ entry.record.publication($0, signsBelow: signsBelow) }) {
+        case .success(.right): break
+        case .success(.missing): record = .missing
+        case .success(.wrong(let faults)): (record, reasons) = (.wrong, faults)
+        case .failure(let failure): (record, reasons) = (.unknown, [failure.reason])
+        }
     }
 
     /// Whether mail suffers from it now.
-    var isHarmful: Bool { state == .active && isWrong }
+    var isHarmful: Bool { isUsed && isWrong }
+
+    private var isUsed: Bool { state == .active && !isDisabled }
 
     private var isWrong: Bool { record == .missing || record == .wrong || keyFault != nil || standstill != nil }
 
-    var isUnknown: Bool { state == .active && record == .unknown }
+    var isUnknown: Bool { isUsed && record == .unknown }
 
     /// One sentence without a full stop.
     var words: String {
@@ -58,6 +102,7 @@ struct SelectorCheck: Encodable {
             case .unknown: "not known: \(reasons.joined(separator: "; "))"
             }
         let key = keyFault.map { "the private key cannot be used: \($0)" }
-        return [dns, key, standstill].compactMap(\.self).joined(separator: "; ")
+        let disabled = isDisabled ? "the domain is disabled" : nil
+        return [dns, key, standstill, disabled].compactMap(\.self).joined(separator: "; ")
     }
 }

@@ -22,7 +22,7 @@ struct SigningPlace {
 
     init(_ settings: ServerConfiguration, _ loaded: LoadedConfiguration) throws {
         self.settings = settings
-        stage = loaded.signingStage
+        stage = loaded.chain.signingStage
         namedInFiles = loaded.namedKeys
         let data = try DataFolder(settings).entered()
         directory = try told { try Stores.directory(in: data, settings) }
@@ -115,6 +115,8 @@ struct PreparedKey {
     static let leastBits = 1024
     /// Smaller ones are within reach of attackers.
     static let goodBits = 2048
+    /// Verifiers need not know larger ones. RFC 8301 §3.2.
+    static let mostBits = 4096
 
     init(_ name: String, pem: [UInt8]) throws(CryptographyFailure) {
         let key = try LibcryptoSignatures().signingKey(pem: pem)
@@ -127,8 +129,14 @@ struct PreparedKey {
     }
 
     var warning: String? {
-        guard selector.algorithm == .rsaSHA256, selector.bits < Self.goodBits else { return nil }
-        return "an RSA key of \(selector.bits) bits is within reach of attackers; 2048 is what one uses today"
+        guard selector.algorithm == .rsaSHA256 else { return nil }
+        if selector.bits < Self.goodBits {
+            return "an RSA key of \(selector.bits) bits is within reach of attackers; 2048 is what one uses today"
+        }
+        guard selector.bits > Self.mostBits else { return nil }
+        return
+            "many verifiers know no RSA key of \(selector.bits) bits (RFC 8301: up to 4096), and its record may be too "
+            + "large for an answer over UDP; 2048 is what one uses today"
     }
 }
 
@@ -146,14 +154,17 @@ extension KeyFolder {
     }
 }
 
-extension LoadedConfiguration {
+extension Chain {
     /// The first stage that signs, and its file.
     var signingStage: (file: String, policy: DKIMSign.Configuration)? {
-        for link in chain.links {
+        for link in links {
             if let stage = link.base.stage as? DKIMSign { return (link.file, stage.policy) }
         }
         return nil
     }
+}
+
+extension LoadedConfiguration {
 
     /// The files that name keys, by `domain/selector`.
     var namedKeys: [String: String] {

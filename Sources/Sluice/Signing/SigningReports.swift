@@ -93,6 +93,12 @@ struct SigningReport: Encodable {
         if entry.counts, settings.sign, active.isEmpty {
             warnings.append("No selector is active: mail of \(entry.domain) is not signed.")
         }
+        if !entry.isEnabled {
+            warnings.append(
+                "\(entry.domain) is disabled: its mail is not signed"
+                    + " (sluice domain change \(entry.domain) --enable-mail)."
+            )
+        }
         if !settings.sign { warnings.append("Signing is off: mail of \(entry.domain) is not signed.") }
         if settings.length == true {
             warnings.append("l= is on: whatever is appended to a signed message verifies as \(entry.domain)'s own.")
@@ -103,6 +109,9 @@ struct SigningReport: Encodable {
             }
             if selector.algorithm == .rsaSHA256, selector.bits < PreparedKey.goodBits {
                 warnings.append("\(selector.name) has \(selector.bits) bits, which is within reach of attackers.")
+            }
+            if selector.algorithm == .rsaSHA256, selector.bits > PreparedKey.mostBits {
+                warnings.append("\(selector.name) has \(selector.bits) bits; many verifiers know no more than 4096.")
             }
         }
         return warnings

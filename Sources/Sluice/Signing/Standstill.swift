@@ -7,7 +7,7 @@ extension SigningEntry {
     func standstill(_ policy: DKIMSign.Configuration) -> String? {
         let settings = policy.filled(self.settings)
         let active = selectors.filter { $0.state == .active }
-        guard counts, settings.sign, !active.isEmpty, let wanted = settings.algorithm,
+        guard isEnabled, counts, settings.sign, !active.isEmpty, let wanted = settings.algorithm,
             !active.contains(where: { $0.algorithm == wanted })
         else { return nil }
         return "no active key of \(domain) is for \(wanted.rawValue), which alone may sign: its users' mail is put off"

@@ -14,7 +14,8 @@ struct LoadedConfiguration: Sendable {
 
     var isUsable: Bool { !diagnostics.containErrors }
 
-    init(file: String) {
+    /// - Parameter mayLackKeys: It is only to judge messages again: private keys need not be here.
+    init(file: String, mayLackKeys: Bool = false) {
         let server = ServerConfiguration.load(file)
         settings = server.value
         guard settings.file != nil else {
@@ -26,10 +27,11 @@ struct LoadedConfiguration: Sendable {
         let files = FilterFile.load(folder: server.value.filters)
         let onMixed = OnMixed(rawValue: server.value.chain.onMixed.rawValue) ?? .split
         let keys = KeyFolder(path: DataFolder(server.value).signingKeys)
-        let tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys)
+        let tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys, mayLackKeys: mayLackKeys)
         let built = ChainBuilder.build(files, onMixed: onMixed, tools: tools)
         chain = built.chain
-        diagnostics = (server.diagnostics + built.diagnostics).sorted()
+        let expiry = Self.expiryDiagnostics(built.chain, giveUpAfter: server.value.queue.giveUpAfter)
+        diagnostics = (server.diagnostics + built.diagnostics + expiry).sorted()
     }
 
     /// What is wrong in the certificates' own files, as the server would find them at its start.

@@ -41,6 +41,7 @@ final class Server: Sendable {
     private let witness = HealthWitness()
     private let delivery: DeliveryAgent
     private let reporter: AggregateReporter
+    private let keyWatch: KeyWatch
     private let group: MultiThreadedEventLoopGroup
 
     /// What a reload replaces.
@@ -124,9 +125,13 @@ final class Server: Sendable {
                 logger: logger
             ))
         let house = HouseMail(
-            hostname: settings.hostname, chain: { chain.current }, source: world, queue: queue,
+            judging: HouseJudging(hostname: settings.hostname, chain: { chain.current }, source: world), queue: queue,
             traced: traced)
         reporter = try AggregateReporter(settings, in: data, mail: house, traces: traces, logger: logger)
+        keyWatch = KeyWatch(
+            KeyFolder(path: data.signingKeys), logger,
+            world: (entries: { [directory] in try directory.signing() }, policy: { chain.current.signingStage?.policy })
+        )
         try await frontend.listen(Self.listeners(settings))
         if frontend.mostConnections < settings.limits.maxConnections {
             logger.warning(
@@ -194,6 +199,7 @@ final class Server: Sendable {
         control.start()
         let delivering = Task { await delivery.run() }
         let reporting = Task { await reporter.run() }
+        let watching = Task { await keyWatch.run() }
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
         logger.info(
@@ -214,9 +220,11 @@ final class Server: Sendable {
         await frontend.stop()
         delivering.cancel()
         reporting.cancel()
+        watching.cancel()
         await withoutSilentServers {
             await delivering.value
             await reporting.value
+            await watching.value
         }
         await statusServer.stop()
         close()
@@ -262,7 +270,9 @@ final class Server: Sendable {
 
     var health: StatusServer.Health {
         let warnings = warnings
-        return StatusServer.Health(isWell: warnings.isEmpty, details: warnings)
+        // One domain's key is no reason to take the others' server away.
+        let troubles = keyWatch.troubles.map(\.text)
+        return StatusServer.Health(isWell: warnings.isEmpty, details: warnings + troubles)
     }
 
     private var warnings: [String] {
@@ -278,7 +288,9 @@ final class Server: Sendable {
 
     private func answer(_ request: ControlRequest) async -> ControlAnswer {
         switch request {
-        case .status: return .status(status)
+        case .status:
+            await keyWatch.look()
+            return .status(status)
         case .reload: return await reload()
         case .queueList(let after, let limit): return .listings(queue.list(after: after, limit: limit))
         case .queueShow(let id):
@@ -319,7 +331,7 @@ final class Server: Sendable {
             hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
-            droppedTraces: traces.dropped, warnings: warnings)
+            droppedTraces: traces.dropped, warnings: warnings + keyWatch.troubles.map(\.text))
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.
@@ -371,19 +383,6 @@ final class ChainHolder: Sendable {
     var current: Chain {
         get { chain.withLock { $0 } }
         set { chain.withLock { $0 = newValue } }
-    }
-}
-
-/// The directory's passwords for the front-ends.
-struct DirectoryAuthenticator: Authenticator {
-    let directory: MailDirectory
-
-    func authenticate(login: String, password: [UInt8]) async -> LoginAnswer {
-        switch await directory.authenticate(login: login, password: password) {
-        case .success(let mailbox): .success(mailbox)
-        case .refused: .refused
-        case .temporary(let reason): .temporary(reason)
-        }
     }
 }
 

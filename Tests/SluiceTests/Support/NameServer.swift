@@ -27,6 +27,8 @@ final class NameServer: Sendable {
     }
 
     private let zone: Mutex<[String: [Record]]>
+    private let holds = Mutex<[String: String]>([:])
+    private let questions = Mutex<[String]>([])
     private let channel: any Channel
     let port: Int
 
@@ -56,6 +58,12 @@ final class NameServer: Sendable {
     /// Writes other records of a name down; `nil`: it does not exist.
     func set(_ name: String, _ records: [Record]?) { zone.withLock { $0[name] = records } }
 
+    /// Answers nobody about `name` before `other` has been asked for.
+    func hold(_ name: String, untilAsked other: String) { holds.withLock { $0[name] = other } }
+
+    /// The names that were asked for, in their order.
+    var asked: [String] { questions.withLock { $0 } }
+
     func stop() async { try? await channel.close() }
 
     fileprivate func answer(_ query: [UInt8]) -> [UInt8]? {
@@ -70,7 +78,10 @@ final class NameServer: Sendable {
         }
         guard place + 4 < query.count else { return nil }
         let type = UInt16(query[place + 1]) << 8 | UInt16(query[place + 2])
-        let records = zone.withLock { $0[labels.joined(separator: ".")] }
+        let asked = labels.joined(separator: ".")
+        questions.withLock { $0.append(asked) }
+        if let other = holds.withLock({ $0[asked] }), !self.asked.contains(other) { return nil }
+        let records = zone.withLock { $0[asked] }
         guard records?.contains(where: { $0.type == 0 }) != true else { return nil }
         // An alias answers whatever is asked; the resolver goes on from there.
         let fitting = (records ?? []).filter { $0.type == type || $0.type == 5 }
