@@ -185,6 +185,14 @@ import Testing
         }
     }
 
+    @Test func `a chain that leaves the end of the body open holds, and nobody speaks for it`() async throws {
+        var policy = ARC.Configuration()
+        policy.trusted = ["far.example"]
+        let message = try await Self.sealed(results: Self.seenPass, tags: ["l": "8"])
+        let entry = try #require(World.entry(try await World.verify(message, policy, in: World.zone())))
+        #expect(entry.result == .pass && entry["policy.trusted-sealer"] == nil, "\(entry)")
+    }
+
     @Test func `what has no From is not sealed`() async throws {
         let bare = Message.sample(["From": nil])
         let sealed = try await World.passOn(bare, by: "far.example", in: World.zone())

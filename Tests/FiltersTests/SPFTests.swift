@@ -131,6 +131,8 @@ import Testing
         let none = try await Self.find(EmailAddress(localPart: "a", domain: "straße.example"))
         #expect(none.entries(of: "spf") == ["none smtp.mailfrom=a@straße.example"])
         #expect(none.note?.hasSuffix("none: no domain name") == true, "\(none)")
+        let literal = try await Self.find(nil, hello: "[192.0.2.1]")
+        #expect(literal.note?.hasSuffix("none: no domain name") == true, "\(literal)")
     }
 
     @Test func `what asks for a local part that is no name matches nobody`() async throws {

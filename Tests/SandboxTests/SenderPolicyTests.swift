@@ -38,6 +38,19 @@ import Testing
         zone.add("term.example", text: "v=spf1 a exists:\(full) -all")
         zone.add("itself.example", text: "v=spf1 include:fail.example -all Exp=self.itself.example")
         zone.add("self.itself.example", text: "v=spf1 \(full)")
+        // A blank is the beginning of an escape to the library.
+        let blanks = [84, 80, 50].map { String(repeating: " -", count: $0) }.joined(separator: "%{d}")
+        zone.add("blanks.example", text: "v=spf1 exp=why.blanks.example -all exp-text=why.words.example")
+        zone.add("why.blanks.example", text: blanks)
+        zone.add("words.example", text: "v=spf1 -all exp=why.words.example")
+        zone.add("why.words.example", text: "not for %{d} %%")
+        // Who writes the mark himself would have a policy taken for an explanation, and its explanation for a policy.
+        zone.add("mark.example", text: "v=spf1 redirect=\u{1}.marked.example")
+        zone.add("marked.example", text: "v=spf1 exp=end.example -all")
+        let crowd = String(repeating: "{d}" + String(repeating: "%{d}", count: 17) + " ", count: 6)
+        let rest = "{d}" + String(repeating: "%{d}", count: 15)
+        let tail = String(repeating: " " + String(repeating: "A", count: 440), count: 3)
+        zone.add("end.example", text: "v=spf1 " + crowd + rest + tail)
         zone.silence("silent.example")
         zone.add("waits.example", text: "v=spf1 a:silent.example -all")
         for (name, other) in [("wide", "broad"), ("broad", "leaf")] {
@@ -95,7 +108,10 @@ import Testing
         (question("silent.example"), .temperror, "DNS"), (question("waits.example"), .temperror, "DNS"),
         (question("long.example"), .permerror, "the record of long.example is longer than 4096 octets"),
         (question("crowd.example"), .fail, "mechanism"), (question("itself.example"), .fail, "mechanism"),
-        (question("term.example"), .permerror, "a term in the record of term.example is too long for libspf2"),
+        (question("term.example"), .permerror, "the record of term.example has a term that libspf2 must not see"),
+        (question("blanks.example"), .fail, "mechanism"),
+        (question("mark.example"), .permerror, "the record of mark.example has a term that libspf2 must not see"),
+        (question("words.example"), .fail, "not for words.example %"),
         (question("voids.example"), .permerror, "more than 2 lookups without an answer, at c.none.example"),
         (question("voids.example", voids: 3), .fail, "mechanism"), (question("many.example"), .permerror, "Mechanisms"),
         (question("many.example", lookups: 11), .pass, "mechanism"),

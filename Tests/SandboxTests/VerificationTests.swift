@@ -1,3 +1,4 @@
+import Foundation
 import MailTypes
 import Pipeline
 import Testing
@@ -212,15 +213,37 @@ import Testing
             ("nobody", ["x.net", "example.org", "y.net"], 0), ("a@example.org", ["x.net", "y.net"], 0),
             ("a@example.org", ["badexample.org", "org", "x.example.org"], 2),
             ("a@example.org", ["", tooLong, "x.net"], 0),
+            ("a@b\u{FC}cher.example", ["x.net", "list.example", "xn--bcher-kva.example"], 2),
         ] as [(String, [String], Int)])
     func `the nearer to the author, the earlier it is looked at`(
         _ author: String, _ signers: [String], _ chosen: Int
     ) throws {
         let signatures = signers.map { "DKIM-Signature: v=1; d = \($0); s=x\r\n" }.joined()
         let message = try Message(parsing: Bytes(Array((signatures + "From: \(author)\r\n\r\n").utf8)))
-        #expect(SignatureChoice.places(in: message.header, most: 1) == [chosen])
-        #expect(SignatureChoice.places(in: message.header, most: signers.count) == Set(signers.indices))
-        #expect(SignatureChoice.places(in: message.header, most: 0) == [])
+        #expect(SignatureChoice(in: message.header, most: 1).places == [chosen])
+        #expect(SignatureChoice(in: message.header, most: signers.count).places == Set(signers.indices))
+        #expect(SignatureChoice(in: message.header, most: 0).places == [])
+    }
+
+    @Test func `R67: what others want hashed takes no room from the author's signature`() throws {
+        let junk = (0..<4).map {
+            "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=s; h=from; l=\($0); bh=AA; b=AA\r\n"
+        }
+        let sound = try SignedSample.message(["plain"]).pieces.flatMap(\.array)
+        let message = try Message(parsing: Bytes(Array(junk.joined().utf8) + sound))
+        let reports = try Self.verify(message)
+        #expect(reports.last?.fault == nil && reports.last?.domain == "signer.example", "\(reports)")
+        #expect(reports.count { $0.reason?.contains("too many ways") == true } == 1)
+    }
+
+    @Test(arguments: ["!", "??", ".", "\"", "\u{E9}"])
+    func `R65: a signature has one spelling`(_ octets: String) throws {
+        let value = try #require(SignedSample.signatures["plain"])
+        let place = try #require(value.range(of: "b=", options: .backwards))
+        let other = value.replacingCharacters(in: place, with: "b=\(octets)")
+        let text = "DKIM-Signature: \(other)\r\n\(SignedSample.header)\r\n\(SignedSample.body)"
+        let message = try Message(parsing: Bytes(Array(text.utf8)))
+        #expect(try Self.verify(message).map(\.fault) == [.syntax])
     }
 
     // MARK: Keys

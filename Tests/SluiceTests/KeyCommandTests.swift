@@ -298,10 +298,14 @@ import Testing
         #expect(try await sluice("domain", "change", "beta.test", "--disable-mail").code == 0)
         let shown = try await sluice("dkim", "show", "beta.test")
         #expect(shown.errors.contains("warning: beta.test is disabled: its mail is not signed"), "\(shown)")
+        let seal = "stage = \"arc-seal\"\n[arc-seal]\ndomain = \"beta.test\"\nselector = \"s1\"\n"
+        try place.folder.write(seal, to: "filters.d/92-arc-seal.toml")
         let removed = try await sluice("domain", "remove", "beta.test", "--force")
         #expect(removed.code == 0, "\(removed)")
         for words in [
-            "It had 2 DKIM keys: s1 (prepared), e1 (active).", "\(place.folder.path)/data/keys/dkim/beta.test: delete",
+            "It had 2 DKIM keys: s1 (prepared), e1 (active).",
+            "\(place.folder.path)/data/keys/dkim/beta.test: delete e1.pem there, unless",
+            "92-arc-seal.toml signs with beta.test/s1, which must stay.",
             "s1._domainkey.beta.test, e1._domainkey.beta.test",
         ] {
             #expect(removed.output.contains(words), "\(removed)")

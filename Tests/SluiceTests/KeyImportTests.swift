@@ -259,6 +259,34 @@ import Testing
         #expect(ran.code == 0 && ran.errors.contains("know no RSA key of 4352 bits"), "\(ran)")
     }
 
+    /// The table, and whether authors of domains below are signed for by it.
+    @Test(
+        arguments: [
+            ("refile:", "*@acme.test one", false), ("refile:", "*@acme.test one\n*@*.acme.test one", true),
+            ("refile:", "*@news.acme.test one", true), ("refile:", "* one", true), ("file:", "acme.test one", false),
+            ("file:", "acme.test one\n.acme.test one", true), ("file:", "* one", true),
+        ])
+    func `who was signed for below the domain is not forgotten`(
+        _ kind: String, _ table: String, _ isBelow: Bool
+    ) async throws {
+        let files = ["KeyTable": "one acme.test:one:%/one.private\n", "one.private": Self.rsa, "S": table + "\n"]
+        let folder = try TemporaryFolder()
+        try folder.write(table + "\n", to: "S")
+        let ran = try await Self.imported(
+            files, ["%/KeyTable", "--opendkim", "--signing-table", "\(kind)\(folder.path)/S"])
+        #expect(ran.code == 0 && ran.output.contains("--subdomains on") == isBelow, "\(ran)")
+    }
+
+    @Test(arguments: [("", true), ("use_esld = false;\n", false), ("use_esld = true;\n", true)])
+    func `rspamd signs for the registered domain unless it is told otherwise`(
+        _ line: String, _ isBelow: Bool
+    ) async throws {
+        let configuration = "path = \"%/$domain.$selector.key\";\nselector = mail;\n" + line
+        let files = ["dkim_signing.conf": configuration, "acme.test.mail.key": Self.rsa]
+        let ran = try await Self.imported(files, ["%/dkim_signing.conf", "--rspamd"])
+        #expect(ran.code == 0 && ran.output.contains("--subdomains on") == isBelow, "\(ran)")
+    }
+
     /// `%` in the files and at the beginning of a path stands for their folder.
     static func imported(
         _ files: [String: String], _ words: [String], of domain: String = "acme.test"

@@ -121,11 +121,12 @@ enum ARCTrust {
     ///
     /// All sealers behind that one must be trusted, too: a set can be taken from one message and put on another by
     /// whoever comes after it. A verdict that does not name today's author's domain says nothing. Nor does any where
-    /// the last signature leaves From open (RFC 6376 §5.4): a chain holds without, and proves no author.
+    /// the last signature leaves From (RFC 6376 §5.4) or the end of the body (§8.2) open: a chain holds without, and
+    /// proves nothing of what an author says.
     static func verdict(of outcome: ARCOutcome, trusted: Set<String>, author: [String]) -> Verdict? {
-        guard outcome.result == .pass, !author.isEmpty, outcome.sets.last?.signature.signs("From") == true else {
-            return nil
-        }
+        guard outcome.result == .pass, !author.isEmpty, let last = outcome.sets.last?.signature, last.signs("From"),
+            last.length == nil
+        else { return nil }
         let run = outcome.sets.reversed().prefix { trusted.contains($0.sealer) }
         let verdicts = run.reversed().compactMap { verdict(of: $0, on: author) }
         return verdicts.first { $0.result == .pass } ?? verdicts.first

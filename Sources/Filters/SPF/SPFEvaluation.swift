@@ -15,12 +15,12 @@ struct SPFIdentity: Sendable, Hashable {
     var receiver: String
 
     /// Whether the domain can have a policy at all: several labels of 1 to 63 octets, 253 in all, none of them a
-    /// U-label. RFC 7208 §4.3.
+    /// U-label, and no address literal. RFC 7208 §4.3.
     var isCheckable: Bool {
         let labels = domain.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         let named = labels.last?.isEmpty ?? false ? labels.dropLast() : labels[...]
         return named.count > 1 && domain.utf8.count <= 253 && domain.utf8.allSatisfy { $0 < 0x80 }
-            && named.allSatisfy { (1...63).contains($0.count) }
+            && domain.utf8.first != UInt8(ascii: "[") && named.allSatisfy { (1...63).contains($0.count) }
     }
 }
 

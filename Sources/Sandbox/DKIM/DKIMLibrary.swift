@@ -98,16 +98,16 @@ final class SignatureVerification {
 
     /// Gives the library each field, and no signature that is not looked at.
     private func read(_ header: Header, most: Int) -> [Given] {
-        let chosen = SignatureChoice.places(in: header, most: most)
+        let choice = SignatureChoice(in: header, most: most)
         var given: [Given] = []
-        var plans: Set<[UInt8]> = []
         var (hasNUL, signatures) = (false, 0)
         for field in header.fields {
             if field.isNamed("From") { fromCount += 1 }
             let isSignature = field.isNamed("DKIM-Signature")
             if isSignature {
                 defer { signatures += 1 }
-                guard chosen.contains(signatures), admit(field, &plans) else { continue }
+                guard choice.places.contains(signatures) else { continue }
+                guard admit(field, isCrowded: choice.crowded.contains(signatures)) else { continue }
             }
             // The library stops at a NUL, and a reader of the message may not.
             hasNUL = hasNUL || field.raw.contains(0)
@@ -116,10 +116,12 @@ final class SignatureVerification {
             guard !octets.isEmpty else { continue }
             let status = dkim_header(message, &octets, octets.count)
             guard isSignature else { continue }
-            let isBad = status != DKIM_STAT_OK || SignatureTags.isRepeating(field.rawValue)
+            let isBad =
+                status != DKIM_STAT_OK || SignatureTags.isRepeating(field.rawValue)
+                || !SignatureTags.hasPlainSignature(field.rawValue)
             given.append(Given(entry: entries.count - 1, isBad: isBad))
         }
-        if signatures > chosen.count {
+        if signatures > choice.places.count {
             // One report for all of them.
             entries.append(Entry())
             fault(entries.count - 1, .surplus, "only \(most) signatures are looked at")
@@ -128,24 +130,16 @@ final class SignatureVerification {
         return given
     }
 
-    /// Ways to hash one body; a message whose signatures ask for more wants to cost us time.
-    private static let mostPlans = 4
-
     /// Makes an entry for a signature. Answers whether it is looked at.
-    private func admit(_ field: HeaderField, _ plans: inout Set<[UInt8]>) -> Bool {
+    private func admit(_ field: HeaderField, isCrowded: Bool) -> Bool {
         entries.append(Entry())
         // The library takes no field with another octet in its name, and does not count it.
         guard field.raw.prefix(while: { $0 != UInt8(ascii: ":") }).allSatisfy({ (0x20...0x7E).contains($0) }) else {
             fault(entries.count - 1, .syntax, "the field's name cannot be read")
             return false
         }
-        let plan = SignatureTags.bodyPlan(field.rawValue)
-        guard plans.count < Self.mostPlans || plans.contains(plan) else {
-            fault(entries.count - 1, .tooLarge, "the signatures want the body hashed in too many ways")
-            return false
-        }
-        plans.insert(plan)
-        return true
+        if isCrowded { fault(entries.count - 1, .tooLarge, "the signatures want the body hashed in too many ways") }
+        return !isCrowded
     }
 
     private func fault(_ index: Int, _ fault: SignatureReport.Fault, _ reason: String) {

@@ -4,18 +4,42 @@ import MailTypes
 ///
 /// Whoever passes a message on may put any number of his own above the author's, which is the one that matters. So
 /// those of the author's domain come first, then those of its nearest relatives by name, then the others, from the top.
-enum SignatureChoice {
+struct SignatureChoice {
     /// The places, counted among the signatures, of those that are looked at.
-    static func places(in header: Header, most: Int) -> Set<Int> {
+    let places: Set<Int>
+    /// Of these, those that want the body hashed in one way more than there may be.
+    let crowded: Set<Int>
+
+    /// Ways to hash one body; a message whose signatures ask for more wants to cost us time.
+    private static let mostPlans = 4
+
+    init(in header: Header, most: Int) {
         let signatures = header.fields(named: "DKIM-Signature")
-        guard signatures.count > most else { return Set(signatures.indices) }
+        let ranked = Self.ranked(signatures, header).prefix(most)
+        var plans: Set<[UInt8]> = []
+        var crowded: Set<Int> = []
+        for place in ranked {
+            let plan = SignatureTags.bodyPlan(signatures[place].rawValue)
+            if plans.count < Self.mostPlans || plans.contains(plan) {
+                plans.insert(plan)
+            } else {
+                crowded.insert(place)
+            }
+        }
+        places = Set(ranked)
+        self.crowded = crowded
+    }
+
+    /// The places, the author's first.
+    private static func ranked(_ signatures: [HeaderField], _ header: Header) -> [Int] {
+        guard signatures.count > 1 else { return Array(signatures.indices) }
         let authors = header.fields(named: "From").prefix(mostAuthors)
             .flatMap { AddressList($0, limit: mostAuthors).addresses }.map { labels($0.domain) }
         let ranks = signatures.map { field in
             let signer = labels(SignatureTags.domain(field.rawValue))
             return authors.map { Rank(of: signer, near: $0) }.min() ?? .farthest
         }
-        return Set(signatures.indices.sorted { (ranks[$0], $0) < (ranks[$1], $1) }.prefix(most))
+        return signatures.indices.sorted { (ranks[$0], $0) < (ranks[$1], $1) }
     }
 
     /// Authors that are compared with; more is an attack on whoever reads them.
@@ -42,8 +66,15 @@ enum SignatureChoice {
         }
 
         init(of signer: [Substring], near author: [Substring]) {
-            common = zip(signer, author).prefix { $0.utf8.elementsEqual($1.utf8) }.count
+            common = zip(signer, author).prefix { Self.mayBeOne($0, $1) }.count
             rest = signer.count - common
+        }
+
+        /// A U-label may be any A-label here: whoever wants to crowd the author's signatures out could name the right
+        /// one as well.
+        private static func mayBeOne(_ label: Substring, _ author: Substring) -> Bool {
+            label.utf8.elementsEqual(author.utf8)
+                || label.utf8.starts(with: "xn--".utf8) && author.utf8.contains { $0 >= 0x80 }
         }
 
         static func < (left: Rank, right: Rank) -> Bool { (-left.common, left.rest) < (-right.common, right.rest) }

@@ -13,6 +13,15 @@ enum SignatureTags {
         return false
     }
 
+    /// Whether the signature itself is base64 and nothing else: the library passes over other octets, so that one
+    /// signature could be written in as many ways as one likes. RFC 6376 §3.5.
+    static func hasPlainSignature(_ list: ArraySlice<UInt8>) -> Bool {
+        let text = value(of: "b", in: list)
+        let digits = text.prefix { $0.isLetter || $0.isDigit || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "/") }
+        let padding = text[digits.endIndex...]
+        return !digits.isEmpty && padding.count <= 2 && padding.allSatisfy { $0 == UInt8(ascii: "=") }
+    }
+
     /// How a signature has the body hashed: hash, canonicalization, length. RFC 6376 §3.5.
     static func bodyPlan(_ list: ArraySlice<UInt8>) -> [UInt8] {
         let hash = value(of: "a", in: list).split(separator: UInt8(ascii: "-")).last ?? []

@@ -63,7 +63,7 @@ final class SenderPolicyCheck {
         guard run.lookUps <= PacketLimits.policyQuestions else {
             return stop("more than \(PacketLimits.policyQuestions) questions to DNS")
         }
-        let explanation = type == .txt ? BoundedTexts.explanation(name) : nil
+        let explanation = type == .txt ? BoundedTexts.marked(name) : nil
         guard let name = Self.askable(explanation ?? name) else {
             return counted(.nothing, "a name that cannot be", type)
         }
@@ -75,7 +75,7 @@ final class SenderPolicyCheck {
         guard case .records(let records) = answer else { return counted(answer, question.name, type) }
         switch type {
         case .mx, .ptr: run.hosts.formUnion(records.compactMap { Self.askable($0)?.asciiLowercased })
-        case .txt where explanation != nil: return .records(records.filter { BoundedTexts.fits($0[...]) })
+        case .txt where explanation != nil: return .records(records.compactMap(BoundedTexts.explanation))
         case .txt: return policies(records.filter(BoundedTexts.isPolicy), name)
         default: break
         }
@@ -89,7 +89,7 @@ final class SenderPolicyCheck {
         }
         let policies = records.compactMap(BoundedTexts.policy)
         guard policies.count == records.count else {
-            return stop("a term in the record of \(name) is too long for libspf2")
+            return stop("the record of \(name) has a term that libspf2 must not see")
         }
         return .records(policies)
     }

@@ -127,7 +127,12 @@ extension DKIMCommand {
             try place.change { try $0.removeSelector(entry.name, domain: entry.domain) }
             try place.keys.remove(domain: entry.domain, selector: entry.name)
             print("Deleted \(entry.name) of \(entry.domain) and its private key.")
-            if entry.state == .retired { print("Now take \(entry.recordName) out of DNS.") }
+            guard entry.state == .retired else { return }
+            if let end = place.end(of: entry), end > Date() {
+                print("Leave \(entry.recordName) in DNS until \(end.stamp), then take it out.")
+            } else {
+                print("Now take \(entry.recordName) out of DNS.")
+            }
         }
     }
 

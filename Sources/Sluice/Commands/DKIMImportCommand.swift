@@ -48,7 +48,7 @@ extension DKIMCommand {
             // Before the data folder is entered: the other program's files may be open to root alone.
             _ = try configuration.load()
             let ascii = ForeignKey.domain(domain)
-            let (found, signers) = try read(ascii)
+            let (found, signers, isBelow) = try read(ascii)
             let place = try SigningPlace(configuration)
             defer { place.close() }
             var prepared: [PreparedKey] = []
@@ -71,6 +71,10 @@ extension DKIMCommand {
             print("sluice dkim check \(domain)")
             let active = advised(entries, signers)
             for name in active.isEmpty ? ["NAME"] : active { print("sluice dkim activate \(domain) \(name)") }
+            if isBelow {
+                print("Authors of domains below \(domain) were signed for, too; here that takes")
+                print("sluice dkim settings \(domain) --subdomains on")
+            }
         }
 
         /// Of those that sign there, the first of each kind. Where nobody says which do: all, if they can all sign
@@ -94,27 +98,31 @@ extension DKIMCommand {
             return advised.map(\.name)
         }
 
-        /// The keys, and the selectors of those that sign, in their order, where that is known.
-        private func read(_ domain: String) throws -> (keys: [ForeignKey], signers: [String]?) {
+        /// The keys, and where that is known, the selectors of those that sign, in their order, and whether they sign
+        /// for domains below as well.
+        private func read(_ domain: String) throws -> (keys: [ForeignKey], signers: [String]?, isBelow: Bool) {
             if opendkim {
                 let entries = try OpenDKIMTables.keys(of: domain, in: file)
-                return (entries.map(\.key), try signingTable.map { try signers($0, domain, entries) })
+                guard let signingTable else { return (entries.map(\.key), nil, false) }
+                let signers = try OpenDKIMTables.signers(of: domain, in: signingTable)
+                return (entries.map(\.key), selectors(signers, domain, entries), !signers.below.isEmpty)
             }
             if rspamd {
                 let keys = try RspamdKeys.keys(of: domain, at: file, selector: selector)
                 // Its configuration names those that sign; a folder has old ones, too.
-                return (keys, file.hasSuffix(".conf") ? keys.map(\.selector.asciiLowercased) : nil)
+                guard file.hasSuffix(".conf") else { return (keys, nil, false) }
+                let configuration = try RspamdConfiguration(ForeignKey.contents(of: file), file: file)
+                return (keys, keys.map(\.selector.asciiLowercased), configuration.signsBelow)
             }
             guard let selector else {
                 throw CommandFailure.wrong("Say what the key is called: --selector NAME.")
             }
-            return ([try ForeignKey(selector: selector, file: file)], nil)
+            return ([try ForeignKey(selector: selector, file: file)], nil, false)
         }
 
-        private func signers(
-            _ table: String, _ domain: String, _ entries: [OpenDKIMTables.Entry]
-        ) throws -> [String] {
-            let signers = try OpenDKIMTables.signers(of: domain, in: table)
+        private func selectors(
+            _ signers: OpenDKIMTables.Signers, _ domain: String, _ entries: [OpenDKIMTables.Entry]
+        ) -> [String] {
             for pattern in signers.partial {
                 Terminal.complain(
                     "warning: SigningTable signs for \(Terminal.harmless(pattern)) by a line of its own; "

@@ -53,6 +53,8 @@ enum OpenDKIMTables {
         var names: [String] = []
         /// Patterns that are about some authors of the domain only.
         var partial: [String] = []
+        /// Patterns that are about authors of domains below it.
+        var below: [String] = []
     }
 
     static func signers(of domain: String, in table: String) throws -> Signers {
@@ -63,6 +65,9 @@ enum OpenDKIMTables {
         var signers = Signers()
         for row in rows {
             let pattern = inALabels(row.key)
+            if isPatterns ? isBelow(pattern, domain) : [".\(domain)", "*"].contains(pattern) {
+                signers.below.append(row.key)
+            }
             let rank = isPatterns ? fits(pattern, domain) ? 0 : nil : lookups(domain).firstIndex(of: pattern)
             guard let rank else {
                 if pattern.hasSuffix("@\(domain)") { signers.partial.append(row.key) }
@@ -123,6 +128,11 @@ enum OpenDKIMTables {
             rest = rest[(found + part.count)...]
         }
         return rest.count >= last.count && rest.suffix(last.count).elementsEqual(last)
+    }
+
+    /// Whether a pattern holds for addresses of a domain below this one.
+    private static func isBelow(_ pattern: String, _ domain: String) -> Bool {
+        fits(pattern, "\0.\(domain)") || pattern.split(separator: "@").last?.hasSuffix(".\(domain)") ?? false
     }
 
     private static func rows(of file: String) throws -> [Row] {

@@ -53,6 +53,9 @@ struct RspamdConfiguration {
         }
     }
 
+    /// Whether it signs for authors of domains below as well: by the registered domain, if it is not told otherwise.
+    var signsBelow: Bool { isOn("use_esld") ?? true }
+
     /// What rspamd calls a key that has no name.
     private static let usualSelector = "dkim"
 

@@ -40,7 +40,7 @@ extension LoadedConfiguration {
             }
             return found
                 + entry.troubles(stage.policy) { keys.fault(of: $0) }.map { trouble in
-                    Diagnostic(.warning, at: location, trouble.reason, hint: "sluice dkim show \(entry.domain)")
+                    Diagnostic(.warning, at: location, trouble.reason, hint: "sluice dkim check \(entry.domain)")
                 }
         }
     }

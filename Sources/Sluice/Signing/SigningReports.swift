@@ -83,8 +83,9 @@ struct SigningReport: Encodable {
         selectors = entry.selectors.map { SelectorReport($0, at: place) }
         activeInFile = entry.counts ? [] : filed?.active ?? []
         self.place = place.fileName
-        let standstill = entry.standstill(place.policy).map { "\($0.prefix(1).uppercased())\($0.dropFirst())." }
-        warnings = [place.hindrance, standstill].compactMap(\.self) + Self.warnings(entry, settings)
+        // As in `status`: a standstill, or keys that cannot be used.
+        let troubles = entry.troubles(place.policy) { place.keys.fault(of: $0) }.map(\.text)
+        warnings = [place.hindrance].compactMap(\.self) + troubles + Self.warnings(entry, settings)
     }
 
     private static func warnings(_ entry: SigningEntry, _ settings: SigningSettings) -> [String] {

@@ -112,7 +112,7 @@ struct SPFDifferences {
             $0.has(/%\{[pP]/)
         },
         Reason(name: "a name with a final dot is no name of the client's (§5.5)") { $0.has(/^.?ptr:.*\.$/) },
-        Reason(name: "a blank in an explanation becomes a %, and macros behind it stay as they are (§6.2)") {
+        Reason(name: "in an explanation a % may stand before anything (§7.1)") {
             $0.isExplained && $0.theirs.explanation?.contains("%") == true
                 && $0.own.explanation.map { $0.contains(" ") } != false
         },
