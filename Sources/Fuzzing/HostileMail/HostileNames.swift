@@ -122,7 +122,8 @@ struct HostileNames: ServiceSource {
             "include:%{d}", "include:loop.example", "a", "mx", "ptr", "a:%{l}.%{d99r}",
             "exists:%{ir}.%{v}.%{s}.x.example",
             "redirect=%{d}", "exp=%{d}", "ip4:192.0.2.0/24", "ip6:::/0", "-all", "~all", "?all", "mx/24//64", "%",
-            "x=%{h}",
+            "x=%{h}", "-", "_", "{d}", "%{d}%{d}%{d}%{d}%{d}%{d}%{d}%{d}", "exp=\u{1}.%{d}", "redirect=\u{1}.%{d}",
+            String(repeating: "A", count: 100),
         ],
         "dmarc": [
             "p=reject;", "p=none;", "p=quarantine;", "sp=none;", "np=reject;", "pct=50;", "pct=-1;", "adkim=s;",
@@ -138,10 +139,12 @@ struct HostileNames: ServiceSource {
     private static func words(_ question: DNSQuestion, _ random: inout SeededRandom) -> [UInt8] {
         let kind = question.name.hasPrefix("_dmarc") ? "dmarc" : question.name.contains("_domainkey") ? "key" : "spf"
         let beginning = ["spf": "v=spf1 ", "dmarc": "v=DMARC1; ", "key": ""][kind] ?? ""
-        let words = (0..<Int.random(in: 0...30, using: &random)).compactMap { _ in
+        // An explanation begins with anything.
+        let isExplanation = kind == "spf" && Int.random(in: 0..<3, using: &random) == 0
+        let words = (0..<Int.random(in: 0...60, using: &random)).compactMap { _ in
             vocabulary[kind]?.randomElement(using: &random)
         }
-        return Array((beginning + words.joined(separator: " ")).utf8)
+        return Array(((isExplanation ? "" : beginning) + words.joined(separator: " ")).utf8)
     }
 }
 

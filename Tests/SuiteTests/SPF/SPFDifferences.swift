@@ -122,6 +122,9 @@ struct SPFDifferences {
         Reason(name: "what is escaped, and whether in large hexadecimal digits (§7.3)") {
             $0.isExplained && $0.own.explanation?.contains("%") == true
         },
+        Reason(name: "the digits of an IPv6 address are small ones (§7.3)") {
+            $0.isExplained && $0.own.explanation?.lowercased() == $0.theirs.explanation?.lowercased()
+        },
         Reason(name: "an empty explanation is none") { $0.isExplained && $0.own.explanation?.isEmpty == true },
         Reason(name: "a name that is too long is not made shorter (§7.3)") {
             $0.isExplained && $0.own.explanation != nil && $0.theirs.explanation == nil && $0.has(/^exp=.*%\{/)
