@@ -234,6 +234,10 @@ import Testing
         let reports = try Self.verify(message)
         #expect(reports.last?.fault == nil && reports.last?.domain == "signer.example", "\(reports)")
         #expect(reports.count { $0.reason?.contains("too many ways") == true } == 1)
+        // The library would go by the last of two.
+        let twice = junk.map { $0.replacing("bh=AA", with: "l=\($0.utf8.count); bh=AA") }
+        let other = try Message(parsing: Bytes(Array(twice.joined().utf8) + sound))
+        #expect(try Self.verify(other).map(\.fault) == [.syntax, .syntax, .syntax, .syntax, nil])
     }
 
     @Test(arguments: ["!", "??", ".", "\"", "\u{E9}"])

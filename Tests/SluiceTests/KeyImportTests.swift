@@ -265,11 +265,14 @@ import Testing
             ("refile:", "*@acme.test one", false), ("refile:", "*@acme.test one\n*@*.acme.test one", true),
             ("refile:", "*@news.acme.test one", true), ("refile:", "* one", true), ("file:", "acme.test one", false),
             ("file:", "acme.test one\n.acme.test one", true), ("file:", "* one", true),
+            ("file:", "acme.test one\nnews.acme.test one", true), ("file:", "joe@.acme.test one", true),
+            ("refile:", "*@acme.test one\n*@news.acme.test two", false), ("file:", "acme.test one\n* all", false),
         ])
     func `who was signed for below the domain is not forgotten`(
         _ kind: String, _ table: String, _ isBelow: Bool
     ) async throws {
-        let files = ["KeyTable": "one acme.test:one:%/one.private\n", "one.private": Self.rsa, "S": table + "\n"]
+        let keys = "one acme.test:one:%/one.private\ntwo news.acme.test:two:/x\nall %:all:%/all.private\n"
+        let files = ["KeyTable": keys, "one.private": Self.rsa, "all.private": Self.seedText]
         let folder = try TemporaryFolder()
         try folder.write(table + "\n", to: "S")
         let ran = try await Self.imported(

@@ -18,7 +18,7 @@ struct SignatureChoice {
         let ranked = Self.ranked(signatures, header).prefix(most)
         var plans: Set<[UInt8]> = []
         var crowded: Set<Int> = []
-        for place in ranked {
+        for place in ranked where SignatureTags.isReadable(signatures[place].rawValue) {
             let plan = SignatureTags.bodyPlan(signatures[place].rawValue)
             if plans.count < Self.mostPlans || plans.contains(plan) {
                 plans.insert(plan)

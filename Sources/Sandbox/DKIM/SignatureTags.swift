@@ -2,6 +2,9 @@ import MailTypes
 
 /// What libopendkim does not ask of signatures and keys.
 enum SignatureTags {
+    /// Whether the list of a signature is to be believed at all.
+    static func isReadable(_ list: ArraySlice<UInt8>) -> Bool { !isRepeating(list) && hasPlainSignature(list) }
+
     /// Whether a tag stands there twice: no such list is to be believed. RFC 6376 §3.2.
     static func isRepeating(_ list: ArraySlice<UInt8>) -> Bool {
         var names: Set<[UInt8]> = []
@@ -15,7 +18,7 @@ enum SignatureTags {
 
     /// Whether the signature itself is base64 and nothing else: the library passes over other octets, so that one
     /// signature could be written in as many ways as one likes. RFC 6376 §3.5.
-    static func hasPlainSignature(_ list: ArraySlice<UInt8>) -> Bool {
+    private static func hasPlainSignature(_ list: ArraySlice<UInt8>) -> Bool {
         let text = value(of: "b", in: list)
         let digits = text.prefix { $0.isLetter || $0.isDigit || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "/") }
         let padding = text[digits.endIndex...]

@@ -105,7 +105,9 @@ extension DKIMCommand {
                 let entries = try OpenDKIMTables.keys(of: domain, in: file)
                 guard let signingTable else { return (entries.map(\.key), nil, false) }
                 let signers = try OpenDKIMTables.signers(of: domain, in: signingTable)
-                return (entries.map(\.key), selectors(signers, domain, entries), !signers.below.isEmpty)
+                // A key for all signs as the domain below itself.
+                let isBelow = entries.contains { !$0.isForAll && signers.below.contains($0.name) }
+                return (entries.map(\.key), selectors(signers, domain, entries), isBelow)
             }
             if rspamd {
                 let keys = try RspamdKeys.keys(of: domain, at: file, selector: selector)

@@ -13,18 +13,23 @@ extension DirectoryOptions {
                 guard !entry.selectors.isEmpty else { return nil }
                 let names = entry.selectors.map { "\($0.name) (\($0.state.rawValue))" }.joined(separator: ", ")
                 let count = Terminal.counted(entry.selectors.count, "DKIM key")
-                let files = entry.selectors.filter { named["\(entry.domain)/\($0.name)"] == nil }.map {
-                    "\($0.name).pem"
-                }
+                let left = entry.selectors.filter { named["\(entry.domain)/\($0.name)"] == nil }
                 let kept = named.filter { $0.key.hasPrefix("\(entry.domain)/") }.sorted { $0.key < $1.key }
-                    .map { " \($0.value) signs with \($0.key), which must stay." }
-                return """
-                    It had \(count): \(names). Private halves stay in \(data.signingKeys)/\(entry.domain): delete \
-                    \(files.joined(separator: ", ")) there, unless somebody else is to sign with \
-                    \(files.count == 1 ? "it" : "them").\(kept.joined()) Take these records out of DNS once what they \
-                    have signed has arrived: \(entry.selectors.map(\.recordName).joined(separator: ", "))
-                    """
+                    .map { "\($0.value) signs with \($0.key): its file and its record must stay." }
+                return
+                    (["It had \(count): \(names)."] + kept + Self.advice(left, "\(data.signingKeys)/\(entry.domain)"))
+                    .joined(separator: " ")
             }
         }
+    }
+
+    private static func advice(_ left: [SelectorEntry], _ folder: String) -> [String] {
+        guard !left.isEmpty else { return [] }
+        return [
+            "Private halves stay in \(folder): delete \(left.map { "\($0.name).pem" }.joined(separator: ", ")) there,",
+            "unless somebody else is to sign with \(left.count == 1 ? "it" : "them").",
+            "Take these records out of DNS once what they have signed has arrived:",
+            left.map(\.recordName).joined(separator: ", "),
+        ]
     }
 }

@@ -15,6 +15,8 @@ enum OpenDKIMTables {
     /// A key of KeyTable: `NAME DOMAIN:SELECTOR:FILE`.
     struct Entry {
         let name: String
+        /// Whether it signs as the domain of whoever writes.
+        let isForAll: Bool
         let key: ForeignKey
     }
 
@@ -31,7 +33,8 @@ enum OpenDKIMTables {
             let owner = parts[0].replacingOccurrences(of: "%", with: domain)
             guard ForeignKey.domain(owner) == domain else { continue }
             let value = parts[2].replacingOccurrences(of: "%", with: domain)
-            entries.append(Entry(name: row.key, key: try key(parts[1], value, row.place)))
+            let isForAll = parts[0].contains("%")
+            entries.append(Entry(name: row.key, isForAll: isForAll, key: try key(parts[1], value, row.place)))
         }
         guard !entries.isEmpty else { throw CommandFailure.wrong("\(file) has no key of \(domain).") }
         return entries
@@ -53,8 +56,8 @@ enum OpenDKIMTables {
         var names: [String] = []
         /// Patterns that are about some authors of the domain only.
         var partial: [String] = []
-        /// Patterns that are about authors of domains below it.
-        var below: [String] = []
+        /// The names of the keys that sign for authors of domains below it.
+        var below: Set<String> = []
     }
 
     static func signers(of domain: String, in table: String) throws -> Signers {
@@ -65,16 +68,14 @@ enum OpenDKIMTables {
         var signers = Signers()
         for row in rows {
             let pattern = inALabels(row.key)
-            if isPatterns ? isBelow(pattern, domain) : [".\(domain)", "*"].contains(pattern) {
-                signers.below.append(row.key)
-            }
+            // The name may be followed by what goes into i=.
+            let name = String(row.value.prefix { $0 != ":" }).trimmingCharacters(in: .whitespaces)
+            if isPatterns ? isBelow(pattern, domain) : isWordBelow(pattern, domain) { signers.below.insert(name) }
             let rank = isPatterns ? fits(pattern, domain) ? 0 : nil : lookups(domain).firstIndex(of: pattern)
             guard let rank else {
                 if pattern.hasSuffix("@\(domain)") { signers.partial.append(row.key) }
                 continue
             }
-            // The name may be followed by what goes into i=.
-            let name = String(row.value.prefix { $0 != ":" }).trimmingCharacters(in: .whitespaces)
             found.append((rank, name == "%" ? domain : name))
         }
         // Of equal rank, as they stand.
@@ -133,6 +134,14 @@ enum OpenDKIMTables {
     /// Whether a pattern holds for addresses of a domain below this one.
     private static func isBelow(_ pattern: String, _ domain: String) -> Bool {
         fits(pattern, "\0.\(domain)") || pattern.split(separator: "@").last?.hasSuffix(".\(domain)") ?? false
+    }
+
+    /// Whether a word is looked up for addresses of a domain below this one: `news.example.org`, `.example.org`,
+    /// `.org`, each also behind the user's name and an `@`.
+    private static func isWordBelow(_ word: String, _ domain: String) -> Bool {
+        let place = word.split(separator: "@").last ?? ""
+        return place == "*" || place.hasSuffix(".\(domain)")
+            || place.hasPrefix(".") && ".\(domain)".hasSuffix(place)
     }
 
     private static func rows(of file: String) throws -> [Row] {
