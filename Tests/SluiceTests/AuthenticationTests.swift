@@ -115,9 +115,14 @@ import Testing
         return unfolded.components(separatedBy: "\r\n").filter { $0.lowercased().hasPrefix("\(name.lowercased()):") }
     }
 
-    @Test func `a message is judged by the whole chain, and its domain's owner is told the day after`()
-        async throws
-    {
+    /// In the first quarter of an hour of a day in UTC nobody is told of the last one yet, by the real clock; nor
+    /// may the day end meanwhile.
+    static var isDayUnderWay: Bool {
+        (1000...86_000).contains(Int(Date().timeIntervalSince1970) % 86_400)
+    }
+
+    @Test(.enabled(if: isDayUnderWay, "around midnight UTC there is no day to report on"))
+    func `a message is judged by the whole chain, and its domain's owner is told the day after`() async throws {
         let outside = try await Outside()
         let names = try await NameServer.start(outside.zone)
         let sink = try await Sink.start(host: "127.0.0.2")
