@@ -121,7 +121,7 @@ import Testing
         (1000...86_000).contains(Int(Date().timeIntervalSince1970) % 86_400)
     }
 
-    @Test(.enabled(if: isDayUnderWay, "around midnight UTC there is no day to report on"))
+    @Test(.enabled(if: AuthenticationTests.isDayUnderWay, "around midnight UTC there is no day to report on"))
     func `a message is judged by the whole chain, and its domain's owner is told the day after`() async throws {
         let outside = try await Outside()
         let names = try await NameServer.start(outside.zone)
