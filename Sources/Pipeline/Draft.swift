@@ -55,17 +55,27 @@ struct Draft: Sendable {
         return draft
     }
 
+    /// Which values of a stage hold for a recipient: those that its file has for the domain, and those that the
+    /// stage itself has named.
+    private struct Values: Hashable {
+        let scope: String?
+        let policy: String?
+    }
+
     /// The parts of this draft for which `link` has the same values.
     func divided(by link: Link) -> [(StageVariant, Draft)] {
-        guard !link.domains.isEmpty else { return [(link.base, self)] }
+        guard !link.domains.isEmpty || recipients.contains(where: { $0.policies[link.file] != nil }) else {
+            return [(link.base, self)]
+        }
         var parts: [(StageVariant, Draft)] = []
-        var places: [String?: Int] = [:]
+        var places: [Values: Int] = [:]
         for recipient in recipients {
             let variant = link.variant(for: recipient.policyDomain)
-            if let place = places[variant.scope] {
+            let values = Values(scope: variant.scope, policy: recipient.policies[link.file])
+            if let place = places[values] {
                 parts[place].1.recipients.append(recipient)
             } else {
-                places[variant.scope] = parts.count
+                places[values] = parts.count
                 var part = self
                 part.recipients = [recipient]
                 parts.append((variant, part))
@@ -102,7 +112,7 @@ struct Draft: Sendable {
         case .prependField(let name, let value): message.header.prepend(HeaderField(name: name, value: value))
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
         case .replaceBody(let body): message.body = body
-        case .removeFields, .resolve, .disposition: break
+        case .removeFields, .resolve, .disposition, .policy: break
         }
     }
 
@@ -114,7 +124,7 @@ struct Draft: Sendable {
             switch edit {
             case .resolve(let address, let found): destinations[address] = found
             case .disposition(let address, let wanted): dispositions[address] = wanted
-            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody: break
+            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy: break
             }
         }
         guard !destinations.isEmpty || !dispositions.isEmpty else { return }

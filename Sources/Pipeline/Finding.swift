@@ -56,13 +56,16 @@ public enum Edit: Sendable, Hashable, Codable {
     /// message phase, the one with that address.
     case resolve(EmailAddress, to: [Destination])
     case disposition(EmailAddress, Disposition)
+    /// Names the values of its own by which this stage will judge the message for the recipient that it is asked
+    /// about. Recipients with equal names are judged together, others apart.
+    case policy(String)
 }
 
 /// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked
 /// before it runs.
 public struct Effects: OptionSet, Sendable, Hashable, Codable {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     public static let rejects = Self(rawValue: 1 << 0)
     public static let tempfails = Self(rawValue: 1 << 1)
@@ -85,6 +88,8 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let endsLoops = Self(rawValue: 1 << 14)
     /// Routes only what is for other servers: mail for this one's own domains needs another stage.
     public static let relays = Self(rawValue: 1 << 15)
+    /// Judges the message by values that single recipients have, and says in the recipient phase by which.
+    public static let distinguishesRecipients = Self(rawValue: 1 << 16)
 }
 
 extension Bytes: Codable {

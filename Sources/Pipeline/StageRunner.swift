@@ -119,6 +119,7 @@ extension Finding {
             case .replaceBody: effects.insert(.editsBody)
             case .resolve: effects.insert(.routes)
             case .disposition: effects.insert(.disposes)
+            case .policy: effects.insert(.distinguishesRecipients)
             }
         }
         return effects

@@ -115,7 +115,7 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition: text.rare(self)
+        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition, .policy: text.rare(self)
         }
     }
 }
@@ -224,6 +224,7 @@ extension Recipient {
             text.member("said", value: said.write(to:))
             text.member("destinations", destinations) { $1.write(to: &$0) }
             text.member("disposition", disposition.rawValue)
+            if !policies.isEmpty { text.member("policies", rare: policies) }
         }
     }
 }

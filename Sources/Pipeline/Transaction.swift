@@ -17,6 +17,9 @@ public struct Transaction: Sendable {
     /// What the stages before have found, each with its points.
     public var symbols: [Symbol] = []
     public var authentication = AuthenticationResults()
+    /// In the message phase, what this stage named in the recipient phase as holding for these recipients: the
+    /// values of their own by which it judges them. See ``Edit/policy(_:)``.
+    public var policy: String?
     /// Everything outside is asked through these, and what was answered is kept.
     public var services: Services
 
@@ -40,10 +43,21 @@ public struct Recipient: Sendable, Hashable, Codable {
     /// Where its copies go; several for an alias or a group. Empty until a stage has resolved it.
     public var destinations: [Destination]
     public var disposition: Disposition = .deliver
+    /// The values of its own by which stages will judge its copy, by the stages' files. See ``Edit/policy(_:)``.
+    var policies: [String: String] = [:]
 
     public init(_ said: EnvelopeRecipient, destinations: [Destination] = []) {
         self.said = said
         self.destinations = destinations
+    }
+
+    /// What records of older versions lack has its default.
+    public init(from decoder: any Decoder) throws {
+        let record = try decoder.container(keyedBy: CodingKeys.self)
+        said = try record.decode(EnvelopeRecipient.self, forKey: .said)
+        destinations = try record.decode([Destination].self, forKey: .destinations)
+        disposition = try record.decode(Disposition.self, forKey: .disposition)
+        policies = try record.decodeIfPresent([String: String].self, forKey: .policies) ?? [:]
     }
 
     public var address: EmailAddress { said.address }

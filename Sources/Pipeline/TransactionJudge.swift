@@ -25,6 +25,11 @@ public final class TransactionJudge {
         var isDiscarded: Bool
         /// Said before in this transaction: answered again, delivered once.
         var isRepeated = false
+
+        /// Whether one verdict serves both.
+        func isJudged(like other: Self) -> Bool {
+            policy == other.policy && symbols == other.symbols && recipient.policies == other.recipient.policies
+        }
     }
 
     public init(
@@ -77,20 +82,21 @@ public final class TransactionJudge {
             let (step, finding) = await runner.run(in: transaction)
             notes.steps.append(step)
             guard let finding else { continue }
-            let course = take(finding, for: &candidate)
+            let course = take(finding, of: link, for: &candidate)
             if case .refuse(let reply) = course { return refuse(reply, said.address) }
             if course == .settled { break }
         }
         return admit(candidate)
     }
 
-    private func take(_ finding: Finding, for candidate: inout AcceptedRecipient) -> Course {
+    private func take(_ finding: Finding, of link: Link, for candidate: inout AcceptedRecipient) -> Course {
         for edit in finding.edits {
             switch edit {
             case .score(let symbol): candidate.symbols.append(symbol)
             case .authentication(let entry): notes.authentication.entries.append(entry)
             case .resolve(_, let destinations): candidate.recipient.destinations = destinations
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
+            case .policy(let name): candidate.recipient.policies[link.file] = name
             case .prependField, .appendField, .removeFields, .replaceBody: break
             }
         }
@@ -115,7 +121,7 @@ public final class TransactionJudge {
         if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
         candidate.policy = chain.links(in: .message).map { $0.variant(for: candidate.recipient.policyDomain).scope }
         if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
-            standard.policy != candidate.policy || standard.symbols != candidate.symbols
+            !standard.isJudged(like: candidate)
         {
             let text = "Other rules hold for this recipient; please send it in a transaction of its own"
             return refuse(Reply(451, .tooManyRecipients, text), address)
@@ -202,6 +208,7 @@ public final class TransactionJudge {
         transaction.recipients = draft.recipients
         transaction.symbols = draft.symbols
         transaction.authentication = draft.authentication
+        transaction.policy = draft.recipients.first?.policies[link.file]
         let names = draft.recipients.map(\.address.description)
         let subject = StageRunner.Subject.message(draft.message, for: names)
         let runner = StageRunner(link: link, phase: .message, subject: subject, variant: variant)

@@ -65,6 +65,24 @@ struct Moving: MessageStage {
     }
 }
 
+/// Judges the message for whoever has a number in the name by that number, and refuses from 5 on.
+struct Numbered: RecipientStage, MessageStage {
+    static let name: StageName = "numbered"
+    static let effects: Effects = [.distinguishesRecipients, .rejects]
+    struct Configuration: Decodable { init() {} }
+    init(_ configuration: Configuration = Configuration()) {}
+
+    func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        let number = recipient.address.localPart.filter(\.isNumber)
+        return number.isEmpty ? .none : Finding(edits: [.policy(number)])
+    }
+
+    func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        guard let number = transaction.policy.flatMap({ Int($0) }), number >= 5 else { return .none }
+        return Finding(.reject(Reply(550, .deliveryNotAuthorized, "Not for \(number)")))
+    }
+}
+
 /// Gives points to who greets as `client.example`.
 struct Greeter: HelloStage {
     static let name: StageName = "greeter"

@@ -244,6 +244,29 @@ import Testing
         #expect(outcome?.copies.flatMap(\.recipients).map(\.address) == ["bob@here.example"])
     }
 
+    static let numbered = Link(number: 60, file: "60-numbered.toml", base: StageVariant(Numbered()))
+
+    @Test func `a recipient with values of its own is asked to come alone`() async {
+        let (outcome, replies, _) = await Play([.router, Self.numbered])
+            .run(to: ["bob1@here.example", "eve5@here.example", "al1@here.example", "ann@here.example"])
+        #expect(replies.map(\.code) == [250, 250, 451, 250, 451])
+        #expect(outcome?.copies.flatMap(\.recipients).map(\.address) == ["bob1@here.example", "al1@here.example"])
+    }
+
+    @Test func `where each is answered, a stage is asked once for all with the same values`() async throws {
+        var play = Play([.router, Self.numbered])
+        play.session.repliesPerRecipient = true
+        let (outcome, _, trace) = await play.run(
+            to: ["ann@here.example", "eve5@here.example", "bob1@here.example", "eva5@here.example"])
+        #expect(outcome?.replies.map(\.code) == [250, 550, 250, 550])
+        let steps = trace.steps.filter { $0.phase == .message && $0.stage == "numbered" }
+        #expect(
+            steps.map(\.recipients) == [
+                ["ann@here.example"], ["eve5@here.example", "eva5@here.example"], ["bob1@here.example"],
+            ])
+        #expect(try Trace(json: trace.json) == trace)
+    }
+
     @Test func `a recipient said twice is delivered once`() async throws {
         let (outcome, replies, _) = await Play([.router]).run(to: ["bob@here.example", "BOB@here.example"])
         #expect(replies.map(\.code) == [250, 250, 250])

@@ -171,6 +171,7 @@ extension Edit {
         case .resolve(let address, let destinations):
             "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
+        case .policy(let name): "will be judged by \(name)"
         }
     }
 }
