@@ -189,10 +189,11 @@ struct ContentReader {
             content.excess.insert(.attachments)
             return
         }
-        let room = Swift.max(0, Swift.min(limits.maxAttachmentOctets, limits.maxTotalAttachmentOctets - attachmentOctets))
+        let room = Swift.max(
+            0, Swift.min(limits.maxAttachmentOctets, limits.maxTotalAttachmentOctets - attachmentOctets))
         let octets = parts[index].decoded(from: message.body, limit: room)
         attachmentOctets += octets.count
         if octets.count >= room { content.excess.insert(.attachmentOctets) }
-        content.attachments.append(Attachment(part: index, of: parts[index], octets: octets, limits: limits))
+        content.attachments.append(AttachedFile(part: index, of: parts[index], octets: octets, limits: limits))
     }
 }

@@ -63,7 +63,7 @@ public struct MessageContent: Sendable {
     public internal(set) var texts: [Text] = []
     public internal(set) var alternatives: [Alternative] = []
     public internal(set) var uris: [FoundURI] = []
-    public internal(set) var attachments: [Attachment] = []
+    public internal(set) var attachments: [AttachedFile] = []
     public internal(set) var excess: Set<Excess> = []
 
     /// Reads a message. Total: any message has a content.

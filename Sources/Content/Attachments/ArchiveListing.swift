@@ -43,7 +43,8 @@ public struct ArchiveListing: Sendable, Hashable {
         var place = reader.count - 22
         let least = Swift.max(0, reader.count - 22 - 65535)
         while place >= least {
-            if reader.long(place) == 0x0605_4B50, let count = reader.short(place + 10), let start = reader.long(place + 16)
+            if reader.long(place) == 0x0605_4B50, let count = reader.short(place + 10),
+                let start = reader.long(place + 16)
             {
                 let size = reader.long(place + 12) ?? 0
                 // Something may stand before a zip: the directory is where its size says.

@@ -64,12 +64,13 @@ public struct FileName: Sendable, Hashable {
     /// What Windows or its programs run.
     static let dangerous = words(
         """
-        ade adp apk app application appref-ms appx appxbundle asp aspx bas bat chm cmd com cpl crt cer der diagcab dll \
-        drv exe fxp gadget grp hlp hpj hta htc inf ins iqy isp its jar jnlp jse js ksh lnk mad maf mag mam maq mar mas \
-        mat mau mav maw mcf mda mdb mde mdt mdw mdz mht mhtml msc msh msh1 msh2 msi msix msp mst msu ops osd pcd pif pl \
-        plg prf prg printerexport ps1 ps1xml ps2 psc1 psc2 psd1 psm1 psdm1 pst py pyc pyo pyw pyz reg scf scr sct \
-        search-ms settingcontent-ms shb shs slk sys terminal theme tmp url vb vbe vbp vbs vhd vhdx vsmacros vsw vxd wbk \
-        webpnp website ws wsb wsc wsf wsh xbap xll xnk iso img one onepkg library-ms sh command action workflow
+        ade adp apk app application appref-ms appx appxbundle asp aspx bas bat chm cmd com cpl crt cer der diagcab \
+        dll drv exe fxp gadget grp hlp hpj hta htc inf ins iqy isp its jar jnlp jse js ksh lnk mad maf mag mam maq \
+        mar mas mat mau mav maw mcf mda mdb mde mdt mdw mdz mht mhtml msc msh msh1 msh2 msi msix msp mst msu ops \
+        osd pcd pif pl plg prf prg printerexport ps1 ps1xml ps2 psc1 psc2 psd1 psm1 psdm1 pst py pyc pyo pyw pyz \
+        reg scf scr sct search-ms settingcontent-ms shb shs slk sys terminal theme tmp url vb vbe vbp vbs vhd vhdx \
+        vsmacros vsw vxd wbk webpnp website ws wsb wsc wsf wsh xbap xll xnk iso img one onepkg library-ms sh \
+        command action workflow
         """)
     private static let archives = words("zip rar 7z gz bz2 xz tar cab ace arj lzh iso img r00 z")
     private static let harmless = words(
@@ -82,17 +83,20 @@ public struct FileName: Sendable, Hashable {
 
     private static let expected: [String: Set<FileType>] = [
         "pdf": [.pdf], "doc": [.word, .compoundFile, .rtf, .officeWord, .encryptedOffice],
-        "dot": [.word, .compoundFile], "docx": [.officeWord, .encryptedOffice], "docm": [.officeWord, .encryptedOffice],
+        "dot": [.word, .compoundFile], "docx": [.officeWord, .encryptedOffice],
+        "docm": [.officeWord, .encryptedOffice],
         "dotm": [.officeWord], "xls": [.excel, .compoundFile, .officeExcel, .encryptedOffice],
         "xlsx": [.officeExcel, .encryptedOffice], "xlsm": [.officeExcel, .encryptedOffice],
         "xlsb": [.officeExcel, .encryptedOffice], "ppt": [.powerPoint, .compoundFile, .encryptedOffice],
         "pptx": [.officePowerPoint, .encryptedOffice], "pptm": [.officePowerPoint, .encryptedOffice],
         "rtf": [.rtf], "odt": [.openDocument], "ods": [.openDocument], "odp": [.openDocument], "one": [.oneNote],
         "jpg": [.jpeg], "jpeg": [.jpeg], "png": [.png], "gif": [.gif], "webp": [.webP], "bmp": [.bmp], "tif": [.tiff],
-        "tiff": [.tiff], "svg": [.svg], "zip": [.zip, .jar, .officeWord, .officeExcel, .officePowerPoint, .openDocument],
+        "tiff": [.tiff], "svg": [.svg],
+        "zip": [.zip, .jar, .officeWord, .officeExcel, .officePowerPoint, .openDocument],
         "rar": [.rar], "7z": [.sevenZip], "gz": [.gzip], "tgz": [.gzip], "bz2": [.bzip2], "xz": [.xz], "tar": [.tar],
         "cab": [.cab], "iso": [.iso], "exe": [.windowsProgram], "dll": [.windowsProgram], "scr": [.windowsProgram],
-        "lnk": [.shortcut], "jar": [.jar, .zip], "apk": [.androidPackage, .zip, .jar], "msi": [.installer, .compoundFile],
+        "lnk": [.shortcut], "jar": [.jar, .zip], "apk": [.androidPackage, .zip, .jar],
+        "msi": [.installer, .compoundFile],
         "msg": [.outlook, .compoundFile], "eml": [.mail, .text], "ics": [.calendar], "vcf": [.contact],
         "htm": [.html, .text, .xml], "html": [.html, .text, .xml], "txt": [.text, .empty], "csv": [.text, .empty],
         "mp3": [.mp3, .unknown], "mp4": [.mp4], "wav": [.wave],

@@ -4,7 +4,8 @@ import MailTypes
 public enum FileType: String, Sendable, Hashable, CaseIterable {
     case empty, unknown, text, html, xml, svg, rtf, pdf, postScript = "postscript", calendar, contact, mail
     // Programs.
-    case windowsProgram = "windows-program", elf, machO = "mach-o", javaClass = "java-class", dalvik, webAssembly = "wasm"
+    case windowsProgram = "windows-program", elf, machO = "mach-o", javaClass = "java-class", dalvik, webAssembly =
+        "wasm"
     case script, shortcut, registry, compiledHelp = "chm", flash
     // Documents of Office: the compound files of old, and the zips of today.
     case compoundFile = "compound-file", word, excel, powerPoint = "powerpoint", outlook, installer
@@ -47,7 +48,8 @@ enum FileSignatures {
     private typealias Signature = (offset: Int, octets: [UInt8], type: FileType)
 
     private static let table: [Signature] = [
-        (0, [0x7F, 0x45, 0x4C, 0x46], .elf), (0, [0xFE, 0xED, 0xFA, 0xCE], .machO), (0, [0xFE, 0xED, 0xFA, 0xCF], .machO),
+        (0, [0x7F, 0x45, 0x4C, 0x46], .elf), (0, [0xFE, 0xED, 0xFA, 0xCE], .machO),
+        (0, [0xFE, 0xED, 0xFA, 0xCF], .machO),
         (0, [0xCE, 0xFA, 0xED, 0xFE], .machO), (0, [0xCF, 0xFA, 0xED, 0xFE], .machO), (0, text("dex\n"), .dalvik),
         (0, [0x00, 0x61, 0x73, 0x6D], .webAssembly), (0, [0x4C, 0, 0, 0, 0x01, 0x14, 0x02, 0], .shortcut),
         (0, text("ITSF"), .compiledHelp), (0, text("FWS"), .flash), (0, text("CWS"), .flash), (0, text("ZWS"), .flash),

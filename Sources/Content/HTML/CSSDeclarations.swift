@@ -8,6 +8,8 @@ struct CSSDeclarations: Sendable {
     }
 
     var isDisplayed: Bool?
+    /// What ``isDisplayed`` says, the attribute `hidden` says.
+    var isByAttribute = false
     var isVisible: Bool?
     /// In hundredths.
     var opacity: Int32?
@@ -35,7 +37,7 @@ struct CSSDeclarations: Sendable {
         guard !other.isEmpty else { return }
         isEmpty = false
         isByRule = isByRule || other.isByRule
-        isDisplayed = other.isDisplayed ?? isDisplayed
+        if let displays = other.isDisplayed { (isDisplayed, isByAttribute) = (displays, other.isByAttribute) }
         isVisible = other.isVisible ?? isVisible
         opacity = other.opacity ?? opacity
         fontSize = other.fontSize ?? fontSize

@@ -8,14 +8,14 @@ enum CSSParser {
     }
 
     private static let names: [(String, Property)] = [
-            ("display", .display), ("visibility", .visibility), ("opacity", .opacity), ("font-size", .fontSize),
-            ("font", .font), ("color", .color), ("-webkit-text-fill-color", .color), ("background", .background),
-            ("background-color", .background), ("background-image", .background), ("width", .width),
-            ("max-width", .width), ("height", .height), ("max-height", .height), ("overflow", .overflow),
-            ("overflow-x", .overflow), ("overflow-y", .overflow), ("position", .position), ("left", .left),
-            ("top", .top), ("text-indent", .indent), ("margin", .margin), ("margin-left", .marginLeft),
-            ("margin-top", .marginTop), ("mso-hide", .officeHide), ("clip", .clip), ("clip-path", .clip),
-            ("white-space", .whiteSpace),
+        ("display", .display), ("visibility", .visibility), ("opacity", .opacity), ("font-size", .fontSize),
+        ("font", .font), ("color", .color), ("-webkit-text-fill-color", .color), ("background", .background),
+        ("background-color", .background), ("background-image", .background), ("width", .width),
+        ("max-width", .width), ("height", .height), ("max-height", .height), ("overflow", .overflow),
+        ("overflow-x", .overflow), ("overflow-y", .overflow), ("position", .position), ("left", .left),
+        ("top", .top), ("text-indent", .indent), ("margin", .margin), ("margin-left", .marginLeft),
+        ("margin-top", .marginTop), ("mso-hide", .officeHide), ("clip", .clip), ("clip-path", .clip),
+        ("white-space", .whiteSpace),
     ]
     private static let properties = PackedTable(names.map { (name: PackedName($0.0), value: $0.1) })
 
@@ -42,8 +42,9 @@ enum CSSParser {
     private static func word(_ octets: [UInt8], _ position: inout Int, _ end: Int) -> Range<Int> {
         while position < end, octets[position].isHTMLSpace || octets[position] == UInt8(ascii: ";") { position += 1 }
         let start = position
-        while position < end, octets[position].isLetter || octets[position] == UInt8(ascii: "-")
-            || octets[position].isDigit || octets[position] == UInt8(ascii: "_")
+        while position < end,
+            octets[position].isLetter || octets[position] == UInt8(ascii: "-")
+                || octets[position].isDigit || octets[position] == UInt8(ascii: "_")
         {
             position += 1
         }
@@ -98,7 +99,8 @@ enum CSSParser {
         case .display: result.isDisplayed = !text.equalsIgnoringCase("none")
         case .visibility:
             result.isVisible = !(text.equalsIgnoringCase("hidden") || text.equalsIgnoringCase("collapse"))
-        case .opacity: result.opacity = number(octets, value).map { Int32($0.isPercent ? $0.hundredths / 100 : $0.hundredths) }
+        case .opacity:
+            result.opacity = number(octets, value).map { Int32($0.isPercent ? $0.hundredths / 100 : $0.hundredths) }
         case .fontSize: result.fontSize = fontSize(octets, value) ?? result.fontSize
         case .font: result.fontSize = firstLength(octets, value) ?? result.fontSize
         case .color: result.color = CSSColor.parse(octets, value) ?? result.color

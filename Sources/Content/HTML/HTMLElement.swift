@@ -44,29 +44,29 @@ enum HTMLElement: UInt8, CaseIterable, Sendable {
             (
                 .block,
                 """
-                address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption \
-                figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li listing main menu nav ol optgroup option \
-                p plaintext pre search section summary table tbody tfoot thead tr ul xmp
+                address article aside blockquote body caption center dd details dialog dir div dl dt fieldset \
+                figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li listing main menu nav \
+                ol optgroup option p plaintext pre search section summary table tbody tfoot thead tr ul xmp
                 """
             ),
             (.formatting, "a b big code em font i nobr s small strike strong tt u"),
             (
                 .special,
                 """
-                address applet area article aside base bgsound blockquote body br button caption center col colgroup dd \
-                details dir div dl dt embed fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head \
-                header hgroup hr html iframe img input li link listing main marquee menu meta nav noembed noframes \
-                noscript object ol p param plaintext pre script search section select source style summary table tbody td \
-                template textarea tfoot th thead title tr track ul wbr xmp
+                address applet area article aside base bgsound blockquote body br button caption center col \
+                colgroup dd details dir div dl dt embed fieldset figcaption figure footer form frame frameset h1 \
+                h2 h3 h4 h5 h6 head header hgroup hr html iframe img input li link listing main marquee menu meta \
+                nav noembed noframes noscript object ol p param plaintext pre script search section select source \
+                style summary table tbody td template textarea tfoot th thead title tr track ul wbr xmp
                 """
             ),
             (.scope, "applet caption html table td th marquee object template select svg math"),
             (
                 .endsParagraph,
                 """
-                address article aside blockquote center details dialog dir div dl dd dt fieldset figcaption figure footer \
-                header hgroup main menu nav ol p search section summary ul h1 h2 h3 h4 h5 h6 pre listing form li \
-                plaintext hr xmp
+                address article aside blockquote center details dialog dir div dl dd dt fieldset figcaption figure \
+                footer header hgroup main menu nav ol p search section summary ul h1 h2 h3 h4 h5 h6 pre listing \
+                form li plaintext hr xmp
                 """
             ),
             (.tablePart, "table tbody tfoot thead tr colgroup"),
@@ -74,8 +74,8 @@ enum HTMLElement: UInt8, CaseIterable, Sendable {
             (
                 .breaksOut,
                 """
-                b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing \
-                menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var
+                b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li \
+                listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var
                 """
             ),
             (.spaced, "p h1 h2 h3 h4 h5 h6 blockquote ul ol dl pre listing xmp"),

@@ -69,6 +69,7 @@ extension HTMLRenderer {
         var own = CSSDeclarations()
         if values[.hidden] != nil {
             own.isDisplayed = false
+            own.isByAttribute = true
             own.isEmpty = false
         }
         if element == .a, values[.href] != nil {
@@ -197,7 +198,8 @@ extension HTMLRenderer {
         _ source: URISource, _ attribute: HTMLAttribute, _ isHidden: Bool, text: Range<Int>? = nil
     ) -> Int? {
         guard let range = values[attribute], !range.isEmpty else { return nil }
-        let raw = tokenizer.octets[range.lowerBound..<Swift.min(range.upperBound, range.lowerBound + 2 * limits.maxURIOctets)]
+        let raw = tokenizer.octets[
+            range.lowerBound..<Swift.min(range.upperBound, range.lowerBound + 2 * limits.maxURIOctets)]
         var value = CharacterReferences.attributeValue(tokenizer.octets, raw.startIndex..<raw.endIndex)
         if isNeedlesslyEncoded(raw) { result.observations.encodedAttributes += 1 }
         let start = value.drop { $0 <= 0x20 }.prefix(12)

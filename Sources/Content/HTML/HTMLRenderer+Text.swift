@@ -17,8 +17,10 @@ extension HTMLRenderer {
         if let reason = style.hidden {
             hide(range, reason: reason, isByRule: style.isByRule)
         } else {
-            show(range, keepsSpace: style.keepsSpace || isOpen(.pre) || isOpen(.textarea) || isOpen(.xmp)
-                || isOpen(.plaintext) || isOpen(.listing))
+            show(
+                range,
+                keepsSpace: style.keepsSpace || isOpen(.pre) || isOpen(.textarea) || isOpen(.xmp)
+                    || isOpen(.plaintext) || isOpen(.listing))
         }
     }
 

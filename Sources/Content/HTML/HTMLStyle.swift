@@ -77,7 +77,7 @@ struct HTMLStyle {
     }
 
     private static func fixedReason(_ own: CSSDeclarations) -> HiddenReason? {
-        if own.isDisplayed == false { return .displayNone }
+        if own.isDisplayed == false { return own.isByAttribute ? .hiddenAttribute : .displayNone }
         if let opacity = own.opacity, opacity < 5 { return .transparent }
         if own.isClipping == true, isNothing(own.height) || isNothing(own.width) { return .emptyBox }
         if own.isClippedAway == true { return .emptyBox }

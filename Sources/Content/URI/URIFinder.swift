@@ -47,8 +47,9 @@ struct URIFinder {
             while position < text.count {
                 let kind = Self.kinds[Int(text[position])]
                 if kind & 1 != 0 { break }
-                marks |= kind
                 position += 1
+                // A dot or colon at the end of a word is of the sentence.
+                if kind != 2 || position < text.count && Self.kinds[Int(text[position])] & 1 == 0 { marks |= kind }
             }
             if marks == 0 { continue }
             if marks & 4 == 0 {
@@ -209,7 +210,9 @@ struct URIFinder {
         }
         guard var address = WebAddress(candidate, limits: limits) else { return }
         // A scheme without anything behind it is a word.
-        guard address.host != nil || address.tricks.contains(.invalidHost) || address.rest.utf8.count > 2 else { return }
+        guard address.host != nil || address.tricks.contains(.invalidHost) || address.rest.utf8.count > 2 else {
+            return
+        }
         address.tricks.formUnion(tricks)
         var uri = FoundURI(address: address, source: source)
         uri.position = position

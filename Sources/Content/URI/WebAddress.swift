@@ -123,7 +123,8 @@ public struct WebAddress: Sendable, Hashable {
         let behind = text.dropFirst(slashes.count)
         let end =
             behind.firstIndex {
-                $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#")
+                $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == UInt8(ascii: "?")
+                    || $0 == UInt8(ascii: "#")
             } ?? behind.endIndex
         if end < behind.endIndex, behind[end] == UInt8(ascii: "\\") { tricks.insert(.backslash) }
         rest = String(decoding: behind[end...], as: UTF8.self)

@@ -3,7 +3,7 @@ enum CharsetTables {
     /// Stands in a table where no character does.
     static let none: UInt32 = 0
 
-    static let big5 = unpack([big5Text1, big5Text2])
+    static let big5 = unpack([big5Text])
     static let eucKR = unpack([eucKRText])
     static let gb18030 = unpack([gb18030Text])
     static let jis0208 = unpack([jis0208Text])

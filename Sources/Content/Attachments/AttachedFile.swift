@@ -1,7 +1,7 @@
 import MailTypes
 
 /// A file that a message brings, by what it is and what it says it is.
-public struct Attachment: Sendable {
+public struct AttachedFile: Sendable {
     public enum Observation: String, Sendable, Hashable, CaseIterable {
         /// The content is of another type than the name says.
         case nameMismatch = "name-mismatch"
@@ -91,7 +91,7 @@ struct AttachmentInspector {
     private let limits: ContentLimits
     private(set) var type = FileType.unknown
     private(set) var archive: ArchiveListing?
-    private(set) var observations: Set<Attachment.Observation> = []
+    private(set) var observations: Set<AttachedFile.Observation> = []
 
     /// A zip's content may be that many times as large as the zip.
     private static let largestRatio = 100
@@ -107,7 +107,8 @@ struct AttachmentInspector {
         case .zip: inspectZip()
         case .compoundFile: inspectCompoundFile()
         case .pdf: inspectPDF()
-        case .rtf: if has("\\objdata") || has("\\objupdate") || has("\\objocx") { observations.insert(.embeddedObjects) }
+        case .rtf:
+            if has("\\objdata") || has("\\objupdate") || has("\\objocx") { observations.insert(.embeddedObjects) }
         case .html, .svg:
             if has("<script") || has("<SCRIPT") || has("javascript:") { observations.insert(.scriptInHTML) }
             if has("<form") || has("<FORM") || has("type=\"password\"") { observations.insert(.formInHTML) }
@@ -171,7 +172,9 @@ struct AttachmentInspector {
         if !name.text.hasSuffix("/"), !name.observations.isDisjoint(with: disguises) {
             observations.insert(.disguisedNameInside)
         }
-        if name.expectedTypes?.contains(where: { $0.category == .archive }) == true { observations.insert(.archiveInside) }
+        if name.expectedTypes?.contains(where: { $0.category == .archive }) == true {
+            observations.insert(.archiveInside)
+        }
     }
 
     private mutating func inspectCompoundFile() {
