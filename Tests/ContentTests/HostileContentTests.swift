@@ -43,7 +43,7 @@ import Testing
         #expect(result.visible.count + result.hidden.count <= html.utf8.count * 3, "\(name)")
         #expect(result.references.count <= limits.maxURIs)
         #expect(result.hiddenRuns.count <= limits.maxHiddenRuns)
-        #expect(UTF8Text.isValid(result.visible.span) && UTF8Text.isValid(result.hidden.span))
+        #expect(result.visible.isUTF8 && result.hidden.isUTF8)
     }
 
     static let texts: [(name: String, text: String)] = [
@@ -92,14 +92,14 @@ import Testing
         """,
     ]
 
-    @Test func `10,000 mutations break nothing`() {
+    @Test func `3,000 mutations break nothing`() {
         var chance = SeededRandom(2047)
         let tokens = [
             "<", ">", "</", "'", "\"", "=", "&", ";", "<!--", "-->", "{", "}", ":", "/", "\0", "é", "http://", ".", "@",
             "%", "[", "]", "xn--",
         ]
         let limits = ContentLimits()
-        for round in 0..<10_000 {
+        for round in 0..<3_000 {
             var octets = Array(Self.seeds[round % Self.seeds.count].utf8)
             for _ in 0..<Int.random(in: 1...8, using: &chance) {
                 let place = Int.random(in: 0...octets.count, using: &chance)
@@ -119,9 +119,9 @@ import Testing
 enum ContentInvariants {
     static func check(_ octets: [UInt8], limits: ContentLimits, _ comment: Comment? = nil) {
         let text = TextDecoder.decode(octets, declared: nil, isHTML: true).octets
-        #expect(UTF8Text.isValid(text.span), comment)
+        #expect(text.isUTF8, comment)
         let html = HTMLRenderer.render(text, limits: limits)
-        #expect(UTF8Text.isValid(html.visible.span) && UTF8Text.isValid(html.hidden.span), comment)
+        #expect(html.visible.isUTF8 && html.hidden.isUTF8, comment)
         for reference in html.references where reference.text != nil {
             #expect((reference.text?.upperBound ?? 0) <= html.visible.count, comment)
         }
@@ -135,7 +135,7 @@ enum ContentInvariants {
 
     static func check(_ content: MessageContent, _ comment: Comment? = nil) {
         for text in content.texts {
-            #expect(UTF8Text.isValid(text.visible.span), comment)
+            #expect(text.visible.isUTF8, comment)
             #expect(content.structure.parts.indices.contains(text.part), comment)
         }
         for uri in content.uris { check(uri.address, comment) }
@@ -147,4 +147,8 @@ enum ContentInvariants {
         #expect(WebAddress(Array("http://\(host)/".utf8))?.host == host, comment)
         #expect(host.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }, comment)
     }
+}
+
+extension [UInt8] {
+    fileprivate var isUTF8: Bool { UTF8Text.isValid(span) }
 }

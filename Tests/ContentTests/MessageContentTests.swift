@@ -10,7 +10,7 @@ import Testing
     }
 
     static let alternative = """
-        From: "Bank <service@bank.example>" <x@evil.example>
+        From: "Bank <service@bank.com>" <x@evil.example>
         Subject: =?utf-8?Q?Ver=C4=B1fy_at_www.evil.example?=
         Content-Type: multipart/alternative; boundary=b
 
@@ -49,10 +49,10 @@ import Testing
         let content = try Self.content(Self.alternative)
         #expect(content.subject == "Verıfy at www.evil.example")
         let person = try #require(content.people.first)
-        #expect(person.name == "Bank <service@bank.example>")
-        #expect(person.namedAddress == "service@bank.example")
+        #expect(person.name == "Bank <service@bank.com>")
+        #expect(person.namedAddress == "service@bank.com")
         #expect(person.isPretending)
-        let honest = try Self.content("From: \"a@b.example\" <a@b.example>\n\n").people
+        let honest = try Self.content("From: \"a@b.com\" <a@b.com>\n\n").people
         #expect(honest.map(\.isPretending) == [false])
     }
 

@@ -60,7 +60,7 @@ import Testing
         ("call tel:+123", ["tel:+123"]),
         ("end.It is. e.g. 1.2.3 and a.b file.txt readme.md main.py 3.14", []),
         ("version 1.0.com? no.", ["http://1.0.com"]), ("http:// nothing http:", []),
-        ("a:b.c:d http://x", ["http://x"]), ("例えばhttp://example.jpです", ["http://xn--example-903g2d6d.jp"]),
+        ("a:b.c:d http://x", ["http://x"]), ("例えばhttp://example.jpです", ["http://example.jp"]),
         ("user@[192.0.2.1] @example.com", ["http://example.com"]),
         ("https://a.example/?u=1\nhttps://b.example", ["https://a.example/?u=1", "https://b.example"]),
         ("mailto:x@y.example", ["mailto:x@y.example"]),

@@ -64,7 +64,7 @@ import Testing
             }
             var output: [UInt8] = []
             charset.decode(all.span, into: &output)
-            #expect(UTF8Text.isValid(output.span))
+            #expect(output.isUTF8)
             #expect(output.count <= all.count * 6)
         }
     }
@@ -77,4 +77,8 @@ import Testing
     func `encoded words have charsets`(word: String, text: String) {
         #expect(EncodedWord.decode(word) == text)
     }
+}
+
+extension [UInt8] {
+    fileprivate var isUTF8: Bool { UTF8Text.isValid(span) }
 }

@@ -107,7 +107,8 @@ extension HTMLRenderer {
         switch element {
         case .a, .area:
             let text = result.visible.count..<result.visible.count
-            return refer(.link, .href, isHidden, text: element == .a ? text : nil)
+            let attribute: HTMLAttribute = values[.href] == nil ? .xlinkHref : .href
+            return refer(.link, attribute, isHidden, text: element == .a ? text : nil)
         case .form: refer(.form, .action, isHidden)
         case .iframe, .frame: refer(.frame, .src, isHidden)
         case .script: refer(.script, .src, isHidden)
@@ -126,7 +127,6 @@ extension HTMLRenderer {
         default: break
         }
         if values[.background] != nil { refer(.image, .background, isHidden) }
-        if foreign != nil, values[.xlinkHref] != nil { refer(.link, .xlinkHref, isHidden) }
         return nil
     }
 
@@ -218,14 +218,14 @@ extension HTMLRenderer {
 
     /// Whether letters or the marks of an address are written as `&#104;`.
     private func isNeedlesslyEncoded(_ raw: ArraySlice<UInt8>) -> Bool {
-        guard raw.contains(UInt8(ascii: "&")) else { return false }
-        let octets = Array(raw)
-        for place in octets.indices where octets[place] == UInt8(ascii: "&") {
-            guard place + 1 < octets.count, octets[place + 1] == UInt8(ascii: "#"),
-                let found = CharacterReferences.find(octets, at: place, end: octets.count, isInAttribute: true),
-                found.first < 0x80, found.first != 0x26, found.first != 0x27, found.first != 0x22
+        var place = raw.startIndex
+        while let start = raw[place...].firstIndex(of: UInt8(ascii: "&")) {
+            place = start + 1
+            guard place < raw.endIndex, raw[place] == UInt8(ascii: "#"),
+                let found = CharacterReferences.find(
+                    tokenizer.octets, at: start, end: raw.endIndex, isInAttribute: true)
             else { continue }
-            return true
+            if found.first < 0x80, found.first != 0x26, found.first != 0x27, found.first != 0x22 { return true }
         }
         return false
     }

@@ -80,7 +80,7 @@ enum TextDecoder {
         var text: [UInt8] = []
         let malformed = Charset.utf8.decode(octets.span, into: &text)
         let high = octets.count { $0 >= 0x80 }
-        return malformed * 10 < high
+        return malformed * 4 < high
     }
 
     /// What `<meta charset=…>` or `<meta … content="text/html; charset=…">` says.

@@ -42,7 +42,7 @@ public struct TextObservations: Sendable, Hashable {
 
     /// Reads letters of any script and what takes no room; returns where the word ends.
     private mutating func readWord(_ text: [UInt8], from start: Int) -> Int {
-        var scripts: Set<Homoglyphs.Script> = []
+        var scripts = Homoglyphs.Scripts()
         var position = start
         var marks = 0
         var invisibleHere = 0
@@ -81,7 +81,7 @@ public struct TextObservations: Sendable, Hashable {
         invisible += invisibleHere
         // A mark that ends a text is none; one between letters is.
         if invisibleHere > 0, letters > 1 { invisibleInWords += invisibleHere }
-        if Homoglyphs.isOddMix(scripts) {
+        if scripts.isOddMix {
             mixedWords += 1
             if scripts.contains(.latin), lookalikes == foreignLetters { lookalikeWords += 1 }
         }

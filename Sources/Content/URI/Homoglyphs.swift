@@ -26,11 +26,23 @@ enum Homoglyphs {
         }
     }
 
-    /// Whether these scripts stand in one word of no living language.
-    static func isOddMix(_ scripts: Set<Script>) -> Bool {
-        guard scripts.count > 1 else { return false }
-        let eastern: Set<Script> = [.han, .kana, .hangul, .latin]
-        return !scripts.isSubset(of: eastern)
+    /// The scripts of a word.
+    struct Scripts {
+        private var mask: UInt16 = 0
+
+        mutating func insert(_ script: Script?) {
+            if let script { mask |= 1 << UInt16(script.rawValue) }
+        }
+
+        func contains(_ script: Script) -> Bool { mask & 1 << UInt16(script.rawValue) != 0 }
+
+        /// Whether no living language writes these scripts in one word.
+        var isOddMix: Bool {
+            guard mask.nonzeroBitCount > 1 else { return false }
+            var eastern = Scripts()
+            for script in [Script.han, .kana, .hangul, .latin] { eastern.insert(script) }
+            return mask & ~eastern.mask != 0
+        }
     }
 
     /// The Latin letter that this one looks like; `nil` if it is none or looks like none.

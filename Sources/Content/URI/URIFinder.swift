@@ -122,7 +122,7 @@ struct URIFinder {
 
     private mutating func word(_ word: [UInt8], at position: Int, tricks: Set<URITrick>) {
         if let start = Self.schemeStart(in: word) {
-            add(Self.trimmed(word[start...]), at: position + start, tricks: tricks)
+            add(Self.trimmed(Self.withoutSentence(word[start...])), at: position + start, tricks: tricks)
             return
         }
         let start = word.firstIndex { $0.isLetter || $0.isDigit || $0 >= 0x80 } ?? word.endIndex
@@ -166,24 +166,50 @@ struct URIFinder {
         return nil
     }
 
-    /// Without punctuation that belongs to the sentence.
+    /// Where writing has no blanks, an address ends with its last label, and the sentence goes on behind it.
+    private static func withoutSentence(_ word: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        // Kana, Chinese and Korean letters begin with these octets.
+        guard let foreign = word.firstIndex(where: { 0xE3...0xED ~= $0 }) else { return word }
+        let name = word[..<foreign]
+        guard let dot = name.lastIndex(of: 0x2E), name.lastIndex(of: UInt8(ascii: "/")).map({ $0 < dot }) ?? true else {
+            return word
+        }
+        let label = name[(dot + 1)...]
+        let isSuffix = Suffixes.isKnown(String(decoding: label.map(\.asciiLowercased), as: UTF8.self))
+        return isSuffix ? name : word
+    }
+
+    /// Without punctuation that belongs to the sentence. A closing bracket stays if it was opened in the word.
     private static func trimmed(_ word: ArraySlice<UInt8>) -> [UInt8] {
         var word = word
-        let closers: [UInt8: UInt8] = [0x29: 0x28, 0x5D: 0x5B, 0x7D: 0x7B]
-        var opened: [UInt8: Int] = [:]
-        for octet in word where octet == 0x28 || octet == 0x5B || octet == 0x7B { opened[octet, default: 0] += 1 }
-        var closed: [UInt8: Int] = [:]
-        for octet in word where closers[octet] != nil { closed[octet, default: 0] += 1 }
+        var balances: [Int]?
         while let last = word.last {
-            if let opener = closers[last] {
-                guard closed[last, default: 0] > opened[opener, default: 0] else { break }
-                closed[last, default: 0] -= 1
-            } else if !".,;:!?'*_~|".utf8.contains(last) {
+            if let kind = closers.firstIndex(of: last) {
+                // Counted once for a word, however many of them end it.
+                var balance = balances ?? balanced(word)
+                guard balance[kind] > 0 else { break }
+                balance[kind] -= 1
+                balances = balance
+            } else if !punctuation.contains(last) {
                 break
             }
             word.removeLast()
         }
         return Array(word)
+    }
+
+    private static let openers = Array("([{".utf8)
+    private static let closers = Array(")]}".utf8)
+    private static let punctuation = Array(".,;:!?'*_~|".utf8)
+
+    /// How many more brackets of each kind are closed than opened.
+    private static func balanced(_ word: ArraySlice<UInt8>) -> [Int] {
+        var balance = [0, 0, 0]
+        for octet in word {
+            if let kind = closers.firstIndex(of: octet) { balance[kind] += 1 }
+            if let kind = openers.firstIndex(of: octet) { balance[kind] -= 1 }
+        }
+        return balance
     }
 
     /// Whether a reader would take that for a domain.
@@ -210,9 +236,8 @@ struct URIFinder {
         }
         guard var address = WebAddress(candidate, limits: limits) else { return }
         // A scheme without anything behind it is a word.
-        guard address.host != nil || address.tricks.contains(.invalidHost) || address.rest.utf8.count > 2 else {
-            return
-        }
+        let behind = candidate.drop { $0 != UInt8(ascii: ":") }
+        guard address.host != nil || behind.contains(where: { $0.isLetter || $0.isDigit }) else { return }
         address.tricks.formUnion(tricks)
         var uri = FoundURI(address: address, source: source)
         uri.position = position

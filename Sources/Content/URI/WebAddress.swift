@@ -187,6 +187,8 @@ public struct WebAddress: Sendable, Hashable {
     func inner(limits: ContentLimits) -> WebAddress? {
         guard Self.special[scheme] != nil, rest.utf8.count > 8 else { return nil }
         var octets = Array(rest.utf8)
+        // Without slashes, plain or encoded, there is none.
+        guard octets.contains(UInt8(ascii: "%")) || octets[1...].firstRange(ofASCII: "//") != nil else { return nil }
         // What is encoded twice is decoded twice.
         for _ in 0..<2 {
             if let start = Self.start(in: octets) {

@@ -23,6 +23,10 @@ struct WebHost {
             self.init(address: address)
             return
         }
+        if let plain = Self.plainName(octets) {
+            self.init(text: plain, unicode: nil, tricks: [])
+            return
+        }
         var tricks: Set<URITrick> = []
         var scalars = Self.scalars(Self.unescaped(octets, &tricks), &tricks)
         while scalars.last == 0x2E { scalars.removeLast() }
@@ -58,6 +62,26 @@ struct WebHost {
         self.text = text
         self.unicode = unicode
         self.tricks = tricks
+    }
+
+    /// The host, if it is a name of ASCII letters without any trick, as nearly all are.
+    private static func plainName(_ octets: ArraySlice<UInt8>) -> String? {
+        var last: UInt8 = 0x2E
+        var labelStart: UInt8 = 0
+        for octet in octets {
+            if octet == 0x2E {
+                guard last != 0x2E else { return nil }
+            } else {
+                guard octet.isLetter || octet.isDigit || octet == 0x2D || octet == 0x5F else { return nil }
+                // `xn--`, or two dashes of whatever else.
+                if octet == 0x2D, last == 0x2D { return nil }
+                if last == 0x2E { labelStart = octet }
+            }
+            last = octet
+        }
+        // A last label that begins with a digit may be a number.
+        guard labelStart.isLetter, last != 0x2E, octets.count <= 253 else { return nil }
+        return String(decoding: octets, as: UTF8.self).asciiLowercased
     }
 
     // MARK: - Characters
@@ -148,8 +172,8 @@ struct WebHost {
     }
 
     private static func judge(_ scalars: [UInt32], _ tricks: inout Set<URITrick>) {
-        let scripts = Set(scalars.compactMap(Homoglyphs.script))
-        if Homoglyphs.isOddMix(scripts) { tricks.insert(.mixedScripts) }
+        let scripts = scalars.reduce(into: Homoglyphs.Scripts()) { $0.insert(Homoglyphs.script(of: $1)) }
+        if scripts.isOddMix { tricks.insert(.mixedScripts) }
         let foreign = scalars.filter { $0 >= 0x370 }
         if !foreign.isEmpty, foreign.allSatisfy({ Homoglyphs.latin($0) != nil }) { tricks.insert(.lookalike) }
     }
