@@ -24,6 +24,8 @@ public struct ContentLimits: Sendable, Hashable {
     public var maxURIOctets = 4096
     /// URIs inside of a URI, one within the other.
     public var maxURINesting = 3
+    /// Messages in messages that had to be decoded to be read, one in the other.
+    public var maxEncodedMessages = 3
     /// Attachments that are looked into.
     public var maxAttachments = 200
     /// Octets of one attachment that are decoded to look into it.

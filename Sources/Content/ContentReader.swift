@@ -10,6 +10,17 @@ struct ContentReader {
     private var nesting: [Int]
     private var textOctets = 0
     private var attachmentOctets = 0
+    /// Of a message that had to be decoded before it could be read: where the outer message has it.
+    private var outer: Outer?
+    /// The texts that were read here: their place in the content, and their part.
+    private var ownTexts: [(place: Int, part: Int)] = []
+
+    private struct Outer {
+        var part: Int
+        var nesting: Int
+        var isShown: Bool
+        var depth: Int
+    }
 
     init(message: Message, structure: MIMEStructure, limits: ContentLimits) {
         self.message = message
@@ -27,7 +38,7 @@ struct ContentReader {
     }
 
     mutating func read(into content: inout MessageContent) {
-        readHeader(into: &content)
+        if outer == nil { readHeader(into: &content) }
         for index in parts.indices where isLeaf[index] {
             let part = parts[index]
             if isText(part) { readText(index, into: &content) }
@@ -91,22 +102,25 @@ struct ContentReader {
         let html = isHTML(part) ? HTMLRenderer.render(decoded.octets, limits: limits) : nil
         let visible = html?.visible ?? decoded.octets
         let text = MessageContent.Text(
-            part: index, nesting: nesting[index], isShown: isShown[index], charset: decoded.charset,
+            part: outer?.part ?? index, nesting: nesting[index] + (outer?.nesting ?? 0),
+            isShown: isShown[index] && outer?.isShown != false, charset: decoded.charset,
             declaredCharset: decoded.declared, observations: decoded.observations, visible: visible, html: html,
             characters: TextObservations(of: visible))
+        ownTexts.append((content.texts.count, index))
         content.texts.append(text)
         addURIs(of: text, to: &content)
     }
 
     private func compareAlternatives(_ content: inout MessageContent) {
         var plain: [Int: Int] = [:]
-        for (place, text) in content.texts.enumerated() {
-            guard let alternative = alternative(above: text.part) else { continue }
+        for (place, part) in ownTexts {
+            let text = content.texts[place]
+            guard let alternative = alternative(above: part) else { continue }
             if text.html == nil {
                 if plain[alternative] == nil { plain[alternative] = place }
             } else if let other = plain[alternative] {
                 let similarity = WordSketch(content.texts[other].visible).similarity(to: WordSketch(text.visible))
-                content.alternatives.append(.init(part: alternative, similarity: similarity))
+                content.alternatives.append(.init(part: outer?.part ?? alternative, similarity: similarity))
                 // A second one would be compared with a text that it does not stand for.
                 plain[alternative] = nil
             }
@@ -194,6 +208,25 @@ struct ContentReader {
         let octets = parts[index].decoded(from: message.body, limit: room)
         attachmentOctets += octets.count
         if octets.count >= room { content.excess.insert(.attachmentOctets) }
-        content.attachments.append(AttachedFile(part: index, of: parts[index], octets: octets, limits: limits))
+        let file = AttachedFile(part: outer?.part ?? index, of: parts[index], octets: octets, limits: limits)
+        content.attachments.append(file)
+        if file.type == .mail || parts[index].contentType.isMessage { readMessage(index, octets, into: &content) }
+    }
+
+    /// Reads a message that came as a file, or encoded as a whole, which RFC 2045 §6.4 forbids and programs show.
+    private mutating func readMessage(_ index: Int, _ octets: [UInt8], into content: inout MessageContent) {
+        let depth = (outer?.depth ?? 0) + 1
+        guard depth <= limits.maxEncodedMessages else {
+            content.excess.insert(.messages)
+            return
+        }
+        guard let message = try? Message(parsing: Bytes(octets)) else { return }
+        var reader = ContentReader(message: message, structure: MIMEStructure(of: message), limits: limits)
+        reader.outer = Outer(
+            part: outer?.part ?? index, nesting: (outer?.nesting ?? 0) + nesting[index] + 1,
+            isShown: isShown[index] && outer?.isShown != false, depth: depth)
+        (reader.textOctets, reader.attachmentOctets) = (textOctets, attachmentOctets)
+        reader.read(into: &content)
+        (textOctets, attachmentOctets) = (reader.textOctets, reader.attachmentOctets)
     }
 }

@@ -6,7 +6,7 @@ public import MailTypes
 public struct MessageContent: Sendable {
     /// A text part as it is read.
     public struct Text: Sendable {
-        /// Its place in ``MessageContent/structure``.
+        /// Its place in ``MessageContent/structure``; of a text in an encoded message, that message's place.
         public let part: Int
         /// How many messages are around it.
         public let nesting: Int
@@ -53,7 +53,7 @@ public struct MessageContent: Sendable {
 
     /// What was not read to its end.
     public enum Excess: String, Sendable, Hashable, CaseIterable {
-        case texts, textOctets = "text-octets", uris, attachments, attachmentOctets = "attachment-octets"
+        case texts, textOctets = "text-octets", uris, attachments, attachmentOctets = "attachment-octets", messages
     }
 
     public let structure: MIMEStructure

@@ -30,7 +30,8 @@ import Testing
         ("<pre>a\nb  c</pre>", "a\nb c"), ("<div style='white-space:pre'>a\nb</div>", "a\nb"),
         ("V<!-- -->i<b></b>a<span></span>gra", "Viagra"), ("V<font size=1></font>ia<x-y>gr</x-y>a", "Viagra"),
         ("<svg><![CDATA[x<y]]></svg>", "x<y"), ("<![CDATA[x]]>y", "y"), ("<svg><style>a</style></svg>", "a"),
-        ("<svg><p>x</svg>y", "xy"), ("<A HREF=x>L</A >k", "Lk"), ("<b/>bold<br/>x", "bold\nx"),
+        ("<svg><p>x</svg>y", "xy"), ("a&hairsp;b&ensp;c", "a b c"),
+        ("<svg><b></svg><title>x</title>y", "y"), ("<A HREF=x>L</A >k", "Lk"), ("<b/>bold<br/>x", "bold\nx"),
         ("<input type=submit value='Log in'>", "Log in"), ("<input type=hidden value=x>y", "y"), ("</p>x", "x"),
         ("\u{FEFF}x", "x"), ("a\0b", "ab"), ("<title>a</title>b<title>c</title>", "b"), ("<h1>a</h2>b", "a\n\nb"),
     ]

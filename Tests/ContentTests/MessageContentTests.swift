@@ -149,4 +149,30 @@ import Testing
         #expect(content.texts[0].visible.count == 100)
         #expect(content.excess == [.uris, .texts, .textOctets])
     }
+
+    /// Messages around a text, each encoded in base64.
+    static func wrapped(_ text: String, times: Int) -> String {
+        var message = text
+        for _ in 0..<times {
+            let octets = Array(message.replacing("\n", with: "\r\n").utf8)
+            let encoded = String(decoding: Base64.encode(octets), as: UTF8.self)
+            message = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n\(encoded)\n"
+        }
+        return message
+    }
+
+    @Test(arguments: [1, 2, 3])
+    func `a message that is encoded as a whole is read`(times: Int) throws {
+        let content = try Self.content(Self.wrapped("Subject: x\n\nsee http://a.example/\n", times: times))
+        #expect(content.texts.map(\.nesting) == [times])
+        #expect(content.texts.map(\.part) == [0])
+        #expect(content.uris.map(\.address.description) == ["http://a.example/"])
+        #expect(content.excess.isEmpty)
+    }
+
+    @Test func `messages in messages in messages end at the limit`() throws {
+        let content = try Self.content(Self.wrapped("Subject: x\n\ntext\n", times: 5))
+        #expect(content.texts.isEmpty)
+        #expect(content.excess == [.messages])
+    }
 }

@@ -23,7 +23,9 @@ import Testing
         ("http://0177.0.0.01/", "http://127.0.0.1/", [.numericHost]), ("http://192.0.2.1/", "http://192.0.2.1/", []),
         ("http://192.0.2.256/", "http:/", [.invalidHost]), ("http://1.2.3.4.5/", "http:/", [.invalidHost]),
         ("http://a.1/", "http:/", [.invalidHost]), ("http://[2001:db8::1]:8/", "http://[2001:db8::1]:8/", [.port]),
-        ("http://[nonsense]/", "http:/", [.invalidHost]),
+        ("http://[nonsense]/", "http:/", [.invalidHost]), ("http://[::1\0x]/", "http:/", [.invalidHost]),
+        ("http://[::ffff:192.0.2.1]/", "http://192.0.2.1/", []), ("http://[192.0.2.1]/", "http:/", [.invalidHost]),
+
         ("http://%65xample.com/", "http://example.com/", [.encodedHost]),
         ("http://exa%2Fmple.com/", "http:/", [.invalidHost]),
         ("http://ｅｘａｍｐｌｅ。com/", "http://example.com/", [.oddCharacters]),

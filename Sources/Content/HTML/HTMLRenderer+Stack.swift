@@ -212,8 +212,8 @@ extension HTMLRenderer {
             leave(stack[index])
         }
         stack.removeSubrange(place...)
-        stack += survivors
         checkForeign()
+        stack += survivors
         restyle(from: place)
     }
 }

@@ -48,7 +48,7 @@ extension HTMLRenderer {
             if hasReferences,
                 let found = CharacterReferences.find(tokenizer.octets, at: position, end: end, isInAttribute: false)
             {
-                if found.first == 0xA0 || found.first == 0x20 || found.first == 0x09 || found.first == 0x0A {
+                if found.first <= 0x20 || found.first == 0xA0 || 0x2000...0x200A ~= found.first {
                     pendingSpace = Swift.max(pendingSpace, 1)
                 } else {
                     writeSpace()

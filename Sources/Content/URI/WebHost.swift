@@ -17,9 +17,10 @@ struct WebHost {
     init?(_ octets: ArraySlice<UInt8>) {
         guard octets.count <= Self.longest else { return nil }
         if octets.first == UInt8(ascii: "["), octets.last == UInt8(ascii: "]") {
-            guard let address = IPAddress(String(decoding: octets.dropFirst().dropLast(), as: UTF8.self)) else {
-                return nil
-            }
+            let inner = octets.dropFirst().dropLast()
+            guard inner.allSatisfy({ $0.contentHexValue != nil || $0 == UInt8(ascii: ":") || $0 == 0x2E }),
+                let address = IPAddress(String(decoding: inner, as: UTF8.self)), inner.contains(UInt8(ascii: ":"))
+            else { return nil }
             self.init(address: address)
             return
         }
