@@ -45,6 +45,9 @@ let package = Package(
         .target(name: "MailTypes"),
         .target(name: "Protocols", dependencies: ["MailTypes", nio]),
 
+        // What a reader sees of a message.
+        .target(name: "Content", dependencies: ["MailTypes"]),
+
         // The heart: sessions, transactions, stages, findings, the chain; and the stages.
         .target(name: "Pipeline", dependencies: ["MailTypes", logging, metrics]),
         .target(name: "Filters", dependencies: ["Pipeline", "MailTypes"]),
@@ -112,6 +115,7 @@ let package = Package(
             name: "CZlib", path: "Sources/CLibraries/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
+        .testTarget(name: "ContentTests", dependencies: ["Content", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "ProtocolsTests", dependencies: ["Protocols", "MailTypes", "SluiceTesting", nio],
             exclude: ["Dialogs"]),
@@ -170,14 +174,14 @@ for target in package.targets where target.type != .system && target.name != "CT
 let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("AddressFuzz", "MailTypes"), ("AddressListFuzz", "MailTypes"), ("AuthenticationResultsFuzz", "MailTypes"),
     ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"), ("DMARCFuzz", "Filters"),
-    ("FieldFuzz", "MailTypes"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
+    ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
     ("ProxyHeaderFuzz", "Protocols"), ("SignatureFuzz", "Filters"), ("SMTPServerFuzz", "Protocols"),
-    ("SMTPClientFuzz", "Protocols"),
+    ("SMTPClientFuzz", "Protocols"), ("URIFuzz", "Content"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Protocols", "Queue", "Configuration", "Pipeline", "Filters", "Sandbox"] {
+    for name in ["MailTypes", "Content", "Protocols", "Queue", "Configuration", "Pipeline", "Filters", "Sandbox"] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
     package.targets.first { $0.name == "CTOML" }?.cxxSettings = [

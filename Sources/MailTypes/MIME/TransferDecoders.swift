@@ -11,22 +11,40 @@ public struct Base64Decoder: Sendable {
 
     /// Decodes `input`, stopping once `output` has `limit` octets or a few more.
     public mutating func decode(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], limit: Int = .max) {
-        for octet in input {
-            let value = Base64.values[Int(octet)]
-            if value < 64 {
-                bits = bits << 6 | UInt32(value)
-                count += 1
-                guard count == 4 else { continue }
-                output.append(UInt8(truncatingIfNeeded: bits >> 16))
-                output.append(UInt8(truncatingIfNeeded: bits >> 8))
-                output.append(UInt8(truncatingIfNeeded: bits))
-                count = 0
+        let values = Base64.values
+        var place = 0
+        while place < input.count {
+            // Whole groups, which is nearly all of it.
+            while count == 0, place + 3 < input.count {
+                let (first, second) = (values[Int(input[place])], values[Int(input[place + 1])])
+                let (third, fourth) = (values[Int(input[place + 2])], values[Int(input[place + 3])])
+                guard first | second | third | fourth < 64 else { break }
+                output.append(first << 2 | second >> 4)
+                output.append(second << 4 | third >> 2)
+                output.append(third << 6 | fourth)
+                place += 4
                 if output.count >= limit { return }
-            } else if octet == UInt8(ascii: "=") {
-                if count > 0 { flush(into: &output) }
-            } else if !octet.isBlank, octet != .cr, octet != .lf {
-                isDamaged = true
             }
+            guard place < input.count else { return }
+            take(input[place], values[Int(input[place])], &output)
+            place += 1
+            if output.count >= limit { return }
+        }
+    }
+
+    private mutating func take(_ octet: UInt8, _ value: UInt8, _ output: inout [UInt8]) {
+        if value < 64 {
+            bits = bits << 6 | UInt32(value)
+            count += 1
+            guard count == 4 else { return }
+            output.append(UInt8(truncatingIfNeeded: bits >> 16))
+            output.append(UInt8(truncatingIfNeeded: bits >> 8))
+            output.append(UInt8(truncatingIfNeeded: bits))
+            count = 0
+        } else if octet == UInt8(ascii: "=") {
+            if count > 0 { flush(into: &output) }
+        } else if !octet.isBlank, octet != .cr, octet != .lf {
+            isDamaged = true
         }
     }
 
@@ -122,10 +140,24 @@ public struct QuotedPrintableDecoder: Sendable {
     public init() {}
 
     public mutating func decode(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], limit: Int = .max) {
-        for octet in input {
-            take(octet, &output)
+        var place = 0
+        while place < input.count {
+            if case .text = state, blanks.isEmpty {
+                // What is not encoded stands as it is, and a blank that something follows.
+                let start = place
+                let end = place + Swift.min(input.count - place, Swift.max(0, limit - output.count))
+                while place < end, input[place].isPlain || isInnerBlank(input, place) { place += 1 }
+                output.append(contentsOf: input[start..<place])
+                guard place < input.count, output.count < limit else { return }
+            }
+            take(input[place], &output)
+            place += 1
             if output.count >= limit { return }
         }
+    }
+
+    private func isInnerBlank(_ input: UnsafeRawBufferPointer, _ place: Int) -> Bool {
+        input[place] == .space && place + 1 < input.count && input[place + 1].isPlain
     }
 
     private mutating func take(_ octet: UInt8, _ output: inout [UInt8]) {
@@ -200,4 +232,9 @@ public struct QuotedPrintableDecoder: Sendable {
         state = .text
         blanks.removeAll()
     }
+}
+
+extension UInt8 {
+    /// Neither blank nor line end nor the mark of quoted-printable.
+    fileprivate var isPlain: Bool { self > 0x20 && self != UInt8(ascii: "=") }
 }
