@@ -134,6 +134,8 @@ import Testing
         try place.folder.write("hostnam = \"x\"\n" + text + "\n[queue]\ngive_up_after = \"soon\"\n", to: "sluice.toml")
         try place.folder.write("stage = \"greylst\"\n", to: "filters.d/41-grey.toml")
         try place.folder.write("stage = \"size\"\n[size]\nmaks = \"1MB\"\n", to: "filters.d/16-size.toml")
+        let replays = "stage = \"dkim-verify\"\n[dkim-verify]\nreplays = \"0/1d\"\n"
+        try place.folder.write(replays, to: "filters.d/28-dkim-verify.toml")
         let ran = try await Programs.run(Programs.sluice, ["check", "--config", config])
         #expect(ran.code == 1)
         let lines = ran.errors.split(separator: "\n").map(String.init)
@@ -147,6 +149,7 @@ import Testing
         #expect(told("sluice.toml:", "give_up_after"))
         #expect(told("41-grey.toml:1:", "greylst", "greylist"))
         #expect(told("16-size.toml:3:1:", "maks", "max"))
+        #expect(told("28-dkim-verify.toml:3:", "every signature a replay"))
         let serve = try await Programs.run(Programs.sluice, ["serve", "--config", config])
         #expect(serve.code == 1)
     }

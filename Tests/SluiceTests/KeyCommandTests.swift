@@ -280,6 +280,10 @@ import Testing
         let disabled = try await sluice("dkim", "check", "acme.test", "s1")
         #expect(disabled.code == 0 && disabled.output.contains("; the domain is disabled"), "\(disabled)")
         await names.stop()
+        // Who gets no answer is not told to publish what may be published.
+        let silence = try await sluice("dkim", "activate", "acme.test", "s2")
+        #expect(silence.code == 75 && silence.errors.contains("Try again when name servers answer"), "\(silence)")
+        #expect(!silence.errors.contains("Publish"), "\(silence)")
     }
 
     private static func publicPart(_ selector: String, _ sluice: (String...) async throws -> Ran) async throws -> String

@@ -41,5 +41,10 @@ extension DKIMVerify.Configuration {
         testKeys = table.value(.testKeys, default: testKeys)
         replays = table.value(.replays, default: replays)
         replayPoints = table.value(.replayPoints, default: replayPoints)
+        guard replays.count != 0 else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .replays, in: table,
+                debugDescription: "would call every signature a replay; \"1/1d\" lets each come once a day")
+        }
     }
 }

@@ -43,12 +43,17 @@ extension DKIMCommand {
             guard check.record != .right else { return }
             let finding = "\(entry.recordName) is not what it should be in DNS: \(Terminal.harmless(check.words))."
             guard !force else { return Terminal.complain("warning: \(finding)") }
+            guard check.record != .unknown else {
+                throw CommandFailure.again(
+                    "What DNS has at \(entry.recordName) is \(Terminal.harmless(check.words)). "
+                        + "Try again when name servers answer, or force it (--force).")
+            }
             let advice = """
                 \(finding)
                 Publish it (sluice dkim dns \(entry.domain) \(entry.name)) and wait until it is seen \
                 (sluice dkim check \(entry.domain)), or force it (--force).
                 """
-            throw check.record == .unknown ? CommandFailure.again(advice) : CommandFailure.wrong(advice)
+            throw CommandFailure.wrong(advice)
         }
     }
 

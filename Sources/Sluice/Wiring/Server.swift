@@ -269,17 +269,20 @@ final class Server: Sendable {
     }
 
     var health: StatusServer.Health {
-        let warnings = warnings
-        // One domain's key is no reason to take the others' server away.
-        let troubles = keyWatch.troubles.map(\.text)
-        return StatusServer.Health(isWell: warnings.isEmpty, details: warnings + troubles)
+        // A server that takes mail is no balancer's to take away: not for one domain's key, nor for a lint.
+        let obstacles = obstacles
+        return StatusServer.Health(
+            isWell: obstacles.isEmpty, details: obstacles + warnings + keyWatch.troubles.map(\.text))
     }
 
+    /// Why no mail is taken.
+    private var obstacles: [String] { queue.refusal(forSize: 0).map { ["No mail is taken: \($0)."] } ?? [] }
+
+    /// What an admin should look at while mail flows.
     private var warnings: [String] {
         let (current, complaints) = state.withLock { ($0.settings, $0.warnings) }
         var warnings = complaints
         if let late = settings.needsRestart(for: current) { warnings.append("\(file): warning: \(late)") }
-        if let refusal = queue.refusal(forSize: 0) { warnings.append("No mail is taken: \(refusal).") }
         if let failure = memory.writeFailure { warnings.append("What stages remember is not written: \(failure).") }
         return warnings
     }
@@ -331,7 +334,7 @@ final class Server: Sendable {
             hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
-            droppedTraces: traces.dropped, warnings: warnings + keyWatch.troubles.map(\.text))
+            droppedTraces: traces.dropped, warnings: obstacles + warnings + keyWatch.troubles.map(\.text))
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.
