@@ -20,8 +20,8 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
-    "30-header.toml", "32-received.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml", "90-dkim-sign.toml",
-    "92-arc-seal.toml",
+    "30-header.toml", "32-received.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
+    "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
 let package = Package(
@@ -50,7 +50,7 @@ let package = Package(
 
         // The heart: sessions, transactions, stages, findings, the chain; and the stages.
         .target(name: "Pipeline", dependencies: ["MailTypes", logging, metrics]),
-        .target(name: "Filters", dependencies: ["Pipeline", "MailTypes"]),
+        .target(name: "Filters", dependencies: ["Pipeline", "Content", "MailTypes"]),
 
         // What the world is reached through.
         .target(

@@ -27,6 +27,8 @@ public enum Question: Sendable, Hashable, Codable {
     case publicSuffix(String)
     /// How is this domain written in DNS?
     case asciiDomain(String)
+    /// Which of these names does a list in DNS have?
+    case listings(ListingQuestion)
 }
 
 /// What the world said.
@@ -42,6 +44,7 @@ public enum Answer: Sendable, Hashable, Codable {
     case publicSuffix(String?)
     /// In lower case and A-labels; `nil` for what is no domain.
     case asciiDomain(String?)
+    case listings(ListingAnswer)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

@@ -114,7 +114,7 @@ public struct Services: Sendable {
         return ascii
     }
 
-    private func ask(_ question: Question) async throws(StageFailure) -> Answer {
+    func ask(_ question: Question) async throws(StageFailure) -> Answer {
         let answer: Answer
         if let immediate = source.immediate(question) {
             answer = immediate

@@ -136,8 +136,15 @@ extension Question {
         case .directory(.address(let address)):
             text.wrapped("directory", "address") { $0.string(address.description) }
         case .directory(.domain(let domain)): text.wrapped("directory", "domain") { $0.string(domain) }
-        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .publicSuffix,
-            .asciiDomain:
+        case .listings(let question):
+            text.single("listings") { text in
+                text.object { text in
+                    text.member("zone", question.zone)
+                    text.member("names", question.names) { $0.string($1) }
+                }
+            }
+        case .publicSuffix(let domain): text.single("publicSuffix") { $0.string(domain) }
+        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .asciiDomain:
             text.rare(self)
         }
     }
@@ -167,7 +174,18 @@ extension Answer {
                 }
             }
         case .memory(.count(let count)): text.wrapped("memory", "count") { $0.number(count) }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .failure:
+        case .publicSuffix(let suffix?): text.single("publicSuffix") { $0.string(suffix) }
+        case .listings(.answered(let listings, let unanswered)):
+            text.single("listings") { text in
+                text.object { text in
+                    text.key("answered")
+                    text.object { text in
+                        text.member("_0", listings) { $0.rare($1) }
+                        text.member("unanswered", unanswered) { $0.string($1) }
+                    }
+                }
+            }
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .failure:
             text.rare(self)
         }
     }
@@ -289,6 +307,17 @@ extension JSONText {
                         body(&text)
                     }
                 }
+            }
+        }
+    }
+
+    /// `{"outer":{"_0":…}}`: a case with one value.
+    fileprivate mutating func single(_ outer: StaticString, _ body: (inout JSONText) -> Void) {
+        object { text in
+            text.key(outer)
+            text.object { text in
+                text.key("_0")
+                body(&text)
             }
         }
     }

@@ -13,6 +13,7 @@ public final class MemoryServices: ServiceSource {
         var directory: SampleDirectory
         var dns: [DNSQuestion: DNSAnswer] = [:]
         var signatures: [SignatureReport] = []
+        var unsoundLists: [String: String] = [:]
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
         var failure: StageFailure?
@@ -57,6 +58,11 @@ public final class MemoryServices: ServiceSource {
         set { state.withLock { $0.signatures = newValue } }
     }
 
+    /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
+    public func passOver(_ zone: String, because reason: String?) {
+        state.withLock { $0.unsoundLists[zone] = reason }
+    }
+
     public func answer(_ question: Question) async throws(StageFailure) -> Answer {
         let now = time.now
         let answer = state.withLock { state -> Answer in
@@ -81,7 +87,18 @@ extension MemoryServices.State {
         case .senderPolicy: .failure(StageFailure("there is no worker here"))
         case .publicSuffix(let domain): .publicSuffix(MemorySuffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(MemorySuffixes.ascii(domain))
+        case .listings(let question): .listings(listings(question))
         }
+    }
+
+    private func listings(_ question: ListingQuestion) -> ListingAnswer {
+        if let reason = unsoundLists[question.zone] { return .passedOver(reason) }
+        let found = question.names.compactMap { name -> Listing? in
+            guard case .records(let records, _)? = dns[DNSQuestion("\(name).\(question.zone)", .a)] else { return nil }
+            return Listing(
+                name: name, answers: records.compactMap { if case .address(let answer) = $0 { answer } else { nil } })
+        }
+        return .answered(found, unanswered: [])
     }
 
     private mutating func remember(_ question: MemoryQuestion) -> MemoryAnswer {

@@ -19,7 +19,7 @@ import Testing
         DMARC(DMARC.Configuration()), DMARC(dmarc), Iprev(Iprev.Configuration()), Helo(Helo.Configuration()),
         Helo(helo),
         Results(Results.Configuration()),
-        ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
+        DNSBL(dnsbl), ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
 
     static func equipped<Kind: EquippedStage>(_ stage: Kind) -> any Stage {
@@ -86,6 +86,14 @@ import Testing
         var policy = DMARC.Configuration()
         policy.unknownDomain = .junk
         policy.badFrom = .quarantine
+        return policy
+    }()
+
+    /// The world knows no such list: it says that it is silent.
+    static let dnsbl: DNSBL.Configuration = {
+        var policy = DNSBL.Configuration()
+        policy.lists["a"] = .init(zone: "list.example")
+        policy.lists["a"]?.refuse = true
         return policy
     }()
 

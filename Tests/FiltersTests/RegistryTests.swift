@@ -21,7 +21,7 @@ import Testing
 
     /// `EarlyTalker` of `early-talker`, `SPF` of `spf`, `DKIMSign` of `dkim-sign`.
     private static func folder(of name: StageName) -> String {
-        let acronyms: Set = ["arc", "dkim", "dmarc", "spf"]
+        let acronyms: Set = ["arc", "dkim", "dmarc", "dnsbl", "spf"]
         return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
             .joined()
     }
@@ -75,7 +75,8 @@ import Testing
         }
         let keys = recorder.keys
         for key in keys {
-            #expect(sample.contains(try Regex("(?m)^(# )?\(key) +=")), "\(key) in filters.d")
+            let isWritten = try sample.contains(Regex("(?m)^(# )?\(key) +=")) || sample.contains("\n[\(name).\(key).")
+            #expect(isWritten, "\(key) in filters.d")
             #expect(section?.contains("| `\(key)` |") == true, "\(key) in docs/filters.md")
         }
         // And nothing is explained that does not exist.

@@ -98,6 +98,13 @@ import Testing
                 ["fail", "max_signatures", "min_rsa_bits", "test_keys"]
             ),
             ("greylist", "delay = 5\nknown_for = \"all\"\nwindow = \"1m\"", ["delay", "known_for", "window"]),
+            (
+                "dnsbl",
+                "use = [\"a\"]\nmax_names = 0\n[dnsbl.lists.a]\nzone = \"a b\"\nkind = \"host\"\n"
+                    + "[dnsbl.lists.b]\nzone = \"b.test\"\nkind = \"domain\"\ncheck = [\"client\"]\n"
+                    + "weights = [{ answer = \"127.0.0\", points = 1 }]\n",
+                ["max_names", "zone", "kind", "check", "answer"]
+            ),
             ("iprev", "fail = \"drop\"\nmax_names = 0", ["fail", "max_names"]),
             ("helo", "mismatch = \"reject\"\nown_name = []", ["mismatch", "own_name"]),
             ("dmarc", "reject = \"bounce\"\ntrusted_sealer = []", ["reject", "trusted_sealer"]),

@@ -137,7 +137,7 @@ final class SmallWorld: ServiceSource {
         case .dns:
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
-        case .directory, .memory, .signatures, .senderPolicy, .publicSuffix, .asciiDomain:
+        case .directory, .memory, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings:
             throw StageFailure("not in this world")
         }
     }

@@ -93,7 +93,7 @@ import Testing
         .signatures(MessageHandle(.sample), most: 5),
         .publicSuffix("a.b.example"), .asciiDomain("bücher.example"), .publicSuffix(""),
         .directory(.signing("b.example")), .directory(.signing("c.example")),
-        .publicSuffix("c"), .senderPolicy(policyQuestion),
+        .publicSuffix("c"), .senderPolicy(policyQuestion), .listings(listingQuestion), .listings(listingQuestion),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -112,7 +112,11 @@ import Testing
                     active: [.init(name: "s1", algorithm: .ed25519SHA256, publicKey: "AAAA")]))),
         .directory(.signing(nil)),
         .senderPolicy(SenderPolicyReport(.fail, reason: "mechanism", explanation: "no")),
+        .listings(.answered([Listing(name: "2.0.0.127", answers: ["127.0.0.2"])], unanswered: ["b.example"])),
+        .listings(.passedOver("silent")),
     ]
+
+    static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])
 
     static let policyQuestion = SenderPolicyQuestion(
         client: "2001:db8::1", hello: "mx.b.example", sender: ("\u{e9}", "b.example"), receiver: "mx", maxLookups: 3)

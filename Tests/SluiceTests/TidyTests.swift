@@ -107,7 +107,7 @@ import Testing
         "Content": ["MailTypes"],
         "Protocols": ["MailTypes"],
         "Pipeline": ["MailTypes"],
-        "Filters": ["Pipeline", "MailTypes"],
+        "Filters": ["Pipeline", "Content", "MailTypes"],
         "Adapters": ["Pipeline", "MailTypes"],
         "Sandbox": ["Pipeline", "MailTypes"],
         "Directory": ["Pipeline", "MailTypes"],

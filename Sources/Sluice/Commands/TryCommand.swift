@@ -180,7 +180,8 @@ struct TrialWorld {
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
             resolver: resolver, suffixes: try told { try Stores.suffixes(loaded.settings) },
-            sandbox: Stores.sandbox(loaded.settings, resolver))
+            sandbox: Stores.sandbox(loaded.settings, resolver),
+            blocklists: Stores.blocklists(of: loaded.chain, resolver))
         source = HarmlessWorld(world: world)
     }
 

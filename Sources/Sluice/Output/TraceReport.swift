@@ -204,6 +204,7 @@ extension Question {
         case .senderPolicy(let question): "libspf2: may \(question.client) send for \(question.domain)"
         case .publicSuffix(let domain): "public suffix of \(domain)"
         case .asciiDomain(let domain): "\(domain) in A-labels"
+        case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         }
     }
 }
@@ -226,9 +227,25 @@ extension Answer {
         case .senderPolicy(let report):
             report.result.rawValue + (report.reason.map { " (\($0))" } ?? "")
         case .publicSuffix(let name), .asciiDomain(let name): name ?? "no domain"
+        case .listings(let answer): answer.words
         case .failure(let failure): "failed: \(failure.reason)"
         }
     }
+}
+
+extension ListingAnswer {
+    fileprivate var words: String {
+        switch self {
+        case .passedOver(let reason): "passed over: \(reason)"
+        case .answered(let listings, let unanswered):
+            ((listings.isEmpty ? ["none of them"] : listings.map(\.words)) + unanswered.map { "no answer about \($0)" })
+                .joined(separator: ", ")
+        }
+    }
+}
+
+extension Listing {
+    fileprivate var words: String { "\(name) (\(answers.map(\.description).joined(separator: " ")))" }
 }
 
 extension SignatureReport {

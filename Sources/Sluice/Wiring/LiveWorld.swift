@@ -11,6 +11,7 @@ struct LiveWorld: ServiceSource {
     let resolver: UnboundResolver
     let suffixes: PublicSuffixes
     let sandbox: SandboxPool
+    let blocklists: BlocklistDesk
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -23,6 +24,7 @@ struct LiveWorld: ServiceSource {
         case .senderPolicy: nil
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
+        case .listings: nil
         }
     }
 
@@ -36,6 +38,7 @@ struct LiveWorld: ServiceSource {
         case .senderPolicy(let question): .senderPolicy(try await sandbox.senderPolicy(question))
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
+        case .listings(let question): .listings(await blocklists.answer(question))
         }
     }
 }
@@ -69,7 +72,9 @@ extension Question {
         case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
-        case .time, .directory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .memory(.peek): self
+        case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain,
+            .listings:
+            self
         }
     }
 }

@@ -33,6 +33,7 @@ final class Server: Sendable {
     private let memory: StageMemoryStore
     private let resolver: UnboundResolver
     private let sandbox: SandboxPool
+    private let blocklists: BlocklistDesk
     private let traces: TraceKeeper
     private let queue: MailQueue
     private let certificates: CertificateStore
@@ -96,9 +97,10 @@ final class Server: Sendable {
         // Told only now: where another server has the queue, that says more than its taken address.
         let sockets = try bound.get()
         sandbox = Stores.sandbox(settings, resolver, SandboxObserver(logger, MetricsSystem.factory))
+        blocklists = Stores.blocklists(of: loaded.chain, resolver, BlocklistObserver(logger))
         let world = LiveWorld(
             directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
-            sandbox: sandbox)
+            sandbox: sandbox, blocklists: blocklists)
         sandbox.prepare(for: loaded.chain, settings, logger)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
@@ -200,6 +202,7 @@ final class Server: Sendable {
         let delivering = Task { await delivery.run() }
         let reporting = Task { await reporter.run() }
         let watching = Task { await keyWatch.run() }
+        let asking = Task { await blocklists.run() }
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
         logger.info(
@@ -221,10 +224,12 @@ final class Server: Sendable {
         delivering.cancel()
         reporting.cancel()
         watching.cancel()
+        asking.cancel()
         await withoutSilentServers {
             await delivering.value
             await reporting.value
             await watching.value
+            await asking.value
         }
         await statusServer.stop()
         close()
@@ -271,12 +276,14 @@ final class Server: Sendable {
     var health: StatusServer.Health {
         // A server that takes mail is no balancer's to take away: not for one domain's key, nor for a lint.
         let obstacles = obstacles
-        return StatusServer.Health(
-            isWell: obstacles.isEmpty, details: obstacles + warnings + keyWatch.troubles.map(\.text))
+        return StatusServer.Health(isWell: obstacles.isEmpty, details: obstacles + warnings + troubles)
     }
 
     /// Why no mail is taken.
     private var obstacles: [String] { queue.refusal(forSize: 0).map { ["No mail is taken: \($0)."] } ?? [] }
+
+    /// What fails of the server without keeping it from its work.
+    private var troubles: [String] { keyWatch.troubles.map(\.text) + blocklists.troubles.map(\.text) }
 
     /// What an admin should look at while mail flows.
     private var warnings: [String] {
@@ -334,7 +341,7 @@ final class Server: Sendable {
             hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
-            droppedTraces: traces.dropped, warnings: obstacles + warnings + keyWatch.troubles.map(\.text))
+            droppedTraces: traces.dropped, warnings: obstacles + warnings + troubles)
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.
@@ -364,6 +371,7 @@ final class Server: Sendable {
         }
         let changes = loaded.chain.difference(from: chain.current).map(\.description)
         chain.current = loaded.chain
+        blocklists.watch(loaded.chain.blocklists)
         let before = state.withLock { state in
             defer { (state.settings, state.warnings) = (loaded.settings, complaints) }
             return state.settings
@@ -374,18 +382,6 @@ final class Server: Sendable {
         for change in listeners { logger.notice("listener changed", metadata: ["line": "\(change)"]) }
         for change in changes { logger.notice("chain changed", metadata: ["line": "\(change)"]) }
         return .reloaded(file: file, changes: listeners + changes, complaints: remarks)
-    }
-}
-
-/// The chain as it is now; a transaction keeps the one it began with.
-final class ChainHolder: Sendable {
-    private let chain: Mutex<Chain>
-
-    init(_ chain: Chain) { self.chain = Mutex(chain) }
-
-    var current: Chain {
-        get { chain.withLock { $0 } }
-        set { chain.withLock { $0 = newValue } }
     }
 }
 

@@ -55,6 +55,16 @@ enum Stores {
         }
     }
 
+    static func blocklists(
+        of chain: Chain, _ resolver: UnboundResolver, _ observer: BlocklistObserver = BlocklistObserver()
+    ) -> BlocklistDesk {
+        let desk = BlocklistDesk(observer: observer) { (question) async throws(StageFailure) in
+            try await resolver.answer(question)
+        }
+        desk.watch(chain.blocklists)
+        return desk
+    }
+
     static func suffixes(_ settings: ServerConfiguration) throws -> PublicSuffixes {
         try PublicSuffixes(file: settings.dns.publicSuffixes)
     }
