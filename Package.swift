@@ -48,6 +48,9 @@ let package = Package(
         // What a reader sees of a message.
         .target(name: "Content", dependencies: ["MailTypes"]),
 
+        // What speaks for spam and what against it: rules, and what lessons have taught.
+        .target(name: "Scoring", dependencies: ["Content", "MailTypes"]),
+
         // The heart: sessions, transactions, stages, findings, the chain; and the stages.
         .target(name: "Pipeline", dependencies: ["MailTypes", logging, metrics]),
         .target(name: "Filters", dependencies: ["Pipeline", "Content", "MailTypes"]),
@@ -116,6 +119,7 @@ let package = Package(
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
         .testTarget(name: "ContentTests", dependencies: ["Content", "MailTypes", "SluiceTesting"]),
+        .testTarget(name: "ScoringTests", dependencies: ["Scoring", "Content", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "ProtocolsTests", dependencies: ["Protocols", "MailTypes", "SluiceTesting", nio],
             exclude: ["Dialogs"]),
@@ -181,7 +185,9 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
-    for name in ["MailTypes", "Content", "Protocols", "Queue", "Configuration", "Pipeline", "Filters", "Sandbox"] {
+    for name in [
+        "MailTypes", "Content", "Scoring", "Protocols", "Queue", "Configuration", "Pipeline", "Filters", "Sandbox",
+    ] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }
     package.targets.first { $0.name == "CTOML" }?.cxxSettings = [

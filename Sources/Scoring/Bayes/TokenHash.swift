@@ -1,0 +1,35 @@
+/// The hash of a token: FNV-1a of its octets with a finish that spreads them over all bits.
+///
+/// It is kept with each lesson, so it never changes: what was taught with another one would be forgotten.
+public struct TokenHash: Sendable, Hashable {
+    private var state: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    public init() {}
+
+    public init(_ text: StaticString) {
+        text.withUTF8Buffer { for octet in $0 { add(octet) } }
+    }
+
+    public mutating func add(_ octet: UInt8) {
+        state = (state ^ UInt64(octet)) &* 0x100_0000_01B3
+    }
+
+    public mutating func add(_ octets: some Sequence<UInt8>) {
+        for octet in octets { add(octet) }
+    }
+
+    /// Adds a whole token, by its ``value``.
+    public mutating func add(_ value: UInt64) {
+        state = (state ^ value) &* 0x9E37_79B9_7F4A_7C15
+        state ^= state >> 32
+    }
+
+    /// Never 0, which stands for no token.
+    public var value: UInt64 {
+        var value = state
+        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+        value ^= value >> 31
+        return value == 0 ? 1 : value
+    }
+}
