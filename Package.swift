@@ -60,7 +60,7 @@ let package = Package(
             name: "Adapters",
             dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib"]),
         .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSPF2", "CSeccomp"]),
-        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", grdb]),
+        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
         .target(
@@ -87,7 +87,8 @@ let package = Package(
         .executableTarget(
             name: "Sluice",
             dependencies: [
-                "MailTypes", "Protocols", "Pipeline", "Filters", "Adapters", "Sandbox", "Directory", "Queue",
+                "MailTypes", "Content", "Scoring", "Protocols", "Pipeline", "Filters", "Adapters", "Sandbox",
+                "Directory", "Queue",
                 "Mailboxes", "Delivery", "Frontends", "Configuration", arguments, lifecycle, signals, logging, metrics,
                 nio, nioPosix, nioSSL,
             ],
@@ -136,7 +137,8 @@ let package = Package(
         .executableTarget(name: "SandboxProbe", dependencies: ["Sandbox", "CSeccomp"], path: "Tests/SandboxProbe"),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
-        .testTarget(name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "MailTypes", grdb]),
+        .testTarget(
+            name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "Scoring", "MailTypes", grdb]),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes", "SluiceTesting"],
             exclude: ["Mistakes"]),

@@ -29,6 +29,10 @@ public enum Question: Sendable, Hashable, Codable {
     case asciiDomain(String)
     /// Which of these names does a list in DNS have?
     case listings(ListingQuestion)
+    /// What do lessons say of a message?
+    case lessons(LessonQuestion)
+    /// Which of these scopes have lessons?
+    case lessonScopes([LessonScope])
 }
 
 /// What the world said.
@@ -45,6 +49,8 @@ public enum Answer: Sendable, Hashable, Codable {
     /// In lower case and A-labels; `nil` for what is no domain.
     case asciiDomain(String?)
     case listings(ListingAnswer)
+    case lessons(LessonAnswer)
+    case lessonScopes([LessonScope])
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

@@ -114,6 +114,19 @@ public struct Services: Sendable {
         return ascii
     }
 
+    /// What lessons say of a message of these tokens, from the widest scope to the narrowest.
+    public func lessons(_ tokens: [UInt64], scopes: [LessonScope]) async throws(StageFailure) -> LessonAnswer {
+        let question = LessonQuestion(tokens, scopes: scopes)
+        guard case .lessons(let answer) = try await ask(.lessons(question)) else { throw .mismatch }
+        return answer
+    }
+
+    /// Those of `scopes` that have lessons.
+    public func lessonScopes(among scopes: [LessonScope]) async throws(StageFailure) -> [LessonScope] {
+        guard case .lessonScopes(let found) = try await ask(.lessonScopes(scopes)) else { throw .mismatch }
+        return found
+    }
+
     func ask(_ question: Question) async throws(StageFailure) -> Answer {
         let answer: Answer
         if let immediate = source.immediate(question) {

@@ -45,8 +45,11 @@ public struct MessageHandle: Sendable {
 extension Question {
     /// As it stands in the record.
     var recorded: Question {
-        if case .signatures(let handle, let most) = self { return .signatures(handle.recorded, most: most) }
-        return self
+        switch self {
+        case .signatures(let handle, let most): .signatures(handle.recorded, most: most)
+        case .lessons(let question): .lessons(question.recorded)
+        default: self
+        }
     }
 }
 

@@ -144,7 +144,8 @@ extension Question {
                 }
             }
         case .publicSuffix(let domain): text.single("publicSuffix") { $0.string(domain) }
-        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .asciiDomain:
+        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .asciiDomain,
+            .lessons, .lessonScopes:
             text.rare(self)
         }
     }
@@ -185,7 +186,8 @@ extension Answer {
                     }
                 }
             }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .failure:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
+            .lessonScopes, .failure:
             text.rare(self)
         }
     }

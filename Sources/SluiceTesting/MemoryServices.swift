@@ -13,7 +13,8 @@ public final class MemoryServices: ServiceSource {
         var directory: SampleDirectory
         var dns: [DNSQuestion: DNSAnswer] = [:]
         var signatures: [SignatureReport] = []
-        var unsoundLists: [String: String] = [:]
+        var lessons = LessonAnswer()
+        var taughtScopes: Set<LessonScope> = []
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
         var failure: StageFailure?
@@ -58,9 +59,16 @@ public final class MemoryServices: ServiceSource {
         set { state.withLock { $0.signatures = newValue } }
     }
 
-    /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
-    public func passOver(_ zone: String, because reason: String?) {
-        state.withLock { $0.unsoundLists[zone] = reason }
+    /// What lessons say of every message.
+    public var lessons: LessonAnswer {
+        get { state.withLock { $0.lessons } }
+        set { state.withLock { $0.lessons = newValue } }
+    }
+
+    /// Scopes that have lessons.
+    public var taughtScopes: Set<LessonScope> {
+        get { state.withLock { $0.taughtScopes } }
+        set { state.withLock { $0.taughtScopes = newValue } }
     }
 
     public func answer(_ question: Question) async throws(StageFailure) -> Answer {
@@ -87,7 +95,8 @@ extension MemoryServices.State {
         case .senderPolicy: .failure(StageFailure("there is no worker here"))
         case .publicSuffix(let domain): .publicSuffix(MemorySuffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(MemorySuffixes.ascii(domain))
-        case .listings(let question): .listings(listings(question))
+        case .lessons: .lessons(lessons)
+        case .lessonScopes(let scopes): .lessonScopes(scopes.filter(taughtScopes.contains))
         }
     }
 

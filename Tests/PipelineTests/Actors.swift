@@ -137,7 +137,8 @@ final class SmallWorld: ServiceSource {
         case .dns:
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
-        case .directory, .memory, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings:
+        case .directory, .memory, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
+            .lessonScopes:
             throw StageFailure("not in this world")
         }
     }

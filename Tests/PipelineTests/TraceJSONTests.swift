@@ -94,6 +94,8 @@ import Testing
         .publicSuffix("a.b.example"), .asciiDomain("bücher.example"), .publicSuffix(""),
         .directory(.signing("b.example")), .directory(.signing("c.example")),
         .publicSuffix("c"), .senderPolicy(policyQuestion), .listings(listingQuestion), .listings(listingQuestion),
+        .lessons(LessonQuestion([2, 7, 9], scopes: [.global, .mailbox("a@b.example")])),
+        .lessonScopes([.domain("b.example"), .mailbox("a@b.example")]),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -114,6 +116,11 @@ import Testing
         .senderPolicy(SenderPolicyReport(.fail, reason: "mechanism", explanation: "no")),
         .listings(.answered([Listing(name: "2.0.0.127", answers: ["127.0.0.2"])], unanswered: ["b.example"])),
         .listings(.passedOver("silent")),
+        .lessons(
+            LessonAnswer(
+                margin: 0.5, scopes: [.global], spam: 30, ham: 40,
+                tokens: [.init(hash: 7, share: -0.25, spam: 1, ham: 20)])),
+        .lessonScopes([.domain("b.example")]),
     ]
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])

@@ -111,7 +111,7 @@ import Testing
         "Filters": ["Pipeline", "Content", "MailTypes"],
         "Adapters": ["Pipeline", "MailTypes"],
         "Sandbox": ["Pipeline", "MailTypes"],
-        "Directory": ["Pipeline", "MailTypes"],
+        "Directory": ["Scoring", "Pipeline", "MailTypes"],
         "Queue": ["MailTypes"],
         "Mailboxes": ["MailTypes"],
         "Delivery": ["Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes"],

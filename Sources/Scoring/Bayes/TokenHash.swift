@@ -18,18 +18,25 @@ public struct TokenHash: Sendable, Hashable {
         for octet in octets { add(octet) }
     }
 
-    /// Adds a whole token, by its ``value``.
+    /// Adds a whole token, by its number.
     public mutating func add(_ value: UInt64) {
         state = (state ^ value) &* 0x9E37_79B9_7F4A_7C15
         state ^= state >> 32
     }
 
-    /// Never 0, which stands for no token.
-    public var value: UInt64 {
+    /// The number of a single token: even, and never 0, which stands for none.
+    public var single: UInt64 {
+        let even = spread & ~1
+        return even == 0 ? 2 : even
+    }
+
+    /// The number of a pair: odd.
+    public var pair: UInt64 { spread | 1 }
+
+    private var spread: UInt64 {
         var value = state
         value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
         value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        value ^= value >> 31
-        return value == 0 ? 1 : value
+        return value ^ value >> 31
     }
 }

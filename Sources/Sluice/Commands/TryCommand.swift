@@ -181,7 +181,8 @@ struct TrialWorld {
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
             resolver: resolver, suffixes: try told { try Stores.suffixes(loaded.settings) },
             sandbox: Stores.sandbox(loaded.settings, resolver),
-            blocklists: Stores.blocklists(of: loaded.chain, resolver))
+            blocklists: Stores.blocklists(of: loaded.chain, resolver),
+            lessons: try told { try Stores.lessons(in: data) })
         source = HarmlessWorld(world: world)
     }
 
@@ -189,6 +190,7 @@ struct TrialWorld {
         world.sandbox.stop()
         world.resolver.stop()
         world.memory.close()
+        world.lessons.close()
         world.directory.close()
     }
 }

@@ -205,6 +205,9 @@ extension Question {
         case .publicSuffix(let domain): "public suffix of \(domain)"
         case .asciiDomain(let domain): "\(domain) in A-labels"
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
+        case .lessons(let question):
+            "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"
+        case .lessonScopes(let scopes): "lessons: which of \(scopes.map(\.text).joined(separator: ", "))"
         }
     }
 }
@@ -228,6 +231,8 @@ extension Answer {
             report.result.rawValue + (report.reason.map { " (\($0))" } ?? "")
         case .publicSuffix(let name), .asciiDomain(let name): name ?? "no domain"
         case .listings(let answer): answer.words
+        case .lessons(let answer): answer.words
+        case .lessonScopes(let scopes): scopes.isEmpty ? "none" : scopes.map(\.text).joined(separator: ", ")
         case .failure(let failure): "failed: \(failure.reason)"
         }
     }
@@ -246,6 +251,14 @@ extension ListingAnswer {
 
 extension Listing {
     fileprivate var words: String { "\(name) (\(answers.map(\.description).joined(separator: " ")))" }
+}
+
+extension LessonAnswer {
+    fileprivate var words: String {
+        guard let margin else { return "not enough was taught" }
+        return "margin \(margin.formatted(.number.precision(.fractionLength(2)))), of \(spam) lessons of spam and "
+            + "\(ham) of good mail"
+    }
 }
 
 extension SignatureReport {

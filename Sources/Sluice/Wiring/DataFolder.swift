@@ -19,6 +19,8 @@ struct DataFolder: Sendable {
 
     var directory: String { path + "/directory.sqlite" }
     var memory: String { path + "/memory.sqlite" }
+    /// What was taught; what follows from it lies in the folder `lessons` beside it.
+    var lessons: String { path + "/lessons.sqlite" }
     var traces: String { path + "/traces.sqlite" }
     /// Which aggregate reports were sent.
     var reports: String { path + "/reports.sqlite" }

@@ -12,6 +12,7 @@ struct LiveWorld: ServiceSource {
     let suffixes: PublicSuffixes
     let sandbox: SandboxPool
     let blocklists: BlocklistDesk
+    let lessons: LessonStore
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -25,6 +26,8 @@ struct LiveWorld: ServiceSource {
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings: nil
+        case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
+        case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }
     }
 
@@ -39,6 +42,8 @@ struct LiveWorld: ServiceSource {
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings(let question): .listings(await blocklists.answer(question))
+        case .lessons(let question): .lessons(try await lessons.answer(question))
+        case .lessonScopes(let scopes): .lessonScopes(try await lessons.answer(scopes))
         }
     }
 }
@@ -73,7 +78,7 @@ extension Question {
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
         case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain,
-            .listings:
+            .listings, .lessons, .lessonScopes:
             self
         }
     }

@@ -31,6 +31,7 @@ final class Server: Sendable {
 
     private let directory: MailDirectory
     private let memory: StageMemoryStore
+    private let lessons: LessonStore
     private let resolver: UnboundResolver
     private let sandbox: SandboxPool
     private let blocklists: BlocklistDesk
@@ -93,6 +94,7 @@ final class Server: Sendable {
 
         data = try folder.prepared()
         (queue, directory, memory, traces) = try Self.openStores(data, settings, logger)
+        lessons = try told { [data, logger] in try Stores.lessons(in: data, logger) }
         resolver = try Stores.resolver(settings)
         // Told only now: where another server has the queue, that says more than its taken address.
         let sockets = try bound.get()
@@ -100,7 +102,7 @@ final class Server: Sendable {
         blocklists = Stores.blocklists(of: loaded.chain, resolver, BlocklistObserver(logger))
         let world = LiveWorld(
             directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
-            sandbox: sandbox, blocklists: blocklists)
+            sandbox: sandbox, blocklists: blocklists, lessons: lessons)
         sandbox.prepare(for: loaded.chain, settings, logger)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
@@ -261,6 +263,7 @@ final class Server: Sendable {
         queue.close()
         traces.close()
         memory.close()
+        lessons.close()
         reporter.close()
         directory.close()
         sandbox.stop()

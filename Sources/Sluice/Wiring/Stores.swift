@@ -2,6 +2,7 @@ import Adapters
 import Configuration
 import Directory
 import Foundation
+import Logging
 import MailTypes
 import Pipeline
 import Sandbox
@@ -27,6 +28,23 @@ enum Stores {
         options.writeInterval = settings.memory.writeEvery
         options.isReadOnly = isReadOnly
         return try StageMemoryStore.open(data.memory, options: options)
+    }
+
+    static func lessons(in data: DataFolder) throws -> LessonStore { try LessonStore.open(data.lessons) }
+
+    /// Opened for a server: what is missing or damaged is made anew while it serves.
+    static func lessons(in data: DataFolder, _ logger: Logger) throws -> LessonStore {
+        let store = try lessons(in: data)
+        Thread.detachNewThread { [weak store] in
+            do {
+                for scope in try store?.catchUp() ?? [] {
+                    logger.notice("lessons gone through", metadata: ["scope": "\(scope.text)"])
+                }
+            } catch {
+                logger.warning("lessons cannot be gone through", metadata: ["reason": "\(error)"])
+            }
+        }
+        return store
     }
 
     static func traces(
