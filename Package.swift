@@ -183,7 +183,7 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
     ("ProxyHeaderFuzz", "Protocols"), ("SignatureFuzz", "Filters"), ("SMTPServerFuzz", "Protocols"),
-    ("SMTPClientFuzz", "Protocols"), ("URIFuzz", "Content"),
+    ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
