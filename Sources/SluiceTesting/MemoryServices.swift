@@ -15,6 +15,7 @@ public final class MemoryServices: ServiceSource {
         var signatures: [SignatureReport] = []
         var lessons = LessonAnswer()
         var taughtScopes: Set<LessonScope> = []
+        var unsoundLists: [String: String] = [:]
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
         var failure: StageFailure?
@@ -59,6 +60,11 @@ public final class MemoryServices: ServiceSource {
         set { state.withLock { $0.signatures = newValue } }
     }
 
+    /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
+    public func passOver(_ zone: String, because reason: String?) {
+        state.withLock { $0.unsoundLists[zone] = reason }
+    }
+
     /// What lessons say of every message.
     public var lessons: LessonAnswer {
         get { state.withLock { $0.lessons } }
@@ -95,6 +101,7 @@ extension MemoryServices.State {
         case .senderPolicy: .failure(StageFailure("there is no worker here"))
         case .publicSuffix(let domain): .publicSuffix(MemorySuffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(MemorySuffixes.ascii(domain))
+        case .listings(let question): .listings(listings(question))
         case .lessons: .lessons(lessons)
         case .lessonScopes(let scopes): .lessonScopes(scopes.filter(taughtScopes.contains))
         }
