@@ -74,8 +74,9 @@ class SpamAssassin:
 class Rspamd:
     name = "rspamd"
 
-    # What asks the network, or remembers one message for the next.
-    OFF = ("rbl surbl fuzzy_check spf dkim dmarc arc asn url_redirector neural mx_check greylist ratelimit replies "
+    # What asks the network, judges the client (there is none), or remembers one message for the next.
+    OFF = ("hfilter "
+           "rbl surbl fuzzy_check spf dkim dmarc arc asn url_redirector neural mx_check greylist ratelimit replies "
            "history_redis clickhouse elastic antivirus external_services metadata_exporter dkim_signing reputation "
            "known_senders").split()
 
@@ -133,6 +134,8 @@ class Rspamd:
         (override / "worker-fuzzy.inc").write_text("enabled = false;\n")
         for module in self.OFF:
             (override / f"{module}.conf").write_text("enabled = false;\n")
+        # The messages are old; that says nothing of them.
+        (local / "groups.conf").write_text('symbols { "DATE_IN_PAST" { weight = 0.0; } }\n')
         (override / "phishing.conf").write_text("openphish_enabled = false;\nphishtank_enabled = false;\n")
 
     def post(self, port, path, message):

@@ -93,8 +93,7 @@ final class Server: Sendable {
         try identity?.becomeForGood()
 
         data = try folder.prepared()
-        (queue, directory, memory, traces) = try Self.openStores(data, settings, logger)
-        lessons = try told { [data, logger] in try Stores.lessons(in: data, logger) }
+        (queue, directory, memory, lessons, traces) = try Self.openStores(data, settings, logger)
         resolver = try Stores.resolver(settings)
         // Told only now: where another server has the queue, that says more than its taken address.
         let sockets = try bound.get()
@@ -160,7 +159,7 @@ final class Server: Sendable {
 
     private static func openStores(
         _ data: DataFolder, _ settings: ServerConfiguration, _ logger: Logger
-    ) throws -> (MailQueue, MailDirectory, StageMemoryStore, TraceKeeper) {
+    ) throws -> (MailQueue, MailDirectory, StageMemoryStore, LessonStore, TraceKeeper) {
         let (queue, report) = try openQueue(data, settings)
         logger.info(
             "queue opened", metadata: ["messages": "\(report.messages)", "recipients": "\(report.recipients)"])
@@ -171,7 +170,8 @@ final class Server: Sendable {
                     logger.warning("traces are not written", metadata: ["reason": "\(reason)"])
                 }, settings.trace)
             return (
-                queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings), traces
+                queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings),
+                try Stores.lessons(in: data, logger), traces
             )
         }
     }
