@@ -4,6 +4,7 @@ public enum DirectoryError: Error, Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable {
         case postOffice = "post office"
         case domain, address, mailbox, alias, group, selector
+        case listEntry = "entry for"
     }
 
     case alreadyExists(Kind, name: String)
@@ -77,6 +78,8 @@ public enum DirectoryLimits {
     public static let members = 1_000
     /// Addresses that one address stands for in the end.
     public static let expansion = 5_000
+    /// Entries of one scope's allow and block lists together.
+    public static let listEntries = 100_000
     /// Octets of a password.
     public static let password = 1_024
     /// Octets of a post office's name, a full name and an actor's name.

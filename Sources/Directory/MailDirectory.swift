@@ -88,7 +88,7 @@ public final class MailDirectory: Sendable {
         let generation = generation.current
         do {
             let answer = try pool.read { db in try AddressLookup(db: db, options: options).answer(question) }
-            answers.insert(answer, for: question, generation: generation)
+            if question.isAskedAgain { answers.insert(answer, for: question, generation: generation) }
             return .success(answer)
         } catch {
             return .failure(StageFailure("directory: \(DirectoryError(error))"))
@@ -112,4 +112,9 @@ public final class MailDirectory: Sendable {
             throw DirectoryError(error)
         }
     }
+}
+
+extension DirectoryQuestion {
+    /// Whether it is worth keeping the answer: a message's senders are hardly ever those of another one.
+    fileprivate var isAskedAgain: Bool { if case .listed = self { false } else { true } }
 }

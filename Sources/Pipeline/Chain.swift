@@ -68,6 +68,8 @@ public struct Link: Sendable {
     /// The stage as it is configured for single domains.
     public let domains: [String: StageVariant]
     public let words: Words
+    /// The options that stand in each domain's own table.
+    private let ownOptions: [String: Set<String>]
 
     /// The chain's own words in the file.
     public struct Words: Sendable {
@@ -89,6 +91,9 @@ public struct Link: Sendable {
         self.base = base
         self.domains = domains
         self.words = words
+        ownOptions = domains.mapValues { variant in
+            Set(variant.values.filter { base.values[$0.key] != $0.value }.keys)
+        }
     }
 
     /// When the stage is asked.
@@ -97,6 +102,10 @@ public struct Link: Sendable {
     func asks(in phase: Phase) -> Bool { phases.contains(phase) }
 
     func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
+
+    func ownOptions(of variant: StageVariant) -> Set<String> {
+        variant.scope.flatMap { ownOptions[$0] } ?? []
+    }
 
     /// The condition that keeps the stage out of this transaction, if any does.
     func obstacle(in transaction: Transaction) -> String? {

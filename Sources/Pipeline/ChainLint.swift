@@ -46,7 +46,11 @@ extension Chain {
 
     private var scoresBehindThresholds: [Lint] {
         pairs { first, second in
-            guard first.effects.contains(.readsScore), second.effects.contains(.scores) else { return nil }
+            guard first.effects.contains(.readsScore) else { return nil }
+            if second.effects.contains(.exempts) {
+                return "\(first.name) judges the score before \(second.name) has set it aside"
+            }
+            guard second.effects.contains(.scores) else { return nil }
             return "\(first.name) judges the score before \(second.name) has added to it"
         }
     }

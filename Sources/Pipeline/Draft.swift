@@ -21,6 +21,8 @@ struct Draft: Sendable {
     var state = State.open
     /// Why a person must look at it.
     var quarantined: String?
+    /// Why its score is not held against it; the first word counts.
+    var exemption: Exemption?
     /// The stages of the message phase that it has been past.
     private(set) var passed = 0
     /// It was refused and is taken all the same, as junk.
@@ -112,6 +114,7 @@ struct Draft: Sendable {
         case .prependField(let name, let value): message.header.prepend(HeaderField(name: name, value: value))
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
         case .replaceBody(let body): message.body = body
+        case .exempt(let reason): exemption = exemption ?? reason
         case .removeFields, .resolve, .disposition, .policy: break
         }
     }
@@ -124,7 +127,8 @@ struct Draft: Sendable {
             switch edit {
             case .resolve(let address, let found): destinations[address] = found
             case .disposition(let address, let wanted): dispositions[address] = wanted
-            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy: break
+            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy, .exempt:
+                break
             }
         }
         guard !destinations.isEmpty || !dispositions.isEmpty else { return }

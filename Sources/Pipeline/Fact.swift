@@ -66,6 +66,12 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case maySend(mailbox: EmailAddress, as: EmailAddress)
     /// Who signs for authors of this domain: itself, or the nearest one above it that has ever had an active key.
     case signing(String)
+    /// Which thresholds hold in this scope: its own, or the nearest around it.
+    case thresholds(PolicyScope)
+    /// Which of this scope and those around it have lists?
+    case listScopes(PolicyScope)
+    /// Which entries of lists are about this message?
+    case listed(ListProbe)
 }
 
 public enum DirectoryAnswer: Sendable, Hashable, Codable {
@@ -73,6 +79,11 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case domain(HostedDomain?)
     case maySend(Bool)
     case signing(SigningDomain?)
+    case thresholds(SetThresholds?)
+    /// The narrowest first.
+    case listScopes([PolicyScope])
+    /// In the order of their precedence, as far as they are few.
+    case listed([ListEntry])
 }
 
 /// What the directory knows of an address, one step: aliases are not followed.

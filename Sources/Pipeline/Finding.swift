@@ -8,6 +8,8 @@ public struct Finding: Sendable, Hashable, Codable {
     public var decidedBy: [String]
     /// One line for a person who reads the trace: `first seen 40 s ago`.
     public var note: String?
+    /// Values that decided and stand elsewhere than in the stage's file, by the options in whose place they held.
+    public var origins: [String: ValueOrigin]?
 
     public init(_ verdict: Verdict = .continue, edits: [Edit] = [], decidedBy: [String] = [], note: String? = nil) {
         self.verdict = verdict
@@ -59,6 +61,8 @@ public enum Edit: Sendable, Hashable, Codable {
     /// Names the values of its own by which this stage will judge the message for the recipient that it is asked
     /// about. Recipients with equal names are judged together, others apart.
     case policy(String)
+    /// What follows from the score is set aside for this message.
+    case exempt(Exemption)
 }
 
 /// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked
@@ -90,6 +94,8 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let relays = Self(rawValue: 1 << 15)
     /// Judges the message by values that single recipients have, and says in the recipient phase by which.
     public static let distinguishesRecipients = Self(rawValue: 1 << 16)
+    /// Sets aside what follows from the score, so it is asked before who judges that.
+    public static let exempts = Self(rawValue: 1 << 17)
 }
 
 extension Bytes: Codable {

@@ -71,6 +71,35 @@ public struct Services: Sendable {
         return signing
     }
 
+    /// What the directory has of thresholds for this scope, or the nearest around it that it has any for.
+    public func thresholds(for scope: PolicyScope) async throws(StageFailure) -> SetThresholds? {
+        guard case .directory(.thresholds(let found)) = try await ask(.directory(.thresholds(scope))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
+    /// Which of this scope and those around it have allow or block lists, the narrowest first.
+    public func listScopes(of scope: PolicyScope) async throws(StageFailure) -> [PolicyScope] {
+        guard case .directory(.listScopes(let found)) = try await ask(.directory(.listScopes(scope))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
+    /// The entries of lists that are about a message.
+    public func listed(_ probe: ListProbe) async throws(StageFailure) -> [ListEntry] {
+        guard case .directory(.listed(let found)) = try await ask(.directory(.listed(probe))) else { throw .mismatch }
+        return found
+    }
+
+    /// Notes that an entry of a list has changed what becomes of a message.
+    public func noteUse(ofListEntry id: Int64) async throws(StageFailure) {
+        let now = try await now()
+        _ = try await visits(
+            .visit(table: ListUse.table, key: ListUse.key(of: id), at: now, lifetime: ListUse.lifetime))
+    }
+
     public func visits(_ question: MemoryQuestion) async throws(StageFailure) -> Visits? {
         guard case .memory(.visit(let visits)) = try await ask(.memory(question)) else { throw .mismatch }
         return visits

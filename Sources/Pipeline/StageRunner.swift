@@ -27,6 +27,7 @@ struct StageRunner: Sendable {
         let firstFact = transaction.services.factCount
         var timed = transaction
         timed.services = transaction.services.until(start + link.words.timeout.duration)
+        timed.ownOptions = link.ownOptions(of: variant)
 
         var applied: Finding?
         do throws(StageFailure) {
@@ -94,7 +95,7 @@ struct StageRunner: Sendable {
 
     private func origins(of finding: Finding) -> [String: ValueOrigin] {
         var origins: [String: ValueOrigin] = [:]
-        for key in finding.decidedBy { origins[key] = variant.values[key] }
+        for key in finding.decidedBy { origins[key] = finding.origins?[key] ?? variant.values[key] }
         return origins
     }
 }
@@ -120,6 +121,7 @@ extension Finding {
             case .resolve: effects.insert(.routes)
             case .disposition: effects.insert(.disposes)
             case .policy: effects.insert(.distinguishesRecipients)
+            case .exempt: effects.insert(.exempts)
             }
         }
         return effects

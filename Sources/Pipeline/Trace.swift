@@ -45,7 +45,7 @@ public struct Trace: Sendable, Hashable, Codable {
         self.session = session
     }
 
-    public var score: Double { symbols.reduce(0) { $0 + $1.points } }
+    public var score: Double { symbols.score }
 }
 
 /// A recipient that was turned away at RCPT.

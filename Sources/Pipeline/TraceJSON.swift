@@ -92,6 +92,7 @@ extension Finding {
             text.member("edits", edits) { $1.write(to: &$0) }
             text.member("decidedBy", decidedBy) { $0.string($1) }
             if let note { text.member("note", note) }
+            if let origins { text.member("origins", rare: origins) }
         }
     }
 }
@@ -115,7 +116,8 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition, .policy: text.rare(self)
+        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition, .policy, .exempt:
+            text.rare(self)
         }
     }
 }
@@ -144,8 +146,11 @@ extension Question {
                 }
             }
         case .publicSuffix(let domain): text.single("publicSuffix") { $0.string(domain) }
-        case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .asciiDomain,
-            .lessons, .lessonScopes:
+        case .directory(.thresholds(let scope)):
+            text.wrapped("directory", "thresholds") { $0.string(scope.key) }
+        case .directory(.listScopes(let scope)):
+            text.wrapped("directory", "listScopes") { $0.string(scope.key) }
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .lessons, .lessonScopes:
             text.rare(self)
         }
     }
@@ -174,6 +179,16 @@ extension Answer {
                     text.member("isEnabled", domain.isEnabled)
                 }
             }
+        case .directory(.thresholds(nil)):
+            text.object { text in
+                text.key("directory")
+                text.object { text in
+                    text.key("_0")
+                    text.object { $0.empty("thresholds") }
+                }
+            }
+        case .directory(.listScopes(let scopes)):
+            text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
         case .memory(.count(let count)): text.wrapped("memory", "count") { $0.number(count) }
         case .publicSuffix(let suffix?): text.single("publicSuffix") { $0.string(suffix) }
         case .listings(.answered(let listings, let unanswered)):

@@ -20,6 +20,10 @@ public struct Transaction: Sendable {
     /// In the message phase, what this stage named in the recipient phase as holding for these recipients: the
     /// values of their own by which it judges them. See ``Edit/policy(_:)``.
     public var policy: String?
+    /// In the message phase, why what follows from the score is set aside.
+    public var exemption: Exemption?
+    /// The options of the stage that is asked which stand in a table of the domain's own.
+    public var ownOptions: Set<String> = []
     /// Everything outside is asked through these, and what was answered is kept.
     public var services: Services
 
@@ -32,8 +36,8 @@ public struct Transaction: Sendable {
 
     public var sender: EmailAddress? { envelope?.sender }
 
-    /// The sum of all points.
-    public var score: Double { symbols.reduce(0) { $0 + $1.points } }
+    /// The sum of all points, in hundredths.
+    public var score: Double { symbols.score }
 }
 
 /// Somebody the message is for: the address that was said, and what became of it.

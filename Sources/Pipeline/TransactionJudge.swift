@@ -97,7 +97,7 @@ public final class TransactionJudge {
             case .resolve(_, let destinations): candidate.recipient.destinations = destinations
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
-            case .prependField, .appendField, .removeFields, .replaceBody: break
+            case .prependField, .appendField, .removeFields, .replaceBody, .exempt: break
             }
         }
         switch finding.verdict {
@@ -208,6 +208,7 @@ public final class TransactionJudge {
         transaction.recipients = draft.recipients
         transaction.symbols = draft.symbols
         transaction.authentication = draft.authentication
+        transaction.exemption = draft.exemption
         transaction.policy = draft.recipients.first?.policies[link.file]
         let names = draft.recipients.map(\.address.description)
         let subject = StageRunner.Subject.message(draft.message, for: names)

@@ -46,6 +46,8 @@ public struct MemoryZone: ServiceSource {
         case .asciiDomain(let domain): return .asciiDomain(MemorySuffixes.ascii(domain))
         // Who asks has a file of keys, if any.
         case .directory(.signing): return .directory(.signing(nil))
+        case .directory(.thresholds): return .directory(.thresholds(nil))
+        case .directory(.listScopes): return .directory(.listScopes([]))
         default: throw StageFailure("only names, their suffixes and the time are known here")
         }
     }

@@ -17,6 +17,9 @@ public struct SampleDirectory: Sendable {
     public var senders: [EmailAddress: Set<EmailAddress>] = [:]
     /// Domains whose keys the directory keeps.
     public var signing: [String: SigningDomain] = [:]
+    public var thresholds: [SetThresholds] = []
+    /// In the order of their precedence.
+    public var lists: [ListEntry] = []
 
     public init(
         domains: Set<String> = ["here.example"], mailboxes: Set<EmailAddress> = ["bob@here.example"]
@@ -35,6 +38,14 @@ public struct SampleDirectory: Sendable {
         case .maySend(let mailbox, let address):
             let isOwn = mailbox.key == address.key
             return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })
+        case .thresholds(let scope):
+            return .thresholds(scope.levels.lazy.compactMap { level in thresholds.first { $0.scope == level } }.first)
+        case .listScopes(let scope):
+            return .listScopes(scope.levels.filter { level in lists.contains { $0.scope == level } })
+        case .listed(let probe):
+            let keys = Set(probe.keys)
+            return .listed(
+                lists.filter { probe.scope.levels.contains($0.scope) && keys.contains($0.sender.key) })
         case .signing(let domain):
             let labels = domain.split(separator: ".")
             let names = labels.indices.map { labels[$0...].joined(separator: ".") }

@@ -37,6 +37,12 @@ import Testing
         Change("alias.remove", "info@acme.test") { try $0.removeAlias("info@acme.test") },
         Change("dkim.add", "s1._domainkey.acme.test") { try $0.addSelector(.sample("s1"), domain: "acme.test") },
         Change("dkim.settings", "acme.test") { try $0.setSigning(domain: "acme.test") { $0.length = true } },
+        Change("thresholds.set", "acme.test") { try $0.setThresholds(.standard, for: "acme.test") },
+        Change("thresholds.set", "global") { try $0.setThresholds(.standard, for: nil) },
+        Change("list.allow", "anna@acme.test") {
+            try $0.addListEntry(NewListEntry(.allow, "out.test"), for: "anna@acme.test")
+        },
+        Change("list.block", "global") { try $0.addListEntry(NewListEntry(.block, "0.0.0.0/0"), for: nil) },
         Change("group.add", "g@acme.test") { try $0.addGroup("g@acme.test", members: ["anna@acme.test"]) },
     ]
 

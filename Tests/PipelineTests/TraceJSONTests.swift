@@ -61,7 +61,9 @@ import Testing
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
+                .policy("b@here.example"), .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
             ], decidedBy: ["delay"], note: "noted")
+        step.finding?.origins = ["junk": ValueOrigin(value: "5", origin: "audit 7 (here.example)")]
         step.decidedBy = ["delay": ValueOrigin(value: "\"5m\"", origin: "f:1:2")]
         step.microseconds = 12
         step.facts = 2..<5
@@ -96,6 +98,8 @@ import Testing
         .publicSuffix("c"), .senderPolicy(policyQuestion), .listings(listingQuestion), .listings(listingQuestion),
         .lessons(LessonQuestion([2, 7, 9], scopes: [.global, .mailbox("a@b.example")])),
         .lessonScopes([.domain("b.example"), .mailbox("a@b.example")]),
+        .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
+        .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -121,9 +125,27 @@ import Testing
                 margin: 0.5, scopes: [.global], spam: 30, ham: 40,
                 tokens: [.init(hash: 7, share: -0.25, spam: 1, ham: 20)])),
         .lessonScopes([.domain("b.example")]),
+        .directory(.thresholds(nil)),
+        .directory(.thresholds(SetThresholds(.standard, of: .mailbox("b@here.example"), audit: 3))),
+        .directory(.listScopes([.mailbox("b@here.example"), .domain("global"), .global])),
+        .directory(.listScopes([])), .directory(.listed([entry])),
     ]
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])
+
+    static let probe = ListProbe(
+        scope: .mailbox("b@here.example"), client: "2001:db8::1", authors: ["a@out.example"], sender: nil)
+
+    static var entry: ListEntry {
+        var entry = ListEntry(
+            id: 3, scope: .global, action: .allow, sender: .network("192.0.2.0/24"), author: "cli:root",
+            created: moment, audit: 5)
+        entry.match = .either
+        entry.needs = .spf
+        entry.reason = "why"
+        entry.ends = moment
+        return entry
+    }
 
     static let policyQuestion = SenderPolicyQuestion(
         client: "2001:db8::1", hello: "mx.b.example", sender: ("\u{e9}", "b.example"), receiver: "mx", maxLookups: 3)

@@ -16,6 +16,9 @@ struct AddressLookup {
         case .domain(let name): .domain(try hostedDomain(name))
         case .maySend(let mailbox, let address): .maySend(try may(mailbox, sendAs: address))
         case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
+        case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))
+        case .listScopes(let scope): .listScopes(try PolicyLookup(db: db).listScopes(of: scope))
+        case .listed(let probe): .listed(try PolicyLookup(db: db).listed(probe))
         }
     }
 

@@ -11,6 +11,9 @@ enum Schema {
         migrator.registerMigration("2: DKIM selectors and signing settings") { db in
             try db.execute(sql: signing)
         }
+        migrator.registerMigration("3: thresholds, allow and block lists") { db in
+            try db.execute(sql: policies)
+        }
         return migrator
     }
 
@@ -105,5 +108,46 @@ enum Schema {
             length INTEGER,
             identity INTEGER
         ) STRICT;
+        """
+
+    /// What belongs to neither a domain nor a mailbox is everybody's. A list's ids are never given twice: other files
+    /// remember by them.
+    private static let policies = """
+        CREATE TABLE threshold (
+            id INTEGER PRIMARY KEY,
+            domainID INTEGER REFERENCES domain (id) ON DELETE CASCADE,
+            addressID INTEGER REFERENCES address (id) ON DELETE CASCADE,
+            deferFrom REAL NOT NULL,
+            junkFrom REAL NOT NULL,
+            rejectFrom REAL NOT NULL,
+            author TEXT NOT NULL,
+            changed REAL NOT NULL,
+            audit INTEGER NOT NULL,
+            CHECK (domainID IS NULL OR addressID IS NULL)
+        ) STRICT;
+        CREATE UNIQUE INDEX thresholdOfScope ON threshold (coalesce(domainID, 0), coalesce(addressID, 0));
+        CREATE INDEX thresholdOfDomain ON threshold (domainID);
+        CREATE INDEX thresholdOfAddress ON threshold (addressID);
+        CREATE TABLE listEntry (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            domainID INTEGER REFERENCES domain (id) ON DELETE CASCADE,
+            addressID INTEGER REFERENCES address (id) ON DELETE CASCADE,
+            action TEXT NOT NULL CHECK (action IN ('allow', 'block')),
+            kind TEXT NOT NULL CHECK (kind IN ('domain', 'address', 'network')),
+            sender TEXT NOT NULL,
+            shown TEXT NOT NULL,
+            match TEXT NOT NULL,
+            needs TEXT NOT NULL,
+            reason TEXT,
+            ends REAL,
+            author TEXT NOT NULL,
+            created REAL NOT NULL,
+            audit INTEGER NOT NULL,
+            CHECK (domainID IS NULL OR addressID IS NULL)
+        ) STRICT;
+        CREATE UNIQUE INDEX listEntryOfScope
+            ON listEntry (coalesce(domainID, 0), coalesce(addressID, 0), sender, action);
+        CREATE INDEX listEntryOfDomain ON listEntry (domainID, sender);
+        CREATE INDEX listEntryOfAddress ON listEntry (addressID, sender);
         """
 }

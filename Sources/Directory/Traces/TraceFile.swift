@@ -189,6 +189,20 @@ struct TraceFile {
     }
 
     func records(_ query: TraceQuery) throws -> [TraceRecord] {
+        let (sql, arguments) = try Self.selection(query)
+        return try pool.read { db in try Row.fetchAll(db, sql: sql, arguments: arguments) }.map(Self.record)
+    }
+
+    /// The same, one after the other: however many there are, one at a time is in memory.
+    func each(_ query: TraceQuery, _ body: (TraceRecord) throws -> Void) throws {
+        let (sql, arguments) = try Self.selection(query)
+        try pool.read { db in
+            let rows = try Row.fetchCursor(db, sql: sql, arguments: arguments)
+            while let row = try rows.next() { try body(try Self.record(row)) }
+        }
+    }
+
+    private static func selection(_ query: TraceQuery) throws -> (sql: String, arguments: StatementArguments) {
         var conditions: [String] = []
         var arguments = StatementArguments()
         func add(_ condition: String, _ value: (some DatabaseValueConvertible)?) {
@@ -210,14 +224,11 @@ struct TraceFile {
         add("outcome = ?", query.outcome)
         add("started >= ?", query.since?.timeIntervalSinceReferenceDate)
         add("started <= ?", query.until?.timeIntervalSinceReferenceDate)
+        add("instr(json, ?) > 0", query.mentions.map { Data($0.utf8) })
         let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
         arguments += [max(0, query.limit)]
-        let rows = try pool.read { db in
-            try Row.fetchAll(
-                db, sql: "SELECT summary, json FROM trace\(filter) ORDER BY started DESC, number DESC LIMIT ?",
-                arguments: arguments)
-        }
-        return try rows.map(Self.record)
+        let sql = "SELECT summary, json FROM trace\(filter) ORDER BY started DESC, number DESC LIMIT ?"
+        return (sql, arguments)
     }
 
     /// What somebody who searches typed.

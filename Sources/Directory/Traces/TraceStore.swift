@@ -228,6 +228,11 @@ public final class TraceStore: Sendable {
         do { return try file.records(query) } catch { throw DirectoryError(error) }
     }
 
+    /// Hands over the traces that fit one by one, the newest first.
+    public func each(_ query: TraceQuery, _ body: (TraceRecord) throws -> Void) throws(DirectoryError) {
+        do { try file.each(query, body) } catch { throw DirectoryError(error) }
+    }
+
     /// What became of its recipients after the reply, in order.
     public func deliveries(of id: TransactionID) throws(DirectoryError) -> [DeliveryRecord] {
         do { return try file.deliveries(of: id) } catch { throw DirectoryError(error) }

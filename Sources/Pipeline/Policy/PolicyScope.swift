@@ -1,0 +1,64 @@
+public import MailTypes
+
+/// For whom a value of the directory holds.
+public enum PolicyScope: Sendable, Hashable {
+    case global
+    /// In lower case and A-labels.
+    case domain(String)
+    case mailbox(EmailAddress)
+
+    /// This scope and those around it, the narrowest first.
+    public var levels: [PolicyScope] {
+        switch self {
+        case .global: [.global]
+        case .domain: [self, .global]
+        case .mailbox(let mailbox): [self, .domain(mailbox.domain), .global]
+        }
+    }
+}
+
+extension PolicyScope: CustomStringConvertible {
+    /// `global`, `acme.test`, `anna@acme.test`.
+    public var description: String {
+        switch self {
+        case .global: "global"
+        case .domain(let domain): domain
+        case .mailbox(let mailbox): mailbox.description
+        }
+    }
+
+    /// One word that no other scope has: an asterisk, a domain, or an address.
+    public var key: String { self == .global ? Self.everybody : description }
+
+    /// Reads a ``key``.
+    public init(key: String) {
+        // An address has a sign that no domain has.
+        if key.utf8.contains(UInt8(ascii: "@")), let mailbox = try? AddressParser.mailbox(key) {
+            self = .mailbox(mailbox)
+        } else {
+            self = key == Self.everybody ? .global : .domain(key)
+        }
+    }
+
+    private static let everybody = "*"
+}
+
+extension PolicyScope: Codable {
+    public init(from decoder: any Decoder) throws {
+        self.init(key: try decoder.singleValueContainer().decode(String.self))
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(key)
+    }
+}
+
+extension Recipient {
+    /// The narrowest scope whose values hold for its copy: the one mailbox here that it ends in, else the domain.
+    public var policyScope: PolicyScope {
+        let boxes = Set(destinations.compactMap { if case .mailbox(let box) = $0.route { box } else { nil } })
+        guard boxes.count == 1, destinations.count == 1, let box = boxes.first else { return .domain(policyDomain) }
+        return .mailbox(box)
+    }
+}
