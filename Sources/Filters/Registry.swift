@@ -47,6 +47,8 @@ public enum Registry {
         StageKind(Greylist.self, "Strangers come back later"),
         StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
+        StageKind(SenderLists.self, "Senders that are allowed or blocked, for everybody, a domain or a mailbox"),
+        StageKind(ScoreVerdict.self, "What follows from the score: a delay, the Junk folder, a refusal"),
         StageKind(DKIMSign.self, "What this server's users write, signed in their domain's name"),
         StageKind(ARCSealing.self, "What goes on to other servers, sealed with what was found here"),
     ]

@@ -19,6 +19,7 @@ import Testing
         DMARC(DMARC.Configuration()), DMARC(dmarc), Iprev(Iprev.Configuration()), Helo(Helo.Configuration()),
         Helo(helo),
         Results(Results.Configuration()),
+        SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
         DNSBL(dnsbl), ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
 
@@ -140,6 +141,7 @@ import Testing
         let stage = Self.stages[place]
         let world = MemoryServices()
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
+        world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false
         for session in Self.sessions {
             for sender: EmailAddress? in [nil, "alice@out.example", "bob@here.example"] {

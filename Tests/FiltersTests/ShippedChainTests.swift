@@ -108,6 +108,9 @@ import Testing
             ("iprev", "fail = \"drop\"\nmax_names = 0", ["fail", "max_names"]),
             ("helo", "mismatch = \"reject\"\nown_name = []", ["mismatch", "own_name"]),
             ("dmarc", "reject = \"bounce\"\ntrusted_sealer = []", ["reject", "trusted_sealer"]),
+            ("lists", "block = \"drop\"\nallow = \"all\"", ["block", "allow"]),
+            ("thresholds", "junk = 3\ndelay = 5\nown_user = \"x\"", ["junk", "delay", "own_user"]),
+            ("thresholds", "reject = 1000", ["reject"]), ("thresholds", "window = \"1m\"", ["window"]),
             ("results", "auth = 1\nauthserv = \"x\"", ["auth", "authserv"]),
             (
                 "arc", "fail = \"drop\"\nmax_sets = 51\nmin_key_bits = 512\ntrusted = \"x\"",

@@ -172,6 +172,7 @@ extension Edit {
             "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
         case .policy(let name): "will be judged by \(name)"
+        case .exempt(let exemption): "sets the score aside: \(exemption.reason)"
         }
     }
 }
@@ -195,6 +196,10 @@ extension Question {
         case .directory(.domain(let domain)): "directory: domain \(domain)"
         case .directory(.maySend(let mailbox, let address)): "directory: may \(mailbox) send as \(address)"
         case .directory(.signing(let domain)): "directory: who signs for \(domain)"
+        case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
+        case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
+        case .directory(.listed(let probe)):
+            "directory: entries of \(probe.scope) about \(probe.client), \(probe.senders)"
         case .memory(.visit(let table, let key, _, _)): "memory: visit of \(key) in \(table)"
         case .memory(.peek(let table, let key, _)): "memory: what is known of \(key) in \(table)"
         case .memory(.count(let table, let key, let amount, let window, _)):
@@ -279,7 +284,17 @@ extension DirectoryAnswer {
         case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"
         case .maySend(let may): may ? "yes" : "no"
         case .signing(let domain): domain.map(\.words) ?? "nobody"
+        case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
+        case .listScopes(let scopes): scopes.isEmpty ? "nobody" : scopes.map(\.description).joined(separator: ", ")
+        case .listed(let entries):
+            entries.isEmpty ? "none" : entries.map { "\($0.words), \($0.origin)" }.joined(separator: "; ")
         }
+    }
+}
+
+extension ListProbe {
+    fileprivate var senders: String {
+        (authors + [sender].compactMap(\.self)).map(\.description).joined(separator: ", ")
     }
 }
 
