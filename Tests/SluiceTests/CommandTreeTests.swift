@@ -40,6 +40,7 @@ import Testing
                     words += ["--\(name)", "x@acme.test"]
                 }
             }
+            if has("global"), !words.contains("--global") { words.append("--global") }
             if has("enable-mail") { words.append("--enable-mail") }
             if has("config") { words += ["--config", "/nonexistent/sluice.toml"] }
             if commandName == "demo" { words += ["--data", "/dev/null/demo"] }

@@ -69,6 +69,8 @@ extension AuditEntry {
                 text = isOn ? "on" : "off"
             } else if let number = try? container.decode(Int.self) {
                 text = String(number)
+            } else if let number = try? container.decode(Double.self) {
+                text = String(number)
             } else if let list = try? container.decode([String].self) {
                 text = list.joined(separator: ", ")
             } else {

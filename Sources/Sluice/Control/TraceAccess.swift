@@ -37,6 +37,11 @@ struct TraceAccess: ~Copyable {
     /// Those that fit, the newest first.
     func records(_ query: TraceQuery) throws -> [TraceRecord] { try told { try store.traces(query) } }
 
+    /// Those that fit one by one, the newest first.
+    func each(_ query: TraceQuery, _ body: (TraceRecord) throws -> Void) throws {
+        try told { try store.each(query, body) }
+    }
+
     func message(_ id: TransactionID) throws -> [UInt8]? { try told { try store.message(id) } }
 
     func deliveries(of id: TransactionID) throws -> [DeliveryRecord] { try told { try store.deliveries(of: id) } }
