@@ -21,7 +21,12 @@ let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
     "30-header.toml", "32-received.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
-    "42-lists.toml", "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
+    "42-lists.toml", "44-spam.toml", "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
+]
+
+// The rules that the program carries; `rules.d` is a link to them.
+let ruleFiles = [
+    "accounts.toml", "goods.toml", "manners.toml", "money.toml", "senders.toml", "structure.toml", "subjects.toml",
 ]
 
 let package = Package(
@@ -52,14 +57,16 @@ let package = Package(
         .target(name: "Scoring", dependencies: ["Content", "MailTypes"]),
 
         // The heart: sessions, transactions, stages, findings, the chain; and the stages.
-        .target(name: "Pipeline", dependencies: ["MailTypes", logging, metrics]),
-        .target(name: "Filters", dependencies: ["Pipeline", "Content", "MailTypes"]),
+        .target(name: "Pipeline", dependencies: ["MailTypes", "Content", "Scoring", logging, metrics]),
+        .target(name: "Filters", dependencies: ["Pipeline", "Scoring", "Content", "MailTypes"]),
 
         // What the world is reached through.
         .target(
             name: "Adapters",
             dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib"]),
-        .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSPF2", "CSeccomp"]),
+        .target(
+            name: "Sandbox",
+            dependencies: ["MailTypes", "Pipeline", "Scoring", "COpenDKIM", "CSPF2", "CVectorscan", "CSeccomp"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
@@ -76,7 +83,7 @@ let package = Package(
                 nio, nioPosix, nioTLS, nioSSL, nioHTTP, logging, metrics,
             ]
         ),
-        .target(name: "Configuration", dependencies: ["MailTypes", "CTOML"]),
+        .target(name: "Configuration", dependencies: ["MailTypes", "Scoring", "CTOML"]),
 
         // Support for tests, shipped as a library so that authors of stages can use it too.
         .target(
@@ -93,6 +100,7 @@ let package = Package(
                 nio, nioPosix, nioSSL,
             ],
             resources: chainFiles.map { .embedInCode("Resources/filters.d/\($0)") }
+                + ruleFiles.map { .embedInCode("Resources/rules.d/\($0)") }
         ),
 
         // C libraries, each imported by one Swift file.
@@ -111,6 +119,9 @@ let package = Package(
         .systemLibrary(
             name: "CSPF2", path: "Sources/CLibraries/CSPF2", providers: [.apt(["libspf2-dev"])]),
         .systemLibrary(
+            name: "CVectorscan", path: "Sources/CLibraries/CVectorscan", pkgConfig: "libhs",
+            providers: [.apt(["libvectorscan-dev"])]),
+        .systemLibrary(
             name: "CSeccomp", path: "Sources/CLibraries/CSeccomp", pkgConfig: "libseccomp",
             providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(
@@ -120,19 +131,24 @@ let package = Package(
 
         .testTarget(name: "MailTypesTests", dependencies: ["MailTypes", "SluiceTesting"]),
         .testTarget(name: "ContentTests", dependencies: ["Content", "MailTypes", "SluiceTesting"]),
-        .testTarget(name: "ScoringTests", dependencies: ["Scoring", "Content", "MailTypes", "SluiceTesting"]),
+        .testTarget(
+            name: "ScoringTests",
+            dependencies: ["Scoring", "Sandbox", "Configuration", "Content", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "ProtocolsTests", dependencies: ["Protocols", "MailTypes", "SluiceTesting", nio],
             exclude: ["Dialogs"]),
         .testTarget(name: "PipelineTests", dependencies: ["Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "FiltersTests",
-            dependencies: ["Filters", "Configuration", "Adapters", "Pipeline", "MailTypes", "SluiceTesting"]),
+            dependencies: [
+                "Filters", "Configuration", "Adapters", "Pipeline", "Scoring", "Content", "MailTypes", "SluiceTesting",
+            ]),
         .testTarget(
             name: "SuiteTests",
             dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
-            name: "SandboxTests", dependencies: ["Sandbox", "SandboxProbe", "Pipeline", "MailTypes", "SluiceTesting"]),
+            name: "SandboxTests",
+            dependencies: ["Sandbox", "SandboxProbe", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),
         // What the tests start in a worker's place.
         .executableTarget(name: "SandboxProbe", dependencies: ["Sandbox", "CSeccomp"], path: "Tests/SandboxProbe"),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),

@@ -45,6 +45,7 @@ public enum Registry {
         StageKind(DMARC.self, "Whether a message is of its From domain, and what the owner wishes if not"),
         StageKind(Results.self, "The one Authentication-Results field"),
         StageKind(Greylist.self, "Strangers come back later"),
+        StageKind(Spam.self, "How much in a message speaks for spam, by rules"),
         StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
         StageKind(SenderLists.self, "Senders that are allowed or blocked, for everybody, a domain or a mailbox"),

@@ -15,6 +15,8 @@ struct Draft: Sendable {
     }
 
     var message: Message
+    /// Its content; another one where the message becomes another.
+    private(set) var content = ContentBox()
     var recipients: [Recipient]
     var symbols: [Symbol]
     var authentication: AuthenticationResults
@@ -91,6 +93,7 @@ struct Draft: Sendable {
         passed = place + 1
         guard let finding else { return }
         // Places are those of the message the stage saw, so fields go before others come.
+        if finding.edits.contains(where: \.changesContent) { content = ContentBox() }
         message.header.remove(at: finding.edits.flatMap(\.removedFields))
         for edit in finding.edits { apply(edit) }
         changeRecipients(finding.edits)

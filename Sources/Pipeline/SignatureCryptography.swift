@@ -104,6 +104,8 @@ public struct StageTools: Sendable {
     /// Messages are only judged again, maybe elsewhere or much later: where a key is not to be had, a stage says what
     /// it would sign (``KeyAbsence``), and does not fail.
     public var mayLackKeys: Bool
+    /// The rules that spam is scored by.
+    public var scoring = ScoringTools.none
 
     public init(cryptography: any SignatureCryptography, keys: any SigningKeyFiles, mayLackKeys: Bool = false) {
         self.cryptography = cryptography

@@ -1,3 +1,4 @@
+public import Content
 public import MailTypes
 
 /// One mail transaction as a stage sees it: who, for whom, what, and what was found so far.
@@ -33,6 +34,13 @@ public struct Transaction: Sendable {
         self.session = session
         self.services = services
     }
+
+    /// What is kept of the content of ``message``.
+    var contentBox = ContentBox()
+
+    /// What a reader sees of `message`, which is the one that the stage was asked about. It is read once for all
+    /// stages, as long as none changes what is to be seen.
+    public func content(of message: Message) async -> MessageContent { await contentBox.content(of: message) }
 
     public var sender: EmailAddress? { envelope?.sender }
 

@@ -205,6 +205,7 @@ public final class TransactionJudge {
 
     private func ask(_ link: Link, _ variant: StageVariant, about draft: Draft) async -> Finding? {
         transaction.message = draft.message
+        transaction.contentBox = draft.content
         transaction.recipients = draft.recipients
         transaction.symbols = draft.symbols
         transaction.authentication = draft.authentication

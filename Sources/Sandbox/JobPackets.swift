@@ -1,5 +1,6 @@
 import MailTypes
 import Pipeline
+import Scoring
 
 /// How large and how many things in a packet may be. docs/sandbox.md has the grammar.
 enum PacketLimits {
@@ -25,6 +26,10 @@ enum PacketLimits {
     static let answers = packet - 1024
     /// Octets of a text; what is longer is cut.
     static let text = 512
+    /// Octets of texts for patterns that go in the packet; more go as a file.
+    static let patternTexts = 96 << 10
+    /// Patterns of one image, and hits of one message.
+    static let hits = 8000
 }
 
 /// What a worker can do.
@@ -33,6 +38,10 @@ enum JobKind: UInt8, Sendable, Hashable {
     case signatures = 1
     /// Check a client against an SPF policy.
     case senderPolicy = 2
+    /// Take the patterns that messages will be held against.
+    case patternImage = 3
+    /// Find which patterns match.
+    case patterns = 4
 }
 
 /// What a worker is to do.
@@ -40,11 +49,23 @@ enum JobOrder: Sendable, Hashable {
     /// About the message whose descriptor comes with it; `most` signatures are looked at.
     case signatures(size: Int, most: Int)
     case senderPolicy(SenderPolicyQuestion)
+    /// The image with that number, whose descriptor comes with it.
+    case patternImage(number: UInt64, size: Int)
+    /// The patterns of the image with that number.
+    case patterns(image: UInt64, Texts)
+
+    enum Texts: Sendable, Hashable {
+        case here([UInt8])
+        /// In the descriptor that comes with it.
+        case file(size: Int)
+    }
 
     var kind: JobKind {
         switch self {
         case .signatures: .signatures
         case .senderPolicy: .senderPolicy
+        case .patternImage: .patternImage
+        case .patterns: .patterns
         }
     }
 
@@ -53,6 +74,7 @@ enum JobOrder: Sendable, Hashable {
         switch self {
         case .signatures: PacketLimits.questions
         case .senderPolicy: PacketLimits.policyQuestions
+        case .patternImage, .patterns: 0
         }
     }
 
@@ -61,6 +83,7 @@ enum JobOrder: Sendable, Hashable {
         switch self {
         case .signatures: !questions.isEmpty && questions.allSatisfy { $0.type == .txt }
         case .senderPolicy: questions.count == 1 && questions.allSatisfy { SenderPolicyCheck.types.contains($0.type) }
+        case .patternImage, .patterns: false
         }
     }
 }
@@ -69,11 +92,16 @@ enum JobOrder: Sendable, Hashable {
 enum JobReport: Sendable, Hashable {
     case signatures([SignatureReport])
     case senderPolicy(SenderPolicyReport)
+    /// The image with that number is there.
+    case patternImage(number: UInt64)
+    case patterns([PatternHit])
 
     var kind: JobKind {
         switch self {
         case .signatures: .signatures
         case .senderPolicy: .senderPolicy
+        case .patternImage: .patternImage
+        case .patterns: .patterns
         }
     }
 }
@@ -102,7 +130,7 @@ enum WorkerReply: Sendable, Hashable {
     case failed(job: UInt32, reason: String)
 
     /// Of this protocol; server and worker are the same program, so it differs only where something is very wrong.
-    static let version: UInt8 = 2
+    static let version: UInt8 = 3
 }
 
 /// What DNS said about a name, as far as a worker needs it.
@@ -120,10 +148,11 @@ enum LookUpAnswer: Sendable, Hashable {
             self = .nothing
             return
         }
-        let passed =
+        let passed: [[UInt8]] =
             switch kind {
             case .signatures: Self.keys(records)
             case .senderPolicy: Self.policyRecords(records)
+            case .patternImage, .patterns: []
             }
         self = passed.isEmpty ? .nothing : .records(passed)
     }

@@ -13,10 +13,10 @@ final class LocalWorker: Worker {
     }
 
     func exchange(
-        _ request: WorkerRequest, _ message: Message?, within limit: Duration
+        _ request: WorkerRequest, _ material: JobMaterial?, within limit: Duration
     ) throws(WorkerTrouble) -> WorkerReply {
         switch request {
-        case .begin(let job, let order): return bench.begin(job, order, message)
+        case .begin(let job, let order): return bench.begin(job, order, material)
         case .answers(let job, let answers): return bench.resume(job, answers)
         case .drop(let job): return bench.drop(job)
         }

@@ -1,5 +1,6 @@
 import MailTypes
 import Pipeline
+import Scoring
 
 /// Reads one packet, to its end.
 ///
@@ -119,7 +120,30 @@ struct PacketReader {
                 SenderPolicyQuestion(
                     client: client, hello: hello, sender: sender, receiver: try foreign(),
                     maxLookups: Int(try octet()), maxVoidLookups: Int(try octet())))
+        case .patternImage: return .patternImage(number: try integer(UInt64.self), size: try size())
+        case .patterns: return .patterns(image: try integer(UInt64.self), try texts())
         }
+    }
+
+    private mutating func texts() throws(MalformedPacket) -> JobOrder.Texts {
+        if try flag() { return .file(size: try size()) }
+        let count = Int(try integer(UInt32.self))
+        guard count <= PacketLimits.patternTexts else { throw MalformedPacket(reason: "texts of \(count) octets") }
+        return .here(Array(try take(count)))
+    }
+
+    private mutating func hits() throws(MalformedPacket) -> [PatternHit] {
+        let count = Int(try integer(UInt16.self))
+        guard count <= PacketLimits.hits else { throw MalformedPacket(reason: "\(count) hits") }
+        var hits: [PatternHit] = []
+        for _ in 0..<count {
+            let (pattern, times) = (Int(try integer(UInt16.self)), Int(try integer(UInt16.self)))
+            let text = Int(try integer(UInt16.self))
+            let (start, end) = (Int(try integer(UInt32.self)), Int(try integer(UInt32.self)))
+            guard start <= end else { throw MalformedPacket(reason: "a match that ends before it begins") }
+            hits.append(PatternHit(pattern: pattern, count: times, text: text, range: start..<end))
+        }
+        return hits
     }
 
     private mutating func foreign() throws(MalformedPacket) -> String {
@@ -175,6 +199,8 @@ struct PacketReader {
                 SenderPolicyReport(
                     result, reason: reason.isEmpty ? nil : reason,
                     explanation: explanation.isEmpty ? nil : explanation))
+        case .patternImage: return .patternImage(number: try integer(UInt64.self))
+        case .patterns: return .patterns(try hits())
         }
     }
 

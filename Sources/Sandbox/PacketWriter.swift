@@ -1,5 +1,6 @@
 import MailTypes
 import Pipeline
+import Scoring
 
 /// Writes the parts of a packet. Integers are big-endian.
 struct PacketWriter {
@@ -39,6 +40,18 @@ struct PacketWriter {
             for text in [question.hello, question.localPart, question.domain, question.receiver] { put(foreign: text) }
             put(UInt8(clamping: question.maxLookups))
             put(UInt8(clamping: question.maxVoidLookups))
+        case .patternImage(let number, let size):
+            put(number)
+            put(UInt64(clamping: size))
+        case .patterns(let image, .here(let texts)):
+            put(image)
+            put(UInt8(0))
+            put(UInt32(clamping: texts.count))
+            octets += texts
+        case .patterns(let image, .file(let size)):
+            put(image)
+            put(UInt8(1))
+            put(UInt64(clamping: size))
         }
     }
 
@@ -50,7 +63,20 @@ struct PacketWriter {
             put(report.result.rawValue)
             put(report.reason ?? "")
             put(report.explanation ?? "")
+        case .patternImage(let number): put(number)
+        case .patterns(let hits):
+            let part = hits.prefix(PacketLimits.hits)
+            put(UInt16(clamping: part.count))
+            for hit in part { put(hit) }
         }
+    }
+
+    private mutating func put(_ hit: PatternHit) {
+        put(UInt16(clamping: hit.pattern))
+        put(UInt16(clamping: hit.count))
+        put(UInt16(clamping: hit.text))
+        put(UInt32(clamping: hit.range.lowerBound))
+        put(UInt32(clamping: hit.range.upperBound))
     }
 
     mutating func put<Element>(

@@ -2,6 +2,26 @@ import MailTypes
 import Pipeline
 import Synchronization
 
+/// What a worker is given as a file.
+enum JobMaterial: Sendable {
+    case message(Message)
+    case octets([UInt8])
+
+    var size: Int {
+        switch self {
+        case .message(let message): message.size
+        case .octets(let octets): octets.count
+        }
+    }
+
+    var pieces: [Bytes] {
+        switch self {
+        case .message(let message): message.pieces
+        case .octets(let octets): [Bytes(octets)]
+        }
+    }
+}
+
 /// Something for a worker to do, for which somebody waits. It is answered once, by whoever comes first.
 final class SandboxJob: Sendable {
     typealias Outcome = Result<JobReport, StageFailure>
@@ -13,17 +33,20 @@ final class SandboxJob: Sendable {
     }
 
     let order: JobOrder
-    /// Where the order is about one.
-    let message: Message?
+    /// What goes with the order as a file.
+    let material: JobMaterial?
+    /// The patterns that the worker must have for it.
+    let image: PatternImage?
     private let state = Mutex(State.new)
 
-    init(_ order: JobOrder, _ message: Message? = nil) {
+    init(_ order: JobOrder, _ material: JobMaterial? = nil, image: PatternImage? = nil) {
         self.order = order
-        self.message = message
+        self.material = material
+        self.image = image
     }
 
-    /// Octets of the message.
-    var size: Int { message?.size ?? 0 }
+    /// Octets of the material.
+    var size: Int { material?.size ?? 0 }
 
     /// Whether nobody waits any more.
     var isFinished: Bool { state.withLock { if case .finished = $0 { true } else { false } } }

@@ -1,5 +1,6 @@
 public import MailTypes
 public import Pipeline
+public import Scoring
 
 /// The workers, as the server uses them: it answers ``Question/signatures(_:most:)`` and
 /// ``Question/senderPolicy(_:)``.
@@ -48,7 +49,9 @@ public final class SandboxPool: Sendable {
         // What is not signed costs no worker anything.
         guard Self.isSigned(message) else { return [] }
         let order = JobOrder.signatures(size: message.size, most: most)
-        guard case .signatures(let reports) = try await perform(SandboxJob(order, message)) else { throw Self.mixedUp }
+        guard case .signatures(let reports) = try await perform(SandboxJob(order, .message(message))) else {
+            throw Self.mixedUp
+        }
         return reports
     }
 
@@ -57,6 +60,16 @@ public final class SandboxPool: Sendable {
         let order = JobOrder.senderPolicy(question)
         guard case .senderPolicy(let report) = try await perform(SandboxJob(order)) else { throw Self.mixedUp }
         return report
+    }
+
+    /// Which patterns match the texts.
+    public func hits(of image: PatternImage, in texts: PatternTexts) async throws(StageFailure) -> [PatternHit] {
+        let isLarge = texts.octets.count > PacketLimits.patternTexts
+        let order = JobOrder.patterns(
+            image: image.number, isLarge ? .file(size: texts.octets.count) : .here(texts.octets))
+        let job = SandboxJob(order, isLarge ? .octets(texts.octets) : nil, image: image)
+        guard case .patterns(let hits) = try await perform(job) else { throw Self.mixedUp }
+        return hits
     }
 
     /// Never happens: a slot looks at the kind of what it is told.

@@ -59,7 +59,7 @@ public enum SandboxWorker {
         switch request {
         case .begin(let job, let order):
             do {
-                return bench.begin(job, order, try message(of: order, descriptor))
+                return bench.begin(job, order, try material(of: order, descriptor))
             } catch {
                 return .failed(job: job, reason: "the message cannot be read: \(error)")
             }
@@ -68,9 +68,14 @@ public enum SandboxWorker {
         }
     }
 
-    private static func message(of order: JobOrder, _ descriptor: CInt?) throws -> Message? {
-        guard case .signatures(let size, _) = order, let descriptor else { return nil }
-        return try Message(parsing: Bytes(MappedFile(descriptor: descriptor, count: size)), limits: limits)
+    private static func material(of order: JobOrder, _ descriptor: CInt?) throws -> JobMaterial? {
+        guard let descriptor else { return nil }
+        func octets(_ size: Int) throws -> Bytes { Bytes(try MappedFile(descriptor: descriptor, count: size)) }
+        switch order {
+        case .signatures(let size, _): return .message(try Message(parsing: octets(size), limits: limits))
+        case .patternImage(_, let size), .patterns(_, .file(let size)): return .octets(try octets(size).array)
+        case .senderPolicy, .patterns(_, .here): return nil
+        }
     }
 
     /// The server has looked at the size before; memory is limited besides.

@@ -1,14 +1,14 @@
 import Glibc
 import MailTypes
 
-/// A message as a file without a name, to be passed to a worker.
+/// A message, or what else a job is about, as a file without a name, to be passed to a worker.
 enum SharedMessage {
     /// The descriptor is the caller's to close.
-    static func descriptor(of message: Message) throws(SystemError) -> CInt {
+    static func descriptor(of pieces: [Bytes]) throws(SystemError) -> CInt {
         let file = Confinement.memoryFile()
         guard file >= 0 else { throw SystemError(call: "memfd_create", code: errno) }
         do throws(SystemError) {
-            for piece in message.pieces { try write(piece, to: file) }
+            for piece in pieces { try write(piece, to: file) }
         } catch {
             close(file)
             throw error

@@ -1,5 +1,6 @@
 import MailTypes
 import Pipeline
+import Scoring
 
 /// Does the jobs: in a worker's process, or in the server's own where there is no isolation. One thread uses it.
 ///
@@ -11,6 +12,7 @@ final class Workbench {
     private let signatures: DKIMLibrary
     private let policies: SPFLibrary
     private var parked: [UInt32: Parked] = [:]
+    private var patterns: (number: UInt64, scanner: PatternScanner)?
 
     private enum Parked {
         case signatures(SignatureVerification, questions: [String])
@@ -22,23 +24,55 @@ final class Workbench {
         policies = try SPFLibrary()
         try SelfTest.run(signatures)
         try SPFSelfTest.run(policies)
+        try PatternSelfTest.run()
     }
 
-    func begin(_ job: UInt32, _ order: JobOrder, _ message: Message?) -> WorkerReply {
+    func begin(_ job: UInt32, _ order: JobOrder, _ material: JobMaterial?) -> WorkerReply {
         guard parked.count < Self.mostParked, parked[job] == nil else {
             return .failed(job: job, reason: "the bench is full")
         }
         do throws(JobFailure) {
             switch order {
             case .signatures(_, let most):
-                guard let message else { throw JobFailure(reason: "there is no message") }
+                guard case .message(let message) = material else { throw JobFailure(reason: "there is no message") }
                 return try verify(job, message, most: most)
             case .senderPolicy(let question):
                 return try go(on: job, with: SenderPolicyCheck(policies, question))
+            case .patternImage(let number, _):
+                guard case .octets(let image) = material else { throw JobFailure(reason: "there are no patterns") }
+                try take(image, number)
+                return .done(job: job, .patternImage(number: number))
+            case .patterns(let image, let texts):
+                return .done(job: job, .patterns(try hits(image, texts, material)))
             }
         } catch {
             return .failed(job: job, reason: error.reason)
         }
+    }
+
+    /// Lets the patterns go that it has had, and takes others.
+    private func take(_ image: [UInt8], _ number: UInt64) throws(JobFailure) {
+        patterns = nil
+        guard let scanner = image.withUnsafeBytes({ PatternScanner($0) }) else {
+            throw JobFailure(reason: "there is no memory for the patterns")
+        }
+        patterns = (number, scanner)
+    }
+
+    private func hits(
+        _ image: UInt64, _ texts: JobOrder.Texts, _ material: JobMaterial?
+    ) throws(JobFailure) -> [PatternHit] {
+        guard let patterns, patterns.number == image else { throw JobFailure(reason: "these patterns are not here") }
+        let octets: [UInt8]
+        switch (texts, material) {
+        case (.here(let own), _): octets = own
+        case (.file, .octets(let own)): octets = own
+        case (.file, _): throw JobFailure(reason: "there are no texts")
+        }
+        guard let hits = patterns.scanner.match(PatternTexts(octets: octets)) else {
+            throw JobFailure(reason: "the texts could not be searched")
+        }
+        return hits
     }
 
     private func verify(_ job: UInt32, _ message: Message, most: Int) throws(JobFailure) -> WorkerReply {

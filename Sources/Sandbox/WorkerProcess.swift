@@ -11,7 +11,7 @@ protocol Worker: AnyObject {
 
     /// One request, and its reply.
     func exchange(
-        _ request: WorkerRequest, _ message: Message?, within limit: Duration
+        _ request: WorkerRequest, _ material: JobMaterial?, within limit: Duration
     ) throws(WorkerTrouble) -> WorkerReply
 
     /// Ends it, for the reason given or, where it had died by itself, for the one that the kernel knows.
@@ -77,14 +77,14 @@ final class WorkerProcess: Worker {
         return hasSpoken ? .corrupt("it speaks unasked") : .exit(code: 0)
     }
 
-    /// `message` goes with the request as a file.
+    /// `material` goes with the request as a file.
     func exchange(
-        _ request: WorkerRequest, _ message: Message?, within limit: Duration
+        _ request: WorkerRequest, _ material: JobMaterial?, within limit: Duration
     ) throws(WorkerTrouble) -> WorkerReply {
         var file: CInt?
         defer { if let file { close(file) } }
-        if let message {
-            do throws(SystemError) { file = try SharedMessage.descriptor(of: message) } catch {
+        if let material {
+            do throws(SystemError) { file = try SharedMessage.descriptor(of: material.pieces) } catch {
                 // That is our want of descriptors or memory, not the worker's.
                 return .failed(job: request.job, reason: "\(error)")
             }

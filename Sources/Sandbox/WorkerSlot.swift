@@ -56,6 +56,8 @@ final class WorkerSlot: Sendable {
         /// Counts workers, so that a job knows whether the one that began it is still there.
         private var generation = 0
         private var begun = 0
+        /// The patterns that the worker has.
+        private var image: UInt64?
         private var parked: [UInt32: Parked] = [:]
         private var last: UInt32 = 0
         /// A worker that cannot be started is not tried again at once for each message.
@@ -140,7 +142,19 @@ final class WorkerSlot: Sendable {
             begun += 1
             var state = state
             state.asked = 0
-            try follow(try exchange(.begin(job: number, state.job.order), state.job.message), number, state)
+            if let image = state.job.image { try provide(image) }
+            try follow(try exchange(.begin(job: number, state.job.order), state.job.material), number, state)
+        }
+
+        /// Has the worker that is there take the patterns, unless it has them.
+        private mutating func provide(_ image: PatternImage) throws(StageFailure) {
+            guard self.image != image.number else { return }
+            let order = JobOrder.patternImage(number: image.number, size: image.octets.count)
+            switch try exchange(.begin(job: 0, order), .octets(image.octets)) {
+            case .done(0, .patternImage(image.number)): self.image = image.number
+            case .failed(0, let reason): throw StageFailure("the worker could not take the patterns: \(reason)")
+            case .ready, .ask, .done, .failed: throw trouble(.corrupt("another reply than one to its patterns"))
+            }
         }
 
         /// Goes on with a job until it is finished, or waits for DNS.
@@ -187,10 +201,10 @@ final class WorkerSlot: Sendable {
         // MARK: The worker
 
         private mutating func exchange(
-            _ request: WorkerRequest, _ message: Message?
+            _ request: WorkerRequest, _ material: JobMaterial?
         ) throws(StageFailure) -> WorkerReply {
             let worker = try present()
-            do throws(WorkerTrouble) { return try worker.exchange(request, message, within: limit) } catch {
+            do throws(WorkerTrouble) { return try worker.exchange(request, material, within: limit) } catch {
                 throw trouble(error.end)
             }
         }
@@ -230,7 +244,7 @@ final class WorkerSlot: Sendable {
             let end = worker.end(reason)
             slot.current.withLock { $0 = 0 }
             slot.observer.ended(end, Int(worker.process), begun)
-            (self.worker, begun) = (nil, 0)
+            (self.worker, begun, image) = (nil, 0, nil)
             generation += 1
             return end
         }

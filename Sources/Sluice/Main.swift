@@ -76,7 +76,7 @@ struct RootCommand: AsyncParsableCommand {
                 name: "Chain and messages",
                 subcommands: [
                     CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, ReplayCommand.self,
-                    TryOutCommand.self, DMARCCommand.self, LearnCommand.self,
+                    ScoreCommand.self, TryOutCommand.self, DMARCCommand.self, LearnCommand.self,
                 ]),
             CommandGroup(name: "Queue", subcommands: [QueueCommand.self]),
             CommandGroup(

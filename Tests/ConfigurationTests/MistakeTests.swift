@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Each folder of Mistakes holds one mistake and, in `expected`, what is said about it: a `sluice.toml`, or
-/// an `edit` of the shipped one (lines with `-`, and with `+` what stands there instead), or a `filters.d`.
+/// an `edit` of the shipped one (lines with `-`, and with `+` what stands there instead), a `filters.d` or a `rules.d`.
 @Suite struct MistakeTests {
     static let folder = Repository.tests.appending(path: "Mistakes")
     static let names =
@@ -31,6 +31,10 @@ import Testing
         }
         if FileManager.default.fileExists(atPath: "\(folder.path)/filters.d") {
             diagnostics += Self.check("\(folder.path)/filters.d")
+        }
+
+        if FileManager.default.fileExists(atPath: "\(folder.path)/rules.d") {
+            diagnostics += RuleFolder.load(shipped: [], folder: "\(folder.path)/rules.d").diagnostics
         }
 
         let lines = diagnostics.map { $0.description.replacing("\(folder.path)/", with: "") }

@@ -1,5 +1,6 @@
 import MailTypes
 import Pipeline
+import Scoring
 import Testing
 
 @testable import Sandbox
@@ -24,6 +25,9 @@ import Testing
     static let requests: [WorkerRequest] = [
         .begin(job: 1, .signatures(size: 0, most: 1)), .begin(job: .max, .signatures(size: .max, most: 255)),
         .begin(job: 9, .senderPolicy(policy)), .drop(job: 7),
+        .begin(job: 0, .patternImage(number: .max, size: 12)),
+        .begin(job: 4, .patterns(image: 7, .here([0, 0, 0, 0, 0, 1, 65]))),
+        .begin(job: 4, .patterns(image: 7, .file(size: 200_000))),
         .answers(job: 2, []), .answers(job: 3, [.nothing, .failed, .records([]), .records([[1, 2], []])]),
     ]
 
@@ -37,6 +41,8 @@ import Testing
         .done(job: 3, .signatures([])), .done(job: 4, .signatures([report, SignatureReport()])),
         .done(job: 6, .senderPolicy(SenderPolicyReport(.fail, reason: "mechanism", explanation: "go away"))),
         .done(job: 7, .senderPolicy(SenderPolicyReport(.none))), .failed(job: 5, reason: "no"),
+        .done(job: 8, .patternImage(number: 3)), .done(job: 8, .patterns([])),
+        .done(job: 8, .patterns([PatternHit(pattern: 7, count: 2, text: 1, range: 3..<9)])),
     ]
 
     @Test(arguments: requests)

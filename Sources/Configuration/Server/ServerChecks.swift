@@ -81,7 +81,10 @@ struct ServerChecks {
     }
 
     private mutating func checkFolders() {
-        for (key, path) in [("data", configuration.data), ("filters", configuration.filters)] {
+        let folders = [
+            ("data", configuration.data), ("filters", configuration.filters), ("rules", configuration.rules),
+        ]
+        for (key, path) in folders {
             if SourceFile.exists(path), !SourceFile.isFolder(path) {
                 report([.key(key)], "`\(key)`: \(path) is not a folder")
             }

@@ -8,6 +8,7 @@ extension ServerConfiguration: OptionGroup {
         options.read("hostname", &hostname)
         options.read("data", &data)
         options.read("filters", &filters)
+        options.read("rules", &rules)
         options.read("tls", &tls)
         options.read("dns", &dns)
         options.read("listener", &listeners)

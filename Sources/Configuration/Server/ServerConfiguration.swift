@@ -8,6 +8,8 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var data = "/var/lib/sluice"
     /// The folder of the chain's files.
     public var filters = "filters.d"
+    /// The folder of rules that add to those of the program; it may be missing.
+    public var rules = "rules.d"
     public var tls = TLS()
     public var dns = DNS()
     public var listeners: [Listener] = []

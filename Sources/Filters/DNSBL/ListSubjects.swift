@@ -40,7 +40,7 @@ struct ListSubjects: Sendable {
             written += Self.written(in: message.header, "From", as: .from)
             written += Self.written(in: message.header, "Reply-To", as: .replyTo)
             if wanted.contains(.uri) {
-                let found = LinkedHosts(in: MessageContent(of: message))
+                let found = LinkedHosts(in: await transaction.content(of: message))
                 addresses[.uri] = found.addresses.filter(\.isPublic).map { ($0, "link to") }
                 written += found.hosts.map { (.uri, $0) }
             }

@@ -4,6 +4,7 @@ import Directory
 import Foundation
 import MailTypes
 import Pipeline
+import Sandbox
 
 struct ReplayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -39,6 +40,9 @@ struct ReplayCommand: AsyncParsableCommand {
     func run() async throws {
         let loaded = try configuration.loadAll(mayLackKeys: true).usable()
         let traces = try TraceAccess(loaded.settings)
+        let workers = SandboxPool.computing(loaded.settings)
+        defer { workers.stop() }
+        loaded.rules.patterns.use(workers)
         var reports: [ReplayReport] = []
         for record in try records(in: traces) {
             let kept = try traces.message(record.id)

@@ -31,8 +31,7 @@ struct TryCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try configuration.loadAll().usable()
-        let octets = try content()
-        let message = try parsed(octets)
+        let message = try MessageFile.parsed(message)
         let session = try session()
         let world = try TrialWorld(loaded)
         defer { world.close() }
@@ -47,36 +46,6 @@ struct TryCommand: AsyncParsableCommand {
             print(try Terminal.json(TraceReport(trace, hostname: loaded.settings.hostname)))
         } else {
             print(TracePrinter(trace, hostname: loaded.settings.hostname, options: options).text)
-        }
-    }
-
-    /// The file with the line ends of the wire.
-    private func content() throws -> [UInt8] {
-        let data: Data
-        if message == "-" {
-            data = FileHandle.standardInput.readDataToEndOfFile()
-        } else {
-            guard let read = FileManager.default.contents(atPath: message) else {
-                throw CommandFailure.wrong("The message \(message) cannot be read.")
-            }
-            data = read
-        }
-        var octets: [UInt8] = []
-        octets.reserveCapacity(data.count + data.count / 32)
-        var previous: UInt8 = 0
-        for octet in data {
-            if octet == .lf, previous != .cr { octets.append(.cr) }
-            octets.append(octet)
-            previous = octet
-        }
-        return octets
-    }
-
-    private func parsed(_ octets: [UInt8]) throws -> Message {
-        do {
-            return try Message(parsing: Bytes(octets))
-        } catch {
-            throw CommandFailure.wrong("The server would refuse this message unread: \(error).")
         }
     }
 
@@ -184,6 +153,7 @@ struct TrialWorld {
             blocklists: Stores.blocklists(of: loaded.chain, resolver),
             lessons: try told { try Stores.lessons(in: data) })
         source = HarmlessWorld(world: world)
+        loaded.rules.patterns.use(world.sandbox)
     }
 
     func close() {

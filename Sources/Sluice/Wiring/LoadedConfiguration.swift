@@ -4,11 +4,15 @@ import Foundation
 import Frontends
 import MailTypes
 import Pipeline
+import Sandbox
+import Scoring
 
 /// `sluice.toml` and the chain of `filters.d`, read together.
 struct LoadedConfiguration: Sendable {
     let settings: ServerConfiguration
     let chain: Chain
+    /// What spam is scored by.
+    let rules: LoadedRules
     /// Of both, sorted by file and position.
     let diagnostics: [Diagnostic]
 
@@ -21,17 +25,20 @@ struct LoadedConfiguration: Sendable {
         guard settings.file != nil else {
             // Nothing is known of it, so not which chain belongs to it either.
             chain = Chain([])
+            rules = LoadedRules.none
             diagnostics = server.diagnostics.sorted()
             return
         }
         let files = FilterFile.load(folder: server.value.filters)
         let onMixed = OnMixed(rawValue: server.value.chain.onMixed.rawValue) ?? .split
         let keys = KeyFolder(path: DataFolder(server.value).signingKeys)
-        let tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys, mayLackKeys: mayLackKeys)
+        rules = LoadedRules(folder: server.value.rules)
+        var tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys, mayLackKeys: mayLackKeys)
+        tools.scoring = rules.tools
         let built = ChainBuilder.build(files, onMixed: onMixed, tools: tools)
         chain = built.chain
         let expiry = Self.expiryDiagnostics(built.chain, giveUpAfter: server.value.queue.giveUpAfter)
-        diagnostics = (server.diagnostics + built.diagnostics + expiry).sorted()
+        diagnostics = (server.diagnostics + built.diagnostics + rules.diagnostics + expiry).sorted()
     }
 
     /// What is wrong in the certificates' own files, as the server would find them at its start.

@@ -102,6 +102,8 @@ final class Server: Sendable {
         let world = LiveWorld(
             directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
             sandbox: sandbox, blocklists: blocklists, lessons: lessons)
+        loaded.rules.patterns.use(sandbox)
+        try loaded.rules.prepare(for: loaded.chain)
         sandbox.prepare(for: loaded.chain, settings, logger)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
@@ -362,6 +364,7 @@ final class Server: Sendable {
         }
         var remarks = complaints
         do {
+            try loaded.rules.prepare(for: loaded.chain)
             let readied = try CertificateStore.ready(loaded.settings.certificateFiles)
             // The name is everywhere or nowhere the new one.
             let listeners = Self.listeners(loaded.settings, hostname: settings.hostname)
@@ -373,6 +376,7 @@ final class Server: Sendable {
             return .refused(complaints: [complaint.description])
         }
         let changes = loaded.chain.difference(from: chain.current).map(\.description)
+        loaded.rules.patterns.use(sandbox)
         chain.current = loaded.chain
         blocklists.watch(loaded.chain.blocklists)
         let before = state.withLock { state in

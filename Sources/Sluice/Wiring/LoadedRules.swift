@@ -1,0 +1,60 @@
+import Configuration
+import Filters
+import MailTypes
+import Pipeline
+import Sandbox
+import Scoring
+
+/// The rules of the program and of `rules.d`, their patterns compiled.
+struct LoadedRules: Sendable {
+    let rules: RuleSet
+    let patterns: PooledPatterns
+    let diagnostics: [Diagnostic]
+
+    static let none = LoadedRules(.empty)
+
+    var tools: ScoringTools { ScoringTools(rules, matcher: patterns) }
+
+    /// - Parameter folder: The admin's own rules; it may be missing.
+    init(folder: String) {
+        let loaded = RuleFolder.load(shipped: DefaultRules.sources, folder: folder, mayBeMissing: true)
+        let complaints = PatternImage.problems(of: loaded.value.rules).map {
+            loaded.value.diagnostic(pattern: $0.pattern, $0.message)
+        }
+        self.init(complaints.isEmpty ? loaded.value.rules : .empty, loaded.diagnostics + complaints)
+    }
+
+    /// Compiles the patterns, if a stage of the chain goes by them.
+    func prepare(for chain: Chain) throws {
+        if chain.links.contains(where: { $0.name == Spam.name }) { try patterns.prepare() }
+    }
+
+    private init(_ rules: RuleSet, _ diagnostics: [Diagnostic] = []) {
+        self.rules = rules
+        self.diagnostics = diagnostics
+        patterns = PooledPatterns(rules)
+    }
+}
+
+/// The rules as the program carries them.
+enum DefaultRules {
+    /// Each file, called as in the program's source.
+    static let sources: [RuleFolder.Source] = [
+        .init(name: "rules.d/accounts.toml", octets: PackageResources.accounts_toml),
+        .init(name: "rules.d/goods.toml", octets: PackageResources.goods_toml),
+        .init(name: "rules.d/manners.toml", octets: PackageResources.manners_toml),
+        .init(name: "rules.d/money.toml", octets: PackageResources.money_toml),
+        .init(name: "rules.d/senders.toml", octets: PackageResources.senders_toml),
+        .init(name: "rules.d/structure.toml", octets: PackageResources.structure_toml),
+        .init(name: "rules.d/subjects.toml", octets: PackageResources.subjects_toml),
+    ]
+}
+
+extension SandboxPool {
+    /// Workers for commands that judge without a server: what jobs ask DNS for is not answered.
+    static func computing(_ settings: ServerConfiguration) -> SandboxPool {
+        SandboxPool(SandboxOptions(settings)) { (_) async throws(StageFailure) in
+            throw StageFailure("nobody asks DNS here")
+        }
+    }
+}

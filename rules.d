@@ -1,0 +1,1 @@
+Sources/Sluice/Resources/rules.d
