@@ -140,6 +140,7 @@ import Testing
         #expect(
             try texts("greylist", Greylist.Configuration.self) == [
                 "delay = \"5m\"", "window = \"2d\"", "lifetime = \"36d\"", "known_after = 5", "known_for = \"domain\"",
+                "pools = true", "correspondents = \"60d\"", "min_score = -999.0", "max_score = 999.0",
                 "ipv4_prefix = 24", "ipv6_prefix = 64",
             ])
         let all =
