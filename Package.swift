@@ -21,7 +21,7 @@ let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
     "30-header.toml", "32-received.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
-    "90-dkim-sign.toml", "92-arc-seal.toml",
+    "46-rspamd.toml", "47-spamassassin.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
 let package = Package(
@@ -58,7 +58,9 @@ let package = Package(
         // What the world is reached through.
         .target(
             name: "Adapters",
-            dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib"]),
+            dependencies: [
+                "MailTypes", "Pipeline", "Protocols", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib", nio, nioPosix,
+            ]),
         .target(name: "Sandbox", dependencies: ["MailTypes", "Pipeline", "COpenDKIM", "CSPF2", "CSeccomp"]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),

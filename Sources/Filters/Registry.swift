@@ -45,6 +45,8 @@ public enum Registry {
         StageKind(DMARC.self, "Whether a message is of its From domain, and what the owner wishes if not"),
         StageKind(Results.self, "The one Authentication-Results field"),
         StageKind(Greylist.self, "Strangers come back later"),
+        StageKind(Rspamd.self, "What rspamd says of a message, as a further source of score"),
+        StageKind(Spamassassin.self, "What SpamAssassin says of a message, as a further source of score"),
         StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
         StageKind(DKIMSign.self, "What this server's users write, signed in their domain's name"),

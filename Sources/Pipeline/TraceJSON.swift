@@ -145,7 +145,7 @@ extension Question {
             }
         case .publicSuffix(let domain): text.single("publicSuffix") { $0.string(domain) }
         case .directory(.maySend), .directory(.signing), .memory, .dns, .signatures, .senderPolicy, .asciiDomain,
-            .lessons, .lessonScopes:
+            .lessons, .lessonScopes, .spamScan:
             text.rare(self)
         }
     }
@@ -187,7 +187,7 @@ extension Answer {
                 }
             }
         case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
-            .lessonScopes, .failure:
+            .lessonScopes, .spamReport, .failure:
             text.rare(self)
         }
     }

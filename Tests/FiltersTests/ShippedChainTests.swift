@@ -105,6 +105,11 @@ import Testing
                     + "weights = [{ answer = \"127.0.0\", points = 1 }]\n",
                 ["max_names", "zone", "kind", "check", "answer"]
             ),
+            (
+                "rspamd", "servers = [\"127.0.0.1\"]\nmax_size = \"x\"\nfactor = 0.0\n",
+                ["servers", "max_size", "factor"]
+            ),
+            ("spamassassin", "servers = []\nleast_points = 1\nusr = \"\"\n", ["servers", "usr"]),
             ("iprev", "fail = \"drop\"\nmax_names = 0", ["fail", "max_names"]),
             ("helo", "mismatch = \"reject\"\nown_name = []", ["mismatch", "own_name"]),
             ("dmarc", "reject = \"bounce\"\ntrusted_sealer = []", ["reject", "trusted_sealer"]),

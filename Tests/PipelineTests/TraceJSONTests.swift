@@ -96,6 +96,7 @@ import Testing
         .publicSuffix("c"), .senderPolicy(policyQuestion), .listings(listingQuestion), .listings(listingQuestion),
         .lessons(LessonQuestion([2, 7, 9], scopes: [.global, .mailbox("a@b.example")])),
         .lessonScopes([.domain("b.example"), .mailbox("a@b.example")]),
+        .spamScan(scanQuestion.recorded),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -121,7 +122,15 @@ import Testing
                 margin: 0.5, scopes: [.global], spam: 30, ham: 40,
                 tokens: [.init(hash: 7, share: -0.25, spam: 1, ham: 20)])),
         .lessonScopes([.domain("b.example")]),
+        .spamReport(
+            SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
     ]
+
+    static let scanQuestion = SpamScanQuestion(
+        .spamassassin, .sample,
+        order: .init(
+            servers: [.path("/s")], patience: "1s",
+            of: Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))))
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])
 

@@ -22,6 +22,8 @@ enum DefaultFilters {
         ("36-dmarc.toml", PackageResources._6_dmarc_toml),
         ("38-results.toml", PackageResources._8_results_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),
+        ("46-rspamd.toml", PackageResources._6_rspamd_toml),
+        ("47-spamassassin.toml", PackageResources._7_spamassassin_toml),
         ("90-dkim-sign.toml", PackageResources._0_dkim_sign_toml),
         ("92-arc-seal.toml", PackageResources._2_arc_seal_toml),
     ]
