@@ -184,8 +184,8 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"), ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
-    ("ProxyHeaderFuzz", "Protocols"), ("SignatureFuzz", "Filters"), ("SMTPServerFuzz", "Protocols"),
-    ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
+    ("ProxyHeaderFuzz", "Protocols"), ("ScannerReplyFuzz", "Protocols"), ("SignatureFuzz", "Filters"),
+    ("SMTPServerFuzz", "Protocols"), ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]

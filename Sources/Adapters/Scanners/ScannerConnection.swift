@@ -1,3 +1,4 @@
+import Foundation
 import MailTypes
 import NIOCore
 import NIOPosix
@@ -23,7 +24,7 @@ struct ScannerConnection<Reader: ScannerReplyReader>: Sendable {
         let promise = loop.makePromise(of: Reader.Reply.self)
         let handler = ScannerHandler(reader: reader, promise: promise)
         let limit = loop.scheduleTask(in: .nanoseconds(Int64(patience / .nanoseconds(1)))) {
-            promise.fail(StageFailure("\(address) does not answer", timedOut: true))
+            promise.fail(StageFailure("no answer in time", timedOut: true))
         }
         do {
             let channel = try await connect(on: loop, handler)
@@ -42,7 +43,19 @@ struct ScannerConnection<Reader: ScannerReplyReader>: Sendable {
         } catch {
             promise.fail(error)
             limit.cancel()
-            throw StageFailure("\(address) cannot be reached: \(error)")
+            throw Self.failure(error)
+        }
+    }
+
+    /// Why there is no connection, for the operator.
+    private static func failure(_ error: any Error) -> StageFailure {
+        switch error {
+        case let error as NIOConnectionError:
+            error.dnsAError.map { StageFailure("its name cannot be looked up: \($0)") }
+                ?? error.connectionErrors.first.map { failure($0.error) } ?? StageFailure("it cannot be reached")
+        case let error as IOError: StageFailure(String(cString: strerror(error.errnoCode)))
+        case ChannelError.connectTimeout: StageFailure("no connection in time", timedOut: true)
+        default: StageFailure("it cannot be reached: \(error)")
         }
     }
 
