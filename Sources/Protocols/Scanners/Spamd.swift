@@ -78,11 +78,14 @@ public enum Spamd {
     }
 
     /// The report's table: points, name and description, which goes on in lines that begin with blanks.
+    ///
+    /// Before it there may be words of the message itself, so the last ruler counts; a report of an admin's own may
+    /// have none.
     private static func rules(_ lines: ArraySlice<ArraySlice<UInt8>>) -> [ScannerVerdict.Rule] {
-        guard let ruler = lines.firstIndex(where: isRuler) else { return [] }
+        let ruler = lines.lastIndex(where: isRuler)
         var rules: [ScannerVerdict.Rule] = []
-        for line in lines[(ruler + 1)...].prefix(mostLines) {
-            if line.isEmpty { break }
+        for line in lines[(ruler.map { $0 + 1 } ?? lines.startIndex)...].prefix(mostLines) {
+            if line.isEmpty, ruler != nil || !rules.isEmpty { break }
             if let rule = rule(line) {
                 rules.append(rule)
             } else if !rules.isEmpty, rules[rules.count - 1].description.utf8.count < ScannerVerdict.longestDescription

@@ -177,6 +177,23 @@ import Testing
         }
     }
 
+    /// Where the table begins: behind the last ruler, for the message may have one; or with the first rule.
+    @Test(
+        arguments: [
+            ("words\n\n 2.5 A    one\n 0.1 B  two\n\n 7.0 C\n", ["A", "B"]),
+            ("---- --------\n 9.9 FORGED  x\n\n---- ----------\n 2.5 A  one\n", ["A"]), ("no table\n", []),
+            ("---- --------\n\n 2.5 A  one\n", []),
+        ])
+    func `a report of an admin's own is read, too`(_ report: String, _ names: [String]) {
+        var reader = Spamd.reader()
+        _ = reader.read(Array("SPAMD/1.1 0 EX_OK\r\nSpam: True ; 5 / 5\r\n\r\n\(report)".utf8))
+        guard case .finished(let verdict) = reader.end() else {
+            Issue.record("not read")
+            return
+        }
+        #expect(verdict.score == 5 && verdict.rules.map(\.name) == names)
+    }
+
     @Test(
         arguments: [
             "", "220 mx ESMTP\r\n", "SPAMD/1.1 76 EX_PROTOCOL\r\n\r\n", "SPAMD/1.1 0 EX_OK\r\nSpam: True ; 7 / 5\r\n",
