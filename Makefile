@@ -24,6 +24,7 @@ build:
 ## Installs what the tests need, builds, and runs all tests.
 test:
 	@scripts/install build test
+	@scripts/rspamd >/dev/null
 	$(BUILD) --build-tests
 	scripts/test $(SCRATCH)/debug
 

@@ -21,7 +21,8 @@ let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
     "30-header.toml", "32-received.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
-    "42-lists.toml", "44-spam.toml", "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
+    "42-lists.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml",
+    "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
 // The rules that the program carries; `rules.d` is a link to them.
@@ -63,7 +64,9 @@ let package = Package(
         // What the world is reached through.
         .target(
             name: "Adapters",
-            dependencies: ["MailTypes", "Pipeline", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib"]),
+            dependencies: [
+                "MailTypes", "Pipeline", "Protocols", "COpenSSL", "CUnbound", "CIDN2", "CPSL", "CZlib", nio, nioPosix,
+            ]),
         .target(
             name: "Sandbox",
             dependencies: ["MailTypes", "Pipeline", "Scoring", "COpenDKIM", "CSPF2", "CVectorscan", "CSeccomp"]),
@@ -198,8 +201,8 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("ClientHelloFuzz", "Protocols"), ("ConfigurationFuzz", "Configuration"), ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
-    ("ProxyHeaderFuzz", "Protocols"), ("SignatureFuzz", "Filters"), ("SMTPServerFuzz", "Protocols"),
-    ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
+    ("ProxyHeaderFuzz", "Protocols"), ("ScannerReplyFuzz", "Protocols"), ("SignatureFuzz", "Filters"),
+    ("SMTPServerFuzz", "Protocols"), ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]

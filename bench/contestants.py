@@ -72,6 +72,10 @@ class Contestant:
 
     def pids(self):
         """The process and all its descendants."""
+        return self.family(self.process.pid)
+
+    @staticmethod
+    def family(pid):
         children = {}
         for entry in Path('/proc').iterdir():
             if entry.name.isdigit():
@@ -80,7 +84,7 @@ class Contestant:
                     children.setdefault(int(fields[1]), []).append(int(entry.name))
                 except OSError:
                     pass
-        found, todo = [], [self.process.pid]
+        found, todo = [], [pid]
         while todo:
             pid = todo.pop()
             found.append(pid)

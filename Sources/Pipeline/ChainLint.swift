@@ -167,7 +167,9 @@ extension Chain {
     /// What the stages say of their own values.
     private var remarks: [Lint] {
         links.flatMap { link in
-            let said = ([link.base] + link.domains.values).flatMap(\.stage.remarks)
+            let said = ([link.base] + link.domains.values).map(\.stage).flatMap { stage in
+                stage.remarks + [stage.remark(under: link.words)].compactMap(\.self)
+            }
             return Set(said).sorted().map { Lint(file: link.file, message: $0) }
         }
     }

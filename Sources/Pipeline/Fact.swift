@@ -33,6 +33,8 @@ public enum Question: Sendable, Hashable, Codable {
     case lessons(LessonQuestion)
     /// Which of these scopes have lessons?
     case lessonScopes([LessonScope])
+    /// What does a program beside this one say of this message?
+    case spamScan(SpamScanQuestion)
 }
 
 /// What the world said.
@@ -51,6 +53,7 @@ public enum Answer: Sendable, Hashable, Codable {
     case listings(ListingAnswer)
     case lessons(LessonAnswer)
     case lessonScopes([LessonScope])
+    case spamReport(SpamReport)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

@@ -48,6 +48,7 @@ extension Question {
         switch self {
         case .signatures(let handle, let most): .signatures(handle.recorded, most: most)
         case .lessons(let question): .lessons(question.recorded)
+        case .spamScan(let question): .spamScan(question.recorded)
         default: self
         }
     }

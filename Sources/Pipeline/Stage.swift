@@ -25,6 +25,8 @@ public protocol Stage: Sendable {
     var remarks: [String] { get }
     /// What is allowed and can hardly be meant where this stage is asked behind that one.
     func remark(behind other: any Stage) -> String?
+    /// What is allowed and can hardly be meant under the chain's own words in its file.
+    func remark(under words: Link.Words) -> String?
     /// Whether it has what strangers send read by C libraries in workers.
     var needsWorkers: Bool { get }
 
@@ -38,6 +40,7 @@ extension Stage {
     public static var needs: [Need] { [] }
     public var remarks: [String] { [] }
     public func remark(behind other: any Stage) -> String? { nil }
+    public func remark(under words: Link.Words) -> String? { nil }
     public var needsWorkers: Bool { false }
 }
 

@@ -150,7 +150,8 @@ extension Question {
             text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .directory(.listScopes(let scope)):
             text.wrapped("directory", "listScopes") { $0.string(scope.key) }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .lessons, .lessonScopes:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .lessons, .lessonScopes,
+            .spamScan:
             text.rare(self)
         }
     }
@@ -202,7 +203,7 @@ extension Answer {
                 }
             }
         case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
-            .lessonScopes, .failure:
+            .lessonScopes, .spamReport, .failure:
             text.rare(self)
         }
     }

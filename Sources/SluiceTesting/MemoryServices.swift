@@ -16,6 +16,7 @@ public final class MemoryServices: ServiceSource {
         var lessons = LessonAnswer()
         var taughtScopes: Set<LessonScope> = []
         var unsoundLists: [String: String] = [:]
+        var spamReports: [SpamScanner: SpamReport] = [:]
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
         var failure: StageFailure?
@@ -58,6 +59,11 @@ public final class MemoryServices: ServiceSource {
     public var signatures: [SignatureReport] {
         get { state.withLock { $0.signatures } }
         set { state.withLock { $0.signatures = newValue } }
+    }
+
+    /// What another program says of every message.
+    public func report(_ report: SpamReport, by scanner: SpamScanner) {
+        state.withLock { $0.spamReports[scanner] = report }
     }
 
     /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
@@ -104,6 +110,9 @@ extension MemoryServices.State {
         case .listings(let question): .listings(listings(question))
         case .lessons: .lessons(lessons)
         case .lessonScopes(let scopes): .lessonScopes(scopes.filter(taughtScopes.contains))
+        case .spamScan(let question):
+            spamReports[question.scanner].map(Answer.spamReport)
+                ?? .failure(StageFailure("there is no \(question.scanner.rawValue) here"))
         }
     }
 

@@ -20,7 +20,8 @@ import Testing
         Helo(helo),
         Results(Results.Configuration()),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
-        DNSBL(dnsbl), ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
+        DNSBL(dnsbl), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
+        ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
 
     static func equipped<Kind: EquippedStage>(_ stage: Kind) -> any Stage {
@@ -140,6 +141,8 @@ import Testing
     func `findings stay within the declared effects`(_ place: Int) async throws {
         let stage = Self.stages[place]
         let world = MemoryServices()
+        world.report(Self.report, by: .rspamd)
+        world.report(Self.report, by: .spamassassin)
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false
@@ -155,6 +158,9 @@ import Testing
         let isQuiet = stage is Access || stage is Size || stage is Rate
         #expect(acted || isQuiet, "the inputs must make it act")
     }
+
+    private static let report = SpamReport(
+        score: 3, symbols: [Symbol("X", points: 2, description: "")], server: "unix:/s")
 
     private func findings(
         of stage: any Stage, _ session: Session, _ sender: EmailAddress?, _ world: MemoryServices
@@ -184,6 +190,8 @@ import Testing
         let stage = Self.stages[place]
         for session in Self.sessions {
             let world = MemoryServices()
+            world.report(Self.report, by: .rspamd)
+            world.report(Self.report, by: .spamassassin)
             let live = Transaction.sample(session: session, services: world)
             let first = try await asked(stage, live)
             let replayed = Transaction.sample(session: session, services: Record(live.services.facts))

@@ -81,10 +81,16 @@ import Testing
         var policy = Self.policy()
         policy.ipv4Prefix = 32
         policy.ipv6Prefix = 48
-        let four = Triplet(client: "192.0.2.7", sender: nil, recipient: "bob@here.example", policy)
-        #expect(four.key == "192.0.2.7/32 <> <bob@here.example>")
-        let six = Triplet(client: "2001:db8:1:2::3", sender: nil, recipient: "bob@here.example", policy)
-        #expect(six.key == "2001:db8:1::/48 <> <bob@here.example>")
+        func triplet(_ client: IPAddress) -> Triplet? {
+            let transaction = Transaction.sample(session: .sample(client: client), sender: nil, services: world)
+            return policy.origins(of: transaction).first.map {
+                Triplet(from: $0, sender: nil, recipient: "bob@here.example", policy)
+            }
+        }
+        let four = triplet("192.0.2.7")
+        #expect(four?.key == "192.0.2.7/32 <> <bob@here.example>")
+        let six = triplet("2001:db8:1:2::3")
+        #expect(six?.key == "2001:db8:1::/48 <> <bob@here.example>")
     }
 
     @Test(arguments: [Greylist.Configuration.Scope.domain, .any])

@@ -105,6 +105,11 @@ import Testing
                     + "weights = [{ answer = \"127.0.0\", points = 1 }]\n",
                 ["max_names", "zone", "kind", "check", "answer"]
             ),
+            (
+                "rspamd", "servers = [\"127.0.0.1\"]\nmax_size = \"x\"\nfactor = 0.0\n",
+                ["servers", "max_size", "factor"]
+            ),
+            ("spamassassin", "servers = []\nleast_points = 1\nusr = \"\"\n", ["servers", "usr"]),
             ("iprev", "fail = \"drop\"\nmax_names = 0", ["fail", "max_names"]),
             ("helo", "mismatch = \"reject\"\nown_name = []", ["mismatch", "own_name"]),
             ("dmarc", "reject = \"bounce\"\ntrusted_sealer = []", ["reject", "trusted_sealer"]),
@@ -143,6 +148,7 @@ import Testing
         #expect(
             try texts("greylist", Greylist.Configuration.self) == [
                 "delay = \"5m\"", "window = \"2d\"", "lifetime = \"36d\"", "known_after = 5", "known_for = \"domain\"",
+                "pools = true", "correspondents = \"60d\"", "min_score = -999.0", "max_score = 999.0",
                 "ipv4_prefix = 24", "ipv6_prefix = 64",
             ])
         let all =

@@ -138,7 +138,7 @@ final class SmallWorld: ServiceSource {
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
         case .directory, .memory, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
-            .lessonScopes:
+            .lessonScopes, .spamScan:
             throw StageFailure("not in this world")
         }
     }

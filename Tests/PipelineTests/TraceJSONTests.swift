@@ -100,6 +100,7 @@ import Testing
         .lessonScopes([.domain("b.example"), .mailbox("a@b.example")]),
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
+        .spamScan(scanQuestion.recorded),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -129,7 +130,15 @@ import Testing
         .directory(.thresholds(SetThresholds(.standard, of: .mailbox("b@here.example"), audit: 3))),
         .directory(.listScopes([.mailbox("b@here.example"), .domain("global"), .global])),
         .directory(.listScopes([])), .directory(.listed([entry])),
+        .spamReport(
+            SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
     ]
+
+    static let scanQuestion = SpamScanQuestion(
+        .spamassassin, .sample,
+        order: .init(
+            servers: [.path("/s")], patience: "1s",
+            of: Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))))
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])
 

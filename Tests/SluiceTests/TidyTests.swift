@@ -109,7 +109,7 @@ import Testing
         "Protocols": ["MailTypes"],
         "Pipeline": ["MailTypes"],
         "Filters": ["Pipeline", "Content", "MailTypes"],
-        "Adapters": ["Pipeline", "MailTypes"],
+        "Adapters": ["Pipeline", "Protocols", "MailTypes"],
         "Sandbox": ["Pipeline", "MailTypes"],
         "Directory": ["Scoring", "Pipeline", "MailTypes"],
         "Queue": ["MailTypes"],

@@ -116,6 +116,11 @@ extension SenderPolicyQuestion {
 }
 
 extension SPFOutcome {
+    /// What is to be known of a pass.
+    var caveat: String? { permitsAnybody ? Self.anybody : nil }
+
+    static let anybody = "its record permits anybody"
+
     /// What libspf2 says, and that it says so.
     init(_ report: SenderPolicyReport) {
         self.init(
@@ -161,7 +166,7 @@ extension SPF.Configuration {
 
     func finding(on outcome: SPFOutcome, of check: SPFCheck) -> Finding {
         let entry = AuthenticationResults.Entry(
-            method: "spf", result: outcome.result, reason: outcome.result == .pass ? nil : outcome.reason,
+            method: "spf", result: outcome.result, reason: outcome.result == .pass ? outcome.caveat : outcome.reason,
             properties: [check.property])
         let reason = outcome.reason.map { ": \($0)" } ?? ""
         let note = "\(check.isHello ? "helo" : "sender") \(check.identity.domain) \(outcome.result.rawValue)\(reason)"

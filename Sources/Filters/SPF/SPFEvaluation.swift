@@ -31,6 +31,8 @@ struct SPFOutcome: Sendable, Hashable {
     var reason: String?
     /// The words of the domain's owner for a `fail`. RFC 7208 §6.2.
     var explanation: String?
+    /// A pass that nearly everybody would have: `+all`, or a network with hardly a bit.
+    var permitsAnybody = false
 
     /// The identity is not of a kind that is checked. RFC 7208 §4.3.
     static let noName = SPFOutcome(result: .none, reason: "no domain name")
@@ -51,6 +53,8 @@ struct SPFEvaluation {
     let limits: SPFLimits
     private var lookups = 0
     private var voidLookups = 0
+    /// What passes has matched a term that nearly everybody matches.
+    private var permitsAnybody = false
     /// `%{p}`, once it was asked for.
     private var clientName: [UInt8]?
 
@@ -75,6 +79,7 @@ struct SPFEvaluation {
                 return SPFOutcome(result: .none, reason: "no record")
             }
             var outcome = SPFOutcome(result: match.result, reason: match.term)
+            outcome.permitsAnybody = match.result == .pass && permitsAnybody
             if match.result == .fail, let explanation = match.explanation {
                 outcome.explanation = await explain(explanation, for: match.domain)
             }
@@ -93,6 +98,7 @@ struct SPFEvaluation {
     private mutating func check(_ domain: String) async throws(Stop) -> Match? {
         guard let record = try await record(of: domain) else { return nil }
         for directive in record.directives where try await matches(directive.mechanism, domain) {
+            if directive.result == .pass, directive.mechanism.isForAnybody { permitsAnybody = true }
             return Match(
                 result: directive.result, term: directive.text, domain: domain, explanation: record.explanation)
         }

@@ -182,3 +182,19 @@ extension SPFRecord.Mechanism {
         self = ip.octets.count == octets ? .network(ip, bits: bits) : .nobody
     }
 }
+
+extension SPFRecord.Mechanism {
+    /// Whether it says nothing about who is permitted.
+    var isForAnybody: Bool {
+        switch self {
+        case .all: true
+        case .network(let base, let bits): bits < (base.isIPv6 ? Self.fewestBits.ipv6 : Self.fewestBits.ipv4)
+        case .a(_, let prefixes), .mx(_, let prefixes):
+            prefixes.ipv4 < Self.fewestBits.ipv4 || prefixes.ipv6 < Self.fewestBits.ipv6
+        case .nobody, .include, .ptr, .exists: false
+        }
+    }
+
+    /// Nobody has a network as large as that: the largest that were ever given away have this many bits.
+    private static let fewestBits = (ipv4: 8, ipv6: 16)
+}

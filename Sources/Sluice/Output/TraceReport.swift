@@ -209,6 +209,8 @@ extension Question {
         case .senderPolicy(let question): "libspf2: may \(question.client) send for \(question.domain)"
         case .publicSuffix(let domain): "public suffix of \(domain)"
         case .asciiDomain(let domain): "\(domain) in A-labels"
+        case .spamScan(let question):
+            "\(question.scanner.rawValue): a message of \(question.message.size) octets"
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         case .lessons(let question):
             "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"
@@ -238,6 +240,7 @@ extension Answer {
         case .listings(let answer): answer.words
         case .lessons(let answer): answer.words
         case .lessonScopes(let scopes): scopes.isEmpty ? "none" : scopes.map(\.text).joined(separator: ", ")
+        case .spamReport(let report): "\(report.server): \(report.score) points, \(report.symbols.count) symbols"
         case .failure(let failure): "failed: \(failure.reason)"
         }
     }

@@ -13,6 +13,7 @@ struct LiveWorld: ServiceSource {
     let sandbox: SandboxPool
     let blocklists: BlocklistDesk
     let lessons: LessonStore
+    let scanners = SpamScanners()
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -25,7 +26,7 @@ struct LiveWorld: ServiceSource {
         case .senderPolicy: nil
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
-        case .listings: nil
+        case .listings, .spamScan: nil
         case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
         case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }
@@ -44,6 +45,7 @@ struct LiveWorld: ServiceSource {
         case .listings(let question): .listings(await blocklists.answer(question))
         case .lessons(let question): .lessons(try await lessons.answer(question))
         case .lessonScopes(let scopes): .lessonScopes(try await lessons.answer(scopes))
+        case .spamScan(let question): .spamReport(try await scanners.answer(question))
         }
     }
 }
@@ -78,7 +80,7 @@ extension Question {
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
         case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain,
-            .listings, .lessons, .lessonScopes:
+            .listings, .lessons, .lessonScopes, .spamScan:
             self
         }
     }
