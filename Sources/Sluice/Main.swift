@@ -78,7 +78,7 @@ struct RootCommand: AsyncParsableCommand {
                     CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, ReplayCommand.self,
                     ScoreCommand.self, TryOutCommand.self, DMARCCommand.self, LearnCommand.self,
                 ]),
-            CommandGroup(name: "Queue", subcommands: [QueueCommand.self]),
+            CommandGroup(name: "Queue", subcommands: [QueueCommand.self, QuarantineCommand.self]),
             CommandGroup(
                 name: "Directory",
                 subcommands: [

@@ -20,6 +20,14 @@ import Testing
         func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
     }
 
+    struct Forgiver: MessageStage {
+        static let name: StageName = "lists"
+        static let effects: Effects = [.exempts]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
     struct Waver: MessageStage {
         static let name: StageName = "wave-through"
         static let effects: Effects = [.accepts, .acceptsAlways]
@@ -65,6 +73,10 @@ import Testing
         #expect(
             lints([Self.link(45, Judge()), .scripted(50, Self.quiet)])
                 == ["50-scripted.toml 45.toml: thresholds judges the score be"])
+        #expect(
+            lints([Self.link(45, Judge()), Self.link(50, Forgiver())])
+                == ["50.toml 45.toml: thresholds judges the score be"])
+        #expect(lints([Self.link(45, Forgiver()), Self.link(50, Judge())]) == [])
         #expect(
             lints([Self.link(45, Waver()), Self.link(50, Judge())]) == [
                 "50.toml 45.toml: thresholds is never asked: wav"

@@ -24,6 +24,7 @@ extension ServerConfiguration: OptionGroup {
         options.read("trace", &trace)
         options.read("sandbox", &sandbox)
         options.read("dmarc_reports", &dmarcReports)
+        options.read("quarantine", &quarantine)
         options.read("run", &run)
     }
 }
@@ -223,6 +224,20 @@ extension ServerConfiguration.DMARCReports: OptionGroup {
         guard let text: String = options.optional("from") else { return }
         do { from = try AddressParser.mailbox(text) } catch {
             options.note("from", "must be an address such as \"dmarc@example.org\", not \(text.quoted)")
+        }
+    }
+}
+
+extension ServerConfiguration.Quarantine: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("keep_for", &keepFor, from: "1h", to: "3650d")
+        options.read("digest", &digest)
+        options.read("digest_hour", &digestHour, in: 0...23)
+        options.read("link", &link)
+        options.read("link_life", &linkLife, from: "1h", to: "365d")
+        if digest, !link.hasPrefix("https://"), !link.hasPrefix("http://") {
+            options.note("link", "must be where digests' links lead: \"https://mx.example.org/release/\"")
         }
     }
 }

@@ -154,6 +154,21 @@ extension ServerConfiguration {
         public init() {}
     }
 
+    /// `[quarantine]`: messages that a stage has put aside.
+    public struct Quarantine: Sendable, Hashable {
+        /// How long they are kept.
+        public var keepFor: Interval = "30d"
+        /// Whether the owners of mailboxes are told each day what is new there.
+        public var digest = false
+        /// The hour of UTC from which on they are told.
+        public var digestHour = 6
+        /// What a digest's links begin with.
+        public var link = ""
+        /// How long a link is good.
+        public var linkLife: Interval = "7d"
+        public init() {}
+    }
+
     /// `[run]`: the process.
     public struct Run: Sendable, Hashable {
         /// Who the process becomes once its sockets are bound; `nil`: it stays who it is.

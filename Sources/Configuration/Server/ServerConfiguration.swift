@@ -25,6 +25,7 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var trace = Trace()
     public var sandbox = Sandbox()
     public var dmarcReports = DMARCReports()
+    public var quarantine = Quarantine()
     public var run = Run()
 
     /// The file it was read from; `nil`: built in.

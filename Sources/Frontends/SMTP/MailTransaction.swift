@@ -48,8 +48,9 @@ extension Outcome {
             let content = copy.message.pieces
             let held = copy.recipients.filter { $0.disposition == .quarantine }
             let free = copy.recipients.filter { $0.disposition != .quarantine }
-            for (recipients, reason) in [(free, nil), (held, copy.quarantined ?? "quarantine")] {
-                let queued = Self.queued(recipients)
+            let apart = Self.apart(Self.queued(held), size: copy.message.size)
+            let reason = copy.quarantined ?? "quarantine"
+            for (queued, reason) in [(Self.queued(free), nil)] + apart.map({ ($0, reason) }) {
                 guard !queued.isEmpty else { continue }
                 var submission = Submission(
                     id: QueueID(id, copy: made.count), sender: envelope.sender, recipients: queued, content: content,
@@ -61,6 +62,15 @@ extension Outcome {
             }
         }
         return made
+    }
+
+    /// Octets that copies of one held message may take together.
+    private static let mostHeld = 16 << 20
+
+    /// Who is held gets a message of their own, where that is not too much: so each can be released alone.
+    private static func apart(_ recipients: [QueueRecipient], size: Int) -> [[QueueRecipient]] {
+        let (octets, isTooMuch) = size.multipliedReportingOverflow(by: recipients.count)
+        return isTooMuch || octets > mostHeld ? [recipients] : recipients.map { [$0] }
     }
 
     /// One entry per destination: who is reached by two addresses gets the message once.

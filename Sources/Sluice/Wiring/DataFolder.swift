@@ -28,6 +28,8 @@ struct DataFolder: Sendable {
     var mailboxes: String { path + "/mailboxes" }
     /// Private keys that mail is signed with: a folder for each domain, in it `SELECTOR.pem`.
     var signingKeys: String { path + "/keys/dkim" }
+    /// The secret that links of digests are signed with.
+    var quarantineKey: String { path + "/keys/quarantine.key" }
     /// Large messages while they arrive.
     var temporary: String { path + "/tmp" }
     /// Where a running server takes commands.

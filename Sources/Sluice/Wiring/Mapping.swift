@@ -248,6 +248,7 @@ extension ServerConfiguration {
         if metrics != new.metrics { parts.append("[metrics]") }
         if sandbox != new.sandbox { parts.append("[sandbox]") }
         if dmarcReports != new.dmarcReports { parts.append("[dmarc_reports]") }
+        if quarantine != new.quarantine { parts.append("[quarantine]") }
         if run != new.run { parts.append("[run]") }
         return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
     }

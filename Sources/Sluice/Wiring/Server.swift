@@ -44,6 +44,7 @@ final class Server: Sendable {
     private let delivery: DeliveryAgent
     private let reporter: AggregateReporter
     private let keyWatch: KeyWatch
+    private let quarantine: QuarantineKeeper
     private let group: MultiThreadedEventLoopGroup
 
     /// What a reload replaces.
@@ -80,7 +81,7 @@ final class Server: Sendable {
         self.settings = settings
         self.file = file
         self.registry = registry
-        logger = Self.makeLogger(settings)
+        logger = Logger(settings)
         let identity = try Privileges(settings.run)
         state = Mutex(State(settings: settings, warnings: loaded.diagnostics.map(\.description)))
         group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
@@ -133,31 +134,25 @@ final class Server: Sendable {
             judging: HouseJudging(hostname: settings.hostname, chain: { chain.current }, source: world), queue: queue,
             traced: traced)
         reporter = try AggregateReporter(settings, in: data, mail: house, traces: traces, logger: logger)
+        quarantine = try QuarantineKeeper(settings, in: data, queue: queue, mail: house, traces: traces, memory, logger)
         keyWatch = KeyWatch(
             KeyFolder(path: data.signingKeys), logger,
             world: (entries: { [directory] in try directory.signing() }, policy: { chain.current.signingStage?.policy })
         )
         try await frontend.listen(Self.listeners(settings))
-        if frontend.mostConnections < settings.limits.maxConnections {
-            logger.warning(
-                "fewer connections than configured",
-                metadata: [
-                    "connections": "\(frontend.mostConnections)", "configured": "\(settings.limits.maxConnections)",
-                    "reason": "the process may not open more files",
-                ])
-        }
+        if frontend.mostConnections < settings.limits.maxConnections { warnOfFewConnections() }
+    }
+
+    private func warnOfFewConnections() {
+        logger.warning(
+            "fewer connections than configured",
+            metadata: [
+                "connections": "\(frontend.mostConnections)", "configured": "\(settings.limits.maxConnections)",
+                "reason": "the process may not open more files",
+            ])
     }
 
     private let chain: ChainHolder
-
-    private static func makeLogger(_ settings: ServerConfiguration) -> Logger {
-        let sampler = LogSampler()
-        let format = LineLogHandler.Format(rawValue: settings.log.format.rawValue) ?? .logfmt
-        LoggingSystem.bootstrap { LineLogHandler(label: $0, format: format, sampler: sampler) }
-        var logger = Logger(label: "sluice")
-        logger.logLevel = Logger.Level(rawValue: settings.log.level.rawValue) ?? .info
-        return logger
-    }
 
     private static func openStores(
         _ data: DataFolder, _ settings: ServerConfiguration, _ logger: Logger
@@ -206,6 +201,7 @@ final class Server: Sendable {
         let delivering = Task { await delivery.run() }
         let reporting = Task { await reporter.run() }
         let watching = Task { await keyWatch.run() }
+        let keeping = Task { await quarantine.run() }
         let asking = Task { await blocklists.run() }
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
@@ -228,11 +224,13 @@ final class Server: Sendable {
         delivering.cancel()
         reporting.cancel()
         watching.cancel()
+        keeping.cancel()
         asking.cancel()
         await withoutSilentServers {
             await delivering.value
             await reporting.value
             await watching.value
+            await keeping.value
             await asking.value
         }
         await statusServer.stop()

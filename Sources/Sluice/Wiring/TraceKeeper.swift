@@ -50,6 +50,12 @@ final class TraceKeeper: Sendable {
         }
     }
 
+    /// `From` and `Subject` of what came in a transaction, as far as it is traced. Blocks.
+    func summary(_ id: TransactionID) -> [String: String] {
+        guard let record = try? store.trace(id) else { return [:] }
+        return (try? record.trace())?.summary ?? [:]
+    }
+
     /// Those that fit, with what has been kept until now. Blocks.
     func records(_ query: TraceQuery) throws -> [TraceRecord] {
         store.flush()

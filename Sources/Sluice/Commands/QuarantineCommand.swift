@@ -1,0 +1,231 @@
+import Adapters
+import ArgumentParser
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+import Queue
+
+struct QuarantineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "quarantine", abstract: "Look at held messages that a stage has put aside, and decide about them.",
+        discussion: """
+            They lie in the queue and are held; what nobody releases is deleted after quarantine.keep_for. What is \
+            released comes to the inbox as it is: it is not judged again.
+            """,
+        subcommands: [List.self, Show.self, Release.self, Allow.self, Delete.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List the messages in quarantine, the oldest first.")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+        @Option(
+            name: .customLong("for"),
+            help: ArgumentHelp("Only those for a domain, or for an address.", valueName: "domain or address"))
+        var recipient: String?
+
+        func run() async throws {
+            let site = try QuarantineSite(place)
+            let messages = try await site.messages().filter { message in recipient.map(message.isFor) ?? true }
+            try output.show(site.reports(on: messages), header: QuarantineReport.header) { $0.cells }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show a message in quarantine: who, why, and what was found of it.")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+        @Argument(help: "Its id; or a transaction's.") var id: QueueIDArgument
+
+        func run() async throws {
+            let site = try QuarantineSite(place)
+            let reports = site.reports(on: try await site.named([id]))
+            print(output.json ? try Terminal.json(reports) : reports.map(\.text).joined(separator: "\n"))
+        }
+    }
+
+    struct Release: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let messages come to the inbox.",
+            discussion: "With --token, the one that a link of a digest is about, if the link is good.")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+        @Argument(help: "The messages' ids; or a transaction's.") var ids: [QueueIDArgument] = []
+        @Option(help: ArgumentHelp("The last part of a digest's link.", valueName: "token")) var token: String?
+
+        func validate() throws {
+            guard ids.isEmpty != (token == nil) else {
+                throw ValidationError("Name messages by their ids, or a --token.")
+            }
+        }
+
+        func run() async throws {
+            let site = try QuarantineSite(place)
+            let messages = if let token { [try await site.redeemed(token)] } else { try await site.named(ids) }
+            try await site.change(messages, .release)
+            try site.show(messages, "Released", output)
+        }
+    }
+
+    struct Allow: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Release messages, and allow their authors for the mailboxes that they are for.",
+            discussion: "The entry is a mailbox's own: it holds for nobody else (sluice lists).")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+        @Argument(help: "The messages' ids; or a transaction's.") var ids: [QueueIDArgument]
+
+        func run() async throws {
+            let site = try QuarantineSite(place)
+            let messages = try await site.named(ids)
+            for message in messages { try site.allowAuthor(of: message) }
+            try await site.change(messages, .release)
+            try site.show(messages, "Allowed and released", output)
+        }
+    }
+
+    struct Delete: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Delete messages; nobody is told.")
+        @OptionGroup var place: QueueOptionsGroup
+        @OptionGroup var output: OutputOptions
+        @Argument(help: "The messages' ids; or a transaction's.") var ids: [QueueIDArgument]
+
+        func run() async throws {
+            let site = try QuarantineSite(place)
+            let messages = try await site.named(ids)
+            try await site.change(messages, .remove)
+            try site.show(messages, "Deleted", output)
+        }
+    }
+}
+
+/// The quarantine as the command line reaches it.
+struct QuarantineSite {
+    private let access: QueueAccess
+
+    init(_ place: QueueOptionsGroup) throws { access = try place.access() }
+
+    func messages() async throws -> [QuarantinedMessage] { try await access.all().compactMap(QuarantinedMessage.init) }
+
+    /// Those that somebody has named, which must be in quarantine.
+    func named(_ arguments: [QueueIDArgument]) async throws -> [QuarantinedMessage] {
+        var found: [QuarantinedMessage] = []
+        for id in try await access.ids(of: arguments) {
+            if let message = QuarantinedMessage(try await access.show(id)) {
+                found.append(message)
+            } else if case .message(id)? = arguments.first(where: { $0.isMessage(id) }) {
+                throw CommandFailure.wrong("\(id) is not in quarantine (sluice queue show \(id)).")
+            }
+        }
+        guard !found.isEmpty else { throw CommandFailure.wrong("None of these is in quarantine.") }
+        return found
+    }
+
+    /// The message of a digest's link.
+    func redeemed(_ text: String) async throws -> QuarantinedMessage {
+        let hashing = try ScryptHashing()
+        let key = try QuarantineKey.open(try DataFolder(access.settings).entered().quarantineKey, hashing)
+        let token: ReleaseToken
+        do { token = try ReleaseToken(text, key, hashing, at: Date()) } catch let fault as ReleaseToken.Fault {
+            throw CommandFailure.wrong("The token \(fault).")
+        }
+        guard let message = QuarantinedMessage(try await access.show(token.message)), message.isOnly(for: token.mailbox)
+        else { throw CommandFailure.wrong("\(token.message) is not in quarantine any more.") }
+        return message
+    }
+
+    func change(_ messages: [QuarantinedMessage], _ change: QueueChange) async throws {
+        for message in messages { _ = try await access.change(change, message.id) }
+    }
+
+    func show(_ messages: [QuarantinedMessage], _ verb: String, _ output: OutputOptions) throws {
+        if output.json { return print(try Terminal.json(messages.map(\.id.description))) }
+        print("\(verb) \(Terminal.counted(messages.count, "message")).")
+    }
+
+    // MARK: What is known of a message
+
+    /// What the traces know is left out where there are none.
+    func reports(on messages: [QuarantinedMessage]) -> [QuarantineReport] {
+        let known = traces(of: messages)
+        return messages.map { QuarantineReport($0, known[$0.id.transaction]) }
+    }
+
+    private func traces(of messages: [QuarantinedMessage]) -> [TransactionID: Trace] {
+        var found: [TransactionID: Trace] = [:]
+        do {
+            let traces = try TraceAccess(access.settings)
+            for id in Set(messages.map(\.id.transaction)) { found[id] = try? traces.record(id.text).readable() }
+        } catch { return [:] }
+        return found
+    }
+
+    /// Puts the author on the list of each mailbox that the message is for.
+    func allowAuthor(of message: QuarantinedMessage) throws {
+        guard let field = traces(of: [message])[message.id.transaction]?.summary["from"] else {
+            throw CommandFailure.wrong("The author of \(message.id) is not known any more; use sluice lists allow.")
+        }
+        let authors = AddressList(HeaderField(name: "From", value: field), limit: 2).addresses
+        guard authors.count == 1, let author = authors.first else {
+            throw CommandFailure.wrong("\(message.id) does not have one author; use sluice lists allow.")
+        }
+        let directory = try told { try Stores.directory(in: DataFolder(access.settings).entered(), access.settings) }
+        defer { directory.close() }
+        try told {
+            try directory.change(by: DirectoryOptions.actor) { changes in
+                for mailbox in message.mailboxes {
+                    var entry = NewListEntry(.allow, author.description)
+                    entry.reason = "released \(message.id)"
+                    try changes.addListEntry(entry, for: mailbox.description)
+                }
+            }
+        }
+    }
+}
+
+extension QueueIDArgument {
+    fileprivate func isMessage(_ id: QueueID) -> Bool { if case .message(id) = self { true } else { false } }
+}
+
+/// A message in quarantine for people and programs.
+struct QuarantineReport: Encodable {
+    var id: String
+    var received: Date
+    var sender: String
+    var recipients: [String]
+    var reason: String
+    var from: String?
+    var subject: String?
+    var score: Double?
+    var symbols: [Symbol]
+
+    init(_ message: QuarantinedMessage, _ trace: Trace?) {
+        id = message.id.description
+        received = message.listing.received
+        sender = message.listing.sender?.description ?? "<>"
+        recipients = message.recipients.map(\.said.address.description)
+        reason = message.reason
+        from = trace?.summary["from"].map(EncodedWord.decode)
+        subject = trace?.summary["subject"].map(EncodedWord.decode)
+        score = trace?.score
+        symbols = trace?.symbols ?? []
+    }
+
+    static let header = ["ID", "SINCE", "FROM", "TO", "WHY", "SUBJECT"]
+
+    var cells: [String] {
+        [id, received.stamp, from ?? sender, Terminal.few(recipients), reason, subject ?? "-"].map(Terminal.harmless)
+    }
+
+    var text: String {
+        var lines = ["\(Terminal.styled(id, .bold))  \(received.stamp)", "  why      \(Terminal.harmless(reason))"]
+        lines.append("  sender   \(Terminal.harmless(sender))")
+        lines += recipients.map { "  to       \(Terminal.harmless($0))" }
+        if let from { lines.append("  From     \(Terminal.harmless(from))") }
+        if let subject { lines.append("  Subject  \(Terminal.harmless(subject))") }
+        if let score { lines.append("  score    \(score)") }
+        lines += symbols.map { "           \(Terminal.harmless("\($0.points)  \($0.name)  \($0.description)"))" }
+        return lines.joined(separator: "\n")
+    }
+}
