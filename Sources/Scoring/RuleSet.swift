@@ -22,7 +22,8 @@ public struct RuleSet: Sendable {
     ///   - rules: Of two with one name the first counts.
     ///   - domains: For domains the points of rules that have others there.
     ///
-    /// Names of rules that are not there, and rules that build upon themselves, hold never: ``cycles(in:)`` tells of those.
+    /// Names of rules that are not there, and rules that build upon themselves, hold never: ``cycles(in:)`` tells of
+    /// those.
     public init(_ rules: [Rule], domains: [String: [String: Double]] = [:]) {
         var names: [String: Int] = [:]
         var kept: [Rule] = []

@@ -68,7 +68,8 @@ import Testing
 
     @Test func `symbols have a name, points and a description`() async throws {
         let place = try await Place()
-        try place.folder.write("From: a@out.test\n\nbody\n", to: "message.eml")
+        let fields = "From: a@out.test\nTo: anna@acme.test\nSubject: x\nDate: Sat, 21 Nov 2026 10:00:00 +0000\n"
+        try place.folder.write(fields + "\nbody\n", to: "message.eml")
         let ran = try await Programs.run(
             Programs.sluice,
             [

@@ -107,16 +107,16 @@ import Testing
         "Content": ["MailTypes"],
         "Scoring": ["Content", "MailTypes"],
         "Protocols": ["MailTypes"],
-        "Pipeline": ["MailTypes"],
-        "Filters": ["Pipeline", "Content", "MailTypes"],
+        "Pipeline": ["Content", "Scoring", "MailTypes"],
+        "Filters": ["Pipeline", "Scoring", "Content", "MailTypes"],
         "Adapters": ["Pipeline", "Protocols", "MailTypes"],
-        "Sandbox": ["Pipeline", "MailTypes"],
+        "Sandbox": ["Pipeline", "Scoring", "MailTypes"],
         "Directory": ["Scoring", "Pipeline", "MailTypes"],
         "Queue": ["MailTypes"],
         "Mailboxes": ["MailTypes"],
         "Delivery": ["Queue", "Protocols", "Pipeline", "Mailboxes", "MailTypes"],
         "Frontends": ["Protocols", "Pipeline", "Queue", "Mailboxes", "Directory", "MailTypes"],
-        "Configuration": ["MailTypes"],
+        "Configuration": ["Scoring", "MailTypes"],
     ]
 
     static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2", "COpenDKIM", "CSeccomp", "CPSL", "CZlib"]

@@ -12,9 +12,9 @@ struct ScoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "score", abstract: "Explain what rules find in a message, and what matched where.",
         discussion: """
-            The message is judged by the rules of the program and of rules.d alone: no server, no DNS and no network is \
-            asked, and nothing is remembered. Rules about SPF, DKIM and DMARC hold where --result says so, those about \
-            what other stages find where --symbol does. `sluice try` asks the whole chain.
+            The message is judged by the rules of the program and of rules.d alone: no server, no DNS and no network \
+            is asked, and nothing is remembered. Rules about SPF, DKIM and DMARC hold where --result says so, those \
+            about what other stages find where --symbol does. `sluice try` asks the whole chain.
             """)
     @OptionGroup var configuration: ConfigurationOptions
     @Argument(help: "The message's file, or - for standard input.", completion: .file()) var message: String
