@@ -13,6 +13,7 @@ import Testing
         private struct State {
             var mood = Mood.sound
             var listed: [String: IPAddress] = [:]
+            var mute: Set<String> = []
             var asked: [String] = []
             var now = ContinuousClock.now
             var told: [String] = []
@@ -30,14 +31,16 @@ import Testing
         var count: Int { state.withLock { $0.count } }
         var now: ContinuousClock.Instant { state.withLock { $0.now } }
         func list(_ name: String, _ answer: IPAddress = "127.0.0.2") { state.withLock { $0.listed[name] = answer } }
+        func mute(_ name: String) { state.withLock { _ = $0.mute.insert(name) } }
         func advance(_ duration: Duration) { state.withLock { $0.now += duration } }
         func forget() { state.withLock { $0.asked = [] } }
 
         func answer(_ question: DNSQuestion) throws(StageFailure) -> DNSAnswer {
-            let (mood, answer) = state.withLock { state in
+            let (mood, answer, isMute) = state.withLock { state in
                 state.asked.append(question.name)
-                return (state.mood, state.listed[question.name])
+                return (state.mood, state.listed[question.name], state.mute.contains(question.name))
             }
+            if isMute { throw StageFailure("no answer in time", timedOut: true) }
             let isTestPoint = question.name == "2.0.0.127.zone.example"
             switch mood {
             case .sound:
@@ -144,7 +147,13 @@ import Testing
         for _ in 1...5 { #expect(Self.isPassedOver(await desk.answer(Self.question))) }
         #expect(world.asked == [])
         #expect(world.told == ["- it does not answer: no answer in time"])
-        world.advance(.seconds(60))
+        // Whether it is the list or the names is looked into at once, and again after a minute.
+        await desk.look()
+        world.forget()
+        world.advance(.seconds(59))
+        await desk.look()
+        #expect(world.asked == [])
+        world.advance(.seconds(1))
         await desk.look()
         #expect(
             desk.troubles.map(\.text) == [
@@ -179,6 +188,19 @@ import Testing
         #expect(desk.troubles == [])
         _ = await desk.answer(Self.question)
         #expect(desk.troubles.count == 1)
+    }
+
+    @Test func `R160: names that a list answers badly do not blind it for others`() async {
+        world.mute("7.2.0.192.zone.example")
+        let desk = world.desk()
+        let answered = ListingAnswer.answered([], unanswered: ["7.2.0.192"])
+        #expect(await desk.answer(Self.question) == answered && desk.troubles == [])
+        // Asked about such names alone it seems dead, until its test points have been asked.
+        _ = await desk.answer(ListingQuestion(zone: "zone.example", names: ["7.2.0.192"]))
+        #expect(desk.troubles.count == 1)
+        await desk.look()
+        #expect(desk.troubles == [])
+        #expect(await desk.answer(Self.question) == answered)
     }
 
     @Test func `who has no patience does not make a list dead`() async {

@@ -61,6 +61,20 @@ import Testing
         #expect(last.note?.contains("came back after 300 s and passes") == true)
     }
 
+    @Test func `what has waited at greylisting is not put off once more, and others are`() async throws {
+        let greylist = Greylist(Greylist.Configuration())
+        let stage = ScoreVerdict(ScoreVerdict.Configuration())
+        let transaction = Self.transaction(4, world)
+        _ = try await greylist.recipient(.said("bob@here.example"), in: transaction)
+        world.time.advance(by: "5m")
+        #expect(try await greylist.recipient(.said("bob@here.example"), in: transaction).verdict == .continue)
+        let both = Self.transaction(4, to: ["bob@here.example", "eve@here.example"], world)
+        #expect(try await stage.message(.sample(), in: both).verdict != .continue)
+        let finding = try await stage.message(.sample(), in: transaction)
+        #expect(finding.verdict == .continue && finding.fields["X-Spam-Score"] == "4.0")
+        #expect(finding.note?.contains("came back after 300 s and passes") == true)
+    }
+
     @Test func `waiting helps no other message, sender or recipient, and no score of junk`() async throws {
         let stage = ScoreVerdict(ScoreVerdict.Configuration())
         _ = try await finding(4)

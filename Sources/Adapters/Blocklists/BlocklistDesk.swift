@@ -112,9 +112,10 @@ public final class BlocklistDesk: Sendable {
         }
     }
 
-    /// Silence puts a list aside; a failure at once does when it is not the first in a row.
+    /// Silence puts a list aside; a failure at once does when it is not the first in a row. Strangers choose the names
+    /// that are asked about, and may know some that a list answers badly: so its test points are asked right after.
     private func note(_ survey: Survey, on zone: String, waited: Duration) {
-        guard !survey.failures.isEmpty else {
+        guard survey.isUnanswered else {
             state.withLock { $0.desks[zone]?.failures = 0 }
             return
         }
@@ -127,7 +128,7 @@ public final class BlocklistDesk: Sendable {
             return failures
         }
         guard isSilent || failures >= options.mostFailures, let first = survey.failures.first else { return }
-        settle(zone, .silent("it does not answer: \(first.failure.reason)"))
+        settle(zone, .suspect("it does not answer: \(first.failure.reason)"))
     }
 
     // MARK: Looking after the lists

@@ -33,6 +33,9 @@ struct Standing: Sendable {
     /// What a look at a list, or its answers, have shown.
     enum Verdict {
         case sound
+        /// It did not answer about any of a message's names.
+        case suspect(String)
+        /// Its test points do not answer.
         case silent(String)
         case insane(String)
     }
@@ -55,6 +58,7 @@ struct Standing: Sendable {
             (trouble, proven, failures) = (nil, now, 0)
             // Looked at again while the last look still holds.
             next = now + options.soundFor.duration / 2
+        case .suspect(let reason): putAside(reason, until: now)
         case .silent(let reason): putAside(reason, until: now + options.silentPause.duration)
         case .insane(let reason): putAside(reason, until: now + options.insanePause.duration)
         }
@@ -96,6 +100,9 @@ struct Survey: Sendable {
             return Listing(name: reply.name, answers: answers)
         }
     }
+
+    /// Whether there were names, and no answer about any of them.
+    var isUnanswered: Bool { !replies.isEmpty && failures.count == replies.count }
 
     var failures: [(name: String, failure: StageFailure)] {
         replies.compactMap { reply in

@@ -58,6 +58,7 @@ public struct Greylist: RecipientStage, MessageStage {
             if policy.knownAfter.value > 0 {
                 try await remember(own.network, in: Table.networks, at: now, services)
             }
+            try await Patience.note(recipient.address, in: transaction, at: now)
         }
         return finding
     }

@@ -107,6 +107,10 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
         let identity = MessageIdentity(message, sender: transaction.sender)
         var shortest = Double.infinity
         for recipient in transaction.recipients.prefix(Self.mostAsked) {
+            if try await Patience.isProven(recipient.address, in: transaction, at: now) {
+                shortest = min(shortest, policy.delay.seconds)
+                continue
+            }
             let visits = try await transaction.services.visits(
                 .visit(
                     table: Table.deferred, key: "\(identity.key) <\(recipient.address.key)>", at: now,
