@@ -308,6 +308,7 @@ final class Server: Sendable {
         case .queueList(let after, let limit): return .listings(queue.list(after: after, limit: limit))
         case .queueShow(let id):
             do throws(QueueFailure) { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
+        case .queueContent(let id): return ControlAnswer(contentOf: id, in: queue)
         case .queueChange(let change, let id):
             do throws(QueueFailure) {
                 let underWay = try await apply(change, to: id)
