@@ -235,7 +235,7 @@ import Testing
             let rest = try await listed().map(\.id)
             #expect(try await server.sluice("quarantine", "learn", "spam", rest[0]).code == 0)
             let lessons = try await server.sluice("learn", "history")
-            #expect(lessons.output.contains("@acme.test  spam"), "\(lessons)")
+            #expect(lessons.output.contains("@acme.test") && lessons.output.contains("spam"), "\(lessons)")
             #expect(try await server.sluice(["quarantine", "delete"] + rest).code == 0)
             #expect(try await listed().isEmpty)
             #expect(server.everything().count == 3)

@@ -165,6 +165,12 @@ struct QueueAccess {
 }
 
 extension ControlAnswer {
+    init(_ failure: QueueFailure) {
+        let told = CommandFailure(failure)
+        let isTemporary = told.code == ExitCodes.again
+        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
+    }
+
     init(contentOf id: QueueID, in queue: MailQueue) {
         do throws(QueueFailure) { self = .content(Data(try queue.read(id).content.array)) } catch { self.init(error) }
     }

@@ -390,11 +390,3 @@ final class Server: Sendable {
         return .reloaded(file: file, changes: listeners + changes, complaints: remarks)
     }
 }
-
-extension ControlAnswer {
-    fileprivate init(_ failure: QueueFailure) {
-        let told = CommandFailure(failure)
-        let isTemporary = told.code == ExitCodes.again
-        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
-    }
-}
