@@ -5,6 +5,7 @@ import Foundation
 import MailTypes
 import Pipeline
 import Queue
+import Scoring
 
 struct QuarantineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
