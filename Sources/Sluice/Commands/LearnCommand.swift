@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Directory
 import Foundation
 import MailTypes
@@ -161,8 +162,9 @@ struct LessonAccess {
     /// Messages that are taught in one transaction.
     private static let batch = 200
 
-    init(_ place: DirectoryOptions) throws {
-        let settings = try place.configuration.load()
+    init(_ place: DirectoryOptions) throws { try self.init(place.configuration.load()) }
+
+    init(_ settings: ServerConfiguration) throws {
         let data = try DataFolder(settings).entered()
         directory = try told { try Stores.directory(in: data, settings) }
         store = try told { try Stores.lessons(in: data) }
@@ -190,6 +192,12 @@ struct LessonAccess {
     func scope(_ options: LessonScopeOptions) throws -> LessonScope {
         try directory.change(by: DirectoryOptions.actor) {
             try $0.lessonScope(mailbox: options.mailbox, domain: options.domain)
+        }
+    }
+
+    func scope(mailbox: EmailAddress) throws -> LessonScope {
+        try directory.change(by: DirectoryOptions.actor) {
+            try $0.lessonScope(mailbox: mailbox.description, domain: nil)
         }
     }
 

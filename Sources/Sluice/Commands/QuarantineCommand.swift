@@ -5,6 +5,7 @@ import Foundation
 import MailTypes
 import Pipeline
 import Queue
+import Scoring
 
 struct QuarantineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,7 +14,7 @@ struct QuarantineCommand: ParsableCommand {
             They lie in the queue and are held; what nobody releases is deleted after quarantine.keep_for. What is \
             released comes to the inbox as it is: it is not judged again.
             """,
-        subcommands: [List.self, Show.self, Release.self, Allow.self, Delete.self])
+        subcommands: [List.self, Show.self, Release.self, Allow.self, Learn.self, Delete.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the messages in quarantine, the oldest first.")
@@ -85,6 +86,27 @@ struct QuarantineCommand: ParsableCommand {
         }
     }
 
+    struct Learn: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Teach what messages in quarantine are, to the mailboxes that they are for.",
+            discussion: "They stay where they are: release or delete them afterwards.",
+            subcommands: [Spam.self, Ham.self])
+
+        struct Spam: QuarantineLessonCommand {
+            static let configuration = CommandConfiguration(abstract: "Teach that messages are spam.")
+            static let isSpam = true
+            @OptionGroup var place: QueueOptionsGroup
+            @Argument(help: "The messages' ids; or a transaction's.") var ids: [QueueIDArgument]
+        }
+
+        struct Ham: QuarantineLessonCommand {
+            static let configuration = CommandConfiguration(abstract: "Teach that messages are good mail.")
+            static let isSpam = false
+            @OptionGroup var place: QueueOptionsGroup
+            @Argument(help: "The messages' ids; or a transaction's.") var ids: [QueueIDArgument]
+        }
+    }
+
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Delete messages; nobody is told.")
         @OptionGroup var place: QueueOptionsGroup
@@ -97,6 +119,22 @@ struct QuarantineCommand: ParsableCommand {
             try await site.change(messages, .remove)
             try site.show(messages, "Deleted", output)
         }
+    }
+}
+
+/// `quarantine learn spam` and `quarantine learn ham`.
+protocol QuarantineLessonCommand: AsyncParsableCommand {
+    static var isSpam: Bool { get }
+    var place: QueueOptionsGroup { get }
+    var ids: [QueueIDArgument] { get }
+}
+
+extension QuarantineLessonCommand {
+    func run() async throws {
+        let site = try QuarantineSite(place)
+        let messages = try await site.named(ids)
+        for message in messages { try await site.teach(message, isSpam: Self.isSpam) }
+        print("Learnt \(Terminal.counted(messages.count, "message")) as \(Self.isSpam ? "spam" : "ham").")
     }
 }
 
@@ -142,6 +180,22 @@ struct QuarantineSite {
     func show(_ messages: [QuarantinedMessage], _ verb: String, _ output: OutputOptions) throws {
         if output.json { return print(try Terminal.json(messages.map(\.id.description))) }
         print("\(verb) \(Terminal.counted(messages.count, "message")).")
+    }
+
+    /// A lesson for each mailbox that the message is for.
+    func teach(_ message: QuarantinedMessage, isSpam: Bool) async throws {
+        let octets = try await access.content(of: message.id)
+        guard let parsed = try? Message(parsing: Bytes(octets)) else {
+            throw CommandFailure.wrong("\(message.id) is too complex to be read.")
+        }
+        try LessonAccess(access.settings).change { lessons in
+            for mailbox in message.mailboxes {
+                let scope = try lessons.scope(mailbox: mailbox)
+                let report = try lessons.store.teach(
+                    [LessonSubject(parsed)], as: isSpam, in: scope, by: DirectoryOptions.actor)
+                try lessons.note(isSpam ? "spam" : "ham", in: scope, report)
+            }
+        }
     }
 
     // MARK: What is known of a message

@@ -9,6 +9,8 @@ enum ControlRequest: Codable, Sendable {
     case queueList(after: QueueID?, limit: Int)
     case queueShow(QueueID)
     case queueChange(QueueChange, QueueID)
+    /// The message itself, as it lies in the queue.
+    case queueContent(QueueID)
     /// What has come of the attempts that were under way when a message was removed or bounced.
     case queueAttempts(QueueID)
     /// Send the aggregate reports of the last day, of one domain or of all.
@@ -27,6 +29,7 @@ enum ControlAnswer: Codable, Sendable {
     /// Why it was not: the old configuration holds.
     case refused(complaints: [String])
     case listings([QueueListing])
+    case content(Data)
     case done
     /// Done, but for recipients that are being delivered just now.
     case underWay([QueueAttempt])

@@ -42,6 +42,15 @@ struct QueueAccess {
         }
     }
 
+    /// A message as it lies in the queue.
+    func content(of id: QueueID) async throws -> [UInt8] {
+        switch try ControlClient(data: data).ask(.queueContent(id)) {
+        case .content(let octets): return Array(octets)
+        case let other?: throw unexpected(other)
+        case nil: return try offline(isReadOnly: true) { try $0.read(id).content.array }
+        }
+    }
+
     /// What is in the queue of what came in one transaction, in the order of its copies.
     func copies(of transaction: TransactionID) async throws -> [QueueListing] {
         let first = QueueID(transaction)
@@ -152,6 +161,18 @@ struct QueueAccess {
         case .unknown(let reason): .unknown(reason)
         default: .again("The server has answered something else; is it of another version?")
         }
+    }
+}
+
+extension ControlAnswer {
+    init(_ failure: QueueFailure) {
+        let told = CommandFailure(failure)
+        let isTemporary = told.code == ExitCodes.again
+        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
+    }
+
+    init(contentOf id: QueueID, in queue: MailQueue) {
+        do throws(QueueFailure) { self = .content(Data(try queue.read(id).content.array)) } catch { self.init(error) }
     }
 }
 

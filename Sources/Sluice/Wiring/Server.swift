@@ -308,6 +308,7 @@ final class Server: Sendable {
         case .queueList(let after, let limit): return .listings(queue.list(after: after, limit: limit))
         case .queueShow(let id):
             do throws(QueueFailure) { return .listings([try queue.show(id)]) } catch { return ControlAnswer(error) }
+        case .queueContent(let id): return ControlAnswer(contentOf: id, in: queue)
         case .queueChange(let change, let id):
             do throws(QueueFailure) {
                 let underWay = try await apply(change, to: id)
@@ -387,13 +388,5 @@ final class Server: Sendable {
         for change in listeners { logger.notice("listener changed", metadata: ["line": "\(change)"]) }
         for change in changes { logger.notice("chain changed", metadata: ["line": "\(change)"]) }
         return .reloaded(file: file, changes: listeners + changes, complaints: remarks)
-    }
-}
-
-extension ControlAnswer {
-    fileprivate init(_ failure: QueueFailure) {
-        let told = CommandFailure(failure)
-        let isTemporary = told.code == ExitCodes.again
-        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
     }
 }
