@@ -87,7 +87,7 @@ class Rspamd:
         self.processes = []
         self.run(["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""])
         self.run(self.command(pathlib.Path(root)), self.environment(pathlib.Path(root)))
-        for _ in range(600):
+        for _ in range(3000):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.control}/ping", timeout=5).read()
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ping", timeout=5).read()

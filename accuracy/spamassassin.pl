@@ -17,6 +17,8 @@ my $engine = Mail::SpamAssassin->new({
         "use_bayes $bayes", "bayes_auto_learn 0", "bayes_path $folder/bayes", "dns_available no", ""),
 });
 $engine->init(1);
+# As sa-learn does it: what is learnt stays open until it is written.
+$engine->init_learner({caller_will_untie => 1, wait_for_lock => 1}) if $bayes;
 $| = 1;
 while (my $line = <STDIN>) {
     chomp $line;
