@@ -49,8 +49,9 @@ class SpamAssassin:
         for path, is_spam in messages:
             self.ask(self.workers[0], f"learn {'spam' if is_spam else 'ham'} {path}")
         self.ask(self.workers[0], "sync")
+        self.close()
         # Scoring only reads what was learnt, so it can be shared out.
-        self.workers += [self.start(self.folder, True) for _ in range(os.cpu_count() - 1)]
+        self.workers = [self.start(self.folder, True) for _ in range(os.cpu_count())]
 
     def scores(self, paths):
         def part(number):

@@ -14,7 +14,9 @@ my $engine = Mail::SpamAssassin->new({
     userstate_dir => $folder,
     userprefs_filename => "$folder/user_prefs",
     post_config_text => join("\n",
-        "use_bayes $bayes", "bayes_auto_learn 0", "bayes_path $folder/bayes", "dns_available no", ""),
+        "use_bayes $bayes", "bayes_auto_learn 0", "bayes_path $folder/bayes", "dns_available no",
+        # Of no consequence for verdicts, but several processes would wait for each other.
+        "bayes_auto_expire 0", "lock_method flock", ""),
 });
 $engine->init(1);
 # As sa-learn does it: what is learnt stays open until it is written.
