@@ -7,7 +7,7 @@ BUILD   := swift build --scratch-path $(SCRATCH)/debug --explicit-target-depende
 RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization \
 	--scratch-path $(SCRATCH)/release
 
-.PHONY: run try-out build test suites check release bench kill-test interop fuzz hostile-mail sanitize clean
+.PHONY: run try-out build test suites accuracy check release bench kill-test interop fuzz hostile-mail sanitize clean
 
 ## Installs what is missing, builds, and starts a demonstration server on 127.0.0.1.
 run: build
@@ -32,6 +32,12 @@ test:
 suites:
 	@scripts/install build test suites
 	scripts/suites
+
+## Spam found and good mail hurt on labelled mail, beside rspamd and SpamAssassin: make accuracy SPLIT=time
+SPLIT ?= thread
+accuracy: release
+	@scripts/install accuracy
+	accuracy/run --program dist/sluice --split $(SPLIT) --scratch $(SCRATCH)/accuracy
 
 ## Format, warnings as errors, imports against the module table, and the tidy test.
 check:

@@ -49,8 +49,9 @@ class SpamAssassin:
         for path, is_spam in messages:
             self.ask(self.workers[0], f"learn {'spam' if is_spam else 'ham'} {path}")
         self.ask(self.workers[0], "sync")
+        self.close()
         # Scoring only reads what was learnt, so it can be shared out.
-        self.workers += [self.start(self.folder, True) for _ in range(os.cpu_count() - 1)]
+        self.workers = [self.start(self.folder, True) for _ in range(os.cpu_count())]
 
     def scores(self, paths):
         def part(number):
@@ -87,7 +88,7 @@ class Rspamd:
         self.processes = []
         self.run(["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""])
         self.run(self.command(pathlib.Path(root)), self.environment(pathlib.Path(root)))
-        for _ in range(600):
+        for _ in range(3000):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.control}/ping", timeout=5).read()
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ping", timeout=5).read()

@@ -14,9 +14,13 @@ my $engine = Mail::SpamAssassin->new({
     userstate_dir => $folder,
     userprefs_filename => "$folder/user_prefs",
     post_config_text => join("\n",
-        "use_bayes $bayes", "bayes_auto_learn 0", "bayes_path $folder/bayes", "dns_available no", ""),
+        "use_bayes $bayes", "bayes_auto_learn 0", "bayes_path $folder/bayes", "dns_available no",
+        # Of no consequence for verdicts, but several processes would wait for each other.
+        "bayes_auto_expire 0", "lock_method flock", ""),
 });
 $engine->init(1);
+# As sa-learn does it: what is learnt stays open until it is written.
+$engine->init_learner({caller_will_untie => 1, wait_for_lock => 1}) if $bayes;
 $| = 1;
 while (my $line = <STDIN>) {
     chomp $line;

@@ -25,6 +25,16 @@ public enum LessonScope: Sendable, Hashable, Codable {
         }
     }
 
+    /// The scopes around it and itself, the widest first.
+    public var chain: [LessonScope] {
+        switch self {
+        case .global: [.global]
+        case .domain: [.global, self]
+        case .mailbox(let key):
+            [.global] + (key.split(separator: "@").last.map { [.domain(String($0))] } ?? []) + [self]
+        }
+    }
+
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let scope = Self(text: try container.decode(String.self)) else {
@@ -104,26 +114,27 @@ extension LessonQuestion: Codable {
 /// What lessons say of a message.
 public struct LessonAnswer: Sendable, Hashable, Codable {
     /// A token that speaks for spam or against it.
-    public struct Token: Sendable, Hashable, Codable {
+    public struct Token: Sendable, Hashable {
         public var hash: UInt64
-        /// What it adds to the margin.
-        public var share: Double
+        /// What it adds to the margin, in thousandths.
+        public var thousandths: Int
         /// Lessons with it, of all scopes that were asked.
         public var spam: Int
         public var ham: Int
 
-        public init(hash: UInt64, share: Double, spam: Int, ham: Int) {
+        public init(hash: UInt64, thousandths: Int, spam: Int, ham: Int) {
             self.hash = hash
-            self.share = share
+            self.thousandths = thousandths
             self.spam = spam
             self.ham = ham
         }
     }
 
     /// At most so many tokens are told of.
-    public static let mostTokens = 30
+    public static let mostTokens = 20
 
-    /// Above zero like the spam that was taught, below like the good mail; `nil`: not enough was taught.
+    /// Above zero like the spam that was taught, below like the good mail, to a thousandth; `nil`: not enough was
+    /// taught.
     public var margin: Double?
     /// Whose lessons it is made of.
     public var scopes: [LessonScope]
@@ -141,5 +152,24 @@ public struct LessonAnswer: Sendable, Hashable, Codable {
         self.spam = spam
         self.ham = ham
         self.tokens = tokens
+    }
+}
+
+extension LessonAnswer.Token: Codable {
+    /// `9f3ac2 -250 1 20`: the hash in hexadecimal digits, the share, and the lessons of spam and of good mail.
+    var text: String { "\(String(hash, radix: 16)) \(thousandths) \(spam) \(ham)" }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let words = try container.decode(String.self).split(separator: " ")
+        guard words.count == 4, let hash = UInt64(words[0], radix: 16), let thousandths = Int(words[1]),
+            let spam = Int(words[2]), let ham = Int(words[3])
+        else { throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a token") }
+        self.init(hash: hash, thousandths: thousandths, spam: spam, ham: ham)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
     }
 }

@@ -146,12 +146,21 @@ extension Question {
                 }
             }
         case .publicSuffix(let domain): text.single("publicSuffix") { $0.string(domain) }
+        case .lessons(let question):
+            text.single("lessons") { text in
+                text.object { text in
+                    text.member("scopes", question.scopes) { $0.string($1.text) }
+                    text.member("count", question.count)
+                    text.member("digest", String(question.digest, radix: 16))
+                }
+            }
+        case .lessonScopes(let scopes):
+            text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
         case .directory(.thresholds(let scope)):
             text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .directory(.listScopes(let scope)):
             text.wrapped("directory", "listScopes") { $0.string(scope.key) }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .lessons, .lessonScopes,
-            .spamScan:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .spamScan:
             text.rare(self)
         }
     }
@@ -202,8 +211,20 @@ extension Answer {
                     }
                 }
             }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
-            .lessonScopes, .spamReport, .failure:
+        case .lessons(let answer):
+            text.single("lessons") { text in
+                text.object { text in
+                    if let margin = answer.margin { text.member("margin", margin) }
+                    text.member("scopes", answer.scopes) { $0.string($1.text) }
+                    text.member("spam", answer.spam)
+                    text.member("ham", answer.ham)
+                    text.member("tokens", answer.tokens) { $0.string($1.text) }
+                }
+            }
+        case .lessonScopes(let scopes):
+            text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings,
+            .spamReport, .failure:
             text.rare(self)
         }
     }

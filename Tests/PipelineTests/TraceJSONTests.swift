@@ -101,6 +101,7 @@ import Testing
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .spamScan(scanQuestion.recorded),
+        .lessons(LessonQuestion([], scopes: [])),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -124,7 +125,8 @@ import Testing
         .lessons(
             LessonAnswer(
                 margin: 0.5, scopes: [.global], spam: 30, ham: 40,
-                tokens: [.init(hash: 7, share: -0.25, spam: 1, ham: 20)])),
+                tokens: [.init(hash: .max, thousandths: -250, spam: 1, ham: 20)])),
+        .lessons(LessonAnswer()),
         .lessonScopes([.domain("b.example")]),
         .directory(.thresholds(nil)),
         .directory(.thresholds(SetThresholds(.standard, of: .mailbox("b@here.example"), audit: 3))),

@@ -271,14 +271,7 @@ extension LessonScope {
         }
     }
 
-    /// The scopes around it, the widest first.
-    fileprivate var wider: [LessonScope] {
-        switch self {
-        case .global: []
-        case .domain: [.global]
-        case .mailbox(let key): [.global] + (key.split(separator: "@").last.map { [.domain(String($0))] } ?? [])
-        }
-    }
+    fileprivate var wider: [LessonScope] { chain.dropLast() }
 }
 
 extension LessonAnswer {
@@ -290,7 +283,7 @@ extension LessonAnswer {
         self.init()
         guard let tokens = question.tokens, let first = models.firstIndex(where: \.isSufficient) else { return }
         var sum = 0.0
-        var shares: [UInt64: Token] = [:]
+        var shares: [UInt64: (share: Double, spam: Int, ham: Int)] = [:]
         for model in models[first...] {
             let (margin, parts) = model.margin(of: tokens)
             sum += margin
@@ -298,16 +291,20 @@ extension LessonAnswer {
             ham += model.ham
             if let scope = LessonScope(text: model.scope) { scopes.append(scope) }
             for (token, share) in parts {
-                var known = shares[token.hash] ?? Token(hash: token.hash, share: 0, spam: 0, ham: 0)
-                known.share += share
-                known.spam += token.spam
-                known.ham += token.ham
-                shares[token.hash] = known
+                let known = shares[token.hash] ?? (0, 0, 0)
+                shares[token.hash] = (known.share + share, known.spam + token.spam, known.ham + token.ham)
             }
         }
-        margin = sum
+        margin = Double(Self.thousandths(sum)) / 1_000
         // By hash where two weigh the same: the answer is the same each time.
-        self.tokens = shares.values.sorted { (abs($0.share), $0.hash) > (abs($1.share), $1.hash) }
-            .prefix(Self.mostTokens).map(\.self)
+        self.tokens = shares.sorted { (abs($0.value.share), $0.key) > (abs($1.value.share), $1.key) }
+            .prefix(Self.mostTokens).map { hash, known in
+                Token(hash: hash, thousandths: Self.thousandths(known.share), spam: known.spam, ham: known.ham)
+            }
+    }
+
+    /// What no sound model has is 0.
+    private static func thousandths(_ number: Double) -> Int {
+        Int(exactly: (number * 1_000).rounded()) ?? 0
     }
 }

@@ -4,7 +4,8 @@ import Scoring
 
 import struct Foundation.Date
 
-/// How much in a message speaks for spam: rules about its header, its text, its links, its files and its way here.
+/// How much in a message speaks for spam: rules about its header, its text, its links, its files and its way here, and
+/// what was taught.
 ///
 /// It finds evidence only; what follows from the sum is for other stages. The message is read by `Content`, patterns
 /// are found in one pass over each text, and each rule that holds becomes a symbol with its points and its meaning.
@@ -17,6 +18,8 @@ public struct Spam: MessageStage, RecipientStage, EquippedStage {
         public var maxSize: ByteCount = "10MB"
         /// Mail of those who have logged in is judged as well.
         public var outgoing = false
+        /// What was taught is judged by, too.
+        public var lessons = true
 
         public init() {}
     }
@@ -34,11 +37,12 @@ public struct Spam: MessageStage, RecipientStage, EquippedStage {
         return stage
     }
 
-    /// Names the domain whose own points hold, if it has some.
+    /// Names the domain whose own points hold, if it has some, and whose own lessons.
     public func recipient(
         _ recipient: Recipient, in transaction: Transaction
     ) async throws(StageFailure) -> Finding {
-        let scope = SpamScope(domain: tools.rules.domains[recipient.policyDomain].map { _ in recipient.policyDomain })
+        var scope = SpamScope(domain: tools.rules.domains[recipient.policyDomain].map { _ in recipient.policyDomain })
+        scope.lessons = try await taught(recipient, transaction.services)
         return scope.name.map { Finding(edits: [.policy($0)]) } ?? .none
     }
 
@@ -47,7 +51,11 @@ public struct Spam: MessageStage, RecipientStage, EquippedStage {
         let evidence = await Evidence(message, in: transaction, now: try transaction.services.now())
         let hits = try await hits(evidence)
         let scope = SpamScope(named: transaction.policy)
-        return Finding(tools.rules.evaluate(evidence, hits: hits, domain: scope.domain))
+        var finding = Finding(tools.rules.evaluate(evidence, hits: hits, domain: scope.domain))
+        if let symbol = try await opinion(evidence, scope.lessons, transaction.services) {
+            finding.edits.append(.score(symbol))
+        }
+        return finding
     }
 
     private func hits(_ evidence: Evidence) async throws(StageFailure) -> [PatternHit] {
@@ -57,23 +65,6 @@ public struct Spam: MessageStage, RecipientStage, EquippedStage {
             throw StageFailure(error.reason, timedOut: error.timedOut)
         }
     }
-}
-
-/// Whose values of their own hold for a recipient; what ``Edit/policy(_:)`` names.
-struct SpamScope: Sendable, Hashable {
-    /// The domain whose points hold, if it has some.
-    var domain: String?
-
-    init(domain: String?) { self.domain = domain }
-
-    private static let mark = "points of "
-
-    init(named name: String?) {
-        domain = name.flatMap { $0.hasPrefix(Self.mark) ? String($0.dropFirst(Self.mark.count)) : nil }
-    }
-
-    /// `nil` for everybody's values.
-    var name: String? { domain.map { Self.mark + $0 } }
 }
 
 extension Spam.Configuration {

@@ -10,14 +10,16 @@ import Scoring
 
 struct ScoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "score", abstract: "Explain what rules find in a message, and what matched where.",
+        commandName: "score", abstract: "Explain what rules and lessons find in a message, and what matched where.",
         discussion: """
-            The message is judged by the rules of the program and of rules.d alone: no server, no DNS and no network \
-            is asked, and nothing is remembered. Rules about SPF, DKIM and DMARC hold where --result says so, those \
-            about what other stages find where --symbol does. `sluice try` asks the whole chain.
+            The message is judged by the rules of the program and of rules.d, and by what was taught: no server, no \
+            DNS and no network is asked, and nothing is remembered. Rules about SPF, DKIM and DMARC hold where \
+            --result says so, those about what other stages find where --symbol does. `sluice try` asks the whole \
+            chain.
             """)
     @OptionGroup var configuration: ConfigurationOptions
-    @Argument(help: "The message's file, or - for standard input.", completion: .file()) var message: String
+    @Argument(help: "The message's file, or - for standard input; several with --lines.", completion: .file())
+    var messages: [String]
     @Option(help: ArgumentHelp("The envelope's sender; \"<>\" for none.", valueName: "address")) var from: String?
     @Option(help: ArgumentHelp("A recipient; may be repeated.", valueName: "address")) var to: [String] = []
     @Option(help: ArgumentHelp("The client's IP address.", valueName: "address")) var client: String?
@@ -29,29 +31,38 @@ struct ScoreCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("The domain whose own points hold. Otherwise that of the recipient.", valueName: "domain"))
     var domain: String?
+    @Option(help: ArgumentHelp("The mailbox whose own lessons hold, too.", valueName: "address")) var mailbox: String?
     @Flag(help: "Tell also rules without points that hold.") var all = false
     @Flag(help: "Print JSON.") var json = false
+    @Flag(help: "Print JSON, a line for each message.") var lines = false
+
+    func validate() throws {
+        guard lines || messages.count == 1 else { throw ValidationError("Several messages need --lines.") }
+    }
 
     func run() async throws {
         let loaded = try configuration.loadAll().usable()
-        let evidence = try evidence(try MessageFile.parsed(message))
         let rules = loaded.rules.rules
-        let texts = rules.texts(of: evidence)
-        let hits = try await hits(rules, texts, loaded.settings)
-        let scope = domain ?? evidence.envelope?.recipients.first?.address.domain
-        let holding = all ? rules.holding(evidence, hits: hits) : rules.evaluate(evidence, hits: hits, domain: scope)
-        let report = ScoreReport(holding, texts)
-        print(json ? try Terminal.json(report) : report.text)
+        let patterns = PooledPatterns(rules, isLocating: true)
+        let workers = SandboxPool.computing(loaded.settings)
+        defer { workers.stop() }
+        patterns.use(workers)
+        let lessons = try ScoreLessons(loaded.settings, mailbox: mailbox)
+        for message in messages {
+            let evidence = try evidence(try MessageFile.parsed(message))
+            let texts = rules.texts(of: evidence)
+            let hits = try await hits(patterns, texts)
+            let domain = domain ?? evidence.envelope?.recipients.first?.address.domain
+            let holding =
+                all ? rules.holding(evidence, hits: hits) : rules.evaluate(evidence, hits: hits, domain: domain)
+            var report = ScoreReport(holding, texts)
+            if let found = try await lessons?.found(evidence, domain: domain) { report.add(found) }
+            print(lines ? try report.line : json ? try Terminal.json(report) : report.text)
+        }
     }
 
     /// With the beginnings of matches, so that they can be shown; in a worker, since the message is a stranger's.
-    private func hits(
-        _ rules: RuleSet, _ texts: PatternTexts, _ settings: ServerConfiguration
-    ) async throws -> [PatternHit] {
-        let patterns = PooledPatterns(rules, isLocating: true)
-        let workers = SandboxPool.computing(settings)
-        defer { workers.stop() }
-        patterns.use(workers)
+    private func hits(_ patterns: PooledPatterns, _ texts: PatternTexts) async throws -> [PatternHit] {
         do throws(PatternFailure) { return try await patterns.match(texts) } catch {
             throw CommandFailure.again("The patterns could not be searched for: \(error).")
         }
@@ -116,6 +127,15 @@ struct ScoreReport: Encodable {
             }
             return found
         }
+    }
+
+    mutating func add(_ found: Found) {
+        rules.append(found)
+        score = ((score + found.points) * 100).rounded() / 100
+    }
+
+    var line: String {
+        get throws { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }
     }
 
     /// As much of a match as fits into a line.
