@@ -99,8 +99,8 @@ extension Fact {
         },
         Fact(
             "from.name_has_recipient_domain",
-            "the name contains a recipient's domain, or its first label of four letters and more, and the address is of "
-                + "another"
+            "the name contains a recipient's domain, or its first label of four letters and more, and the address is "
+                + "of another"
         ) { reader in
             guard let name = reader.person("From")?.name?.asciiLowercased, let domain = reader.authorDomain else {
                 return false
