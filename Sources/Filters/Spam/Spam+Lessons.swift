@@ -1,5 +1,5 @@
 import MailTypes
-import Pipeline
+public import Pipeline
 import Scoring
 
 extension Spam {
