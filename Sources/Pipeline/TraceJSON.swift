@@ -150,8 +150,8 @@ extension Question {
             text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .directory(.listScopes(let scope)):
             text.wrapped("directory", "listScopes") { $0.string(scope.key) }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .lessons, .lessonScopes,
-            .spamScan:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .scan, .asciiDomain, .lessons,
+            .lessonScopes, .spamScan:
             text.rare(self)
         }
     }
@@ -202,8 +202,8 @@ extension Answer {
                     }
                 }
             }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
-            .lessonScopes, .spamReport, .failure:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain, .listings,
+            .lessons, .lessonScopes, .spamReport, .failure:
             text.rare(self)
         }
     }

@@ -101,6 +101,7 @@ import Testing
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .spamScan(scanQuestion.recorded),
+        .scan(MessageHandle(.sample), by: .clamd),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -132,6 +133,7 @@ import Testing
         .directory(.listScopes([])), .directory(.listed([entry])),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
+        .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),
     ]
 
     static let scanQuestion = SpamScanQuestion(
