@@ -20,8 +20,8 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
-    "30-header.toml", "32-received.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml", "40-greylist.toml",
-    "42-lists.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml",
+    "30-header.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml",
+    "40-greylist.toml", "42-lists.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml",
     "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
@@ -69,7 +69,9 @@ let package = Package(
             ]),
         .target(
             name: "Sandbox",
-            dependencies: ["MailTypes", "Pipeline", "Scoring", "COpenDKIM", "CSPF2", "CVectorscan", "CSeccomp"]),
+            dependencies: [
+                "MailTypes", "Pipeline", "Scoring", "CClamAV", "COpenDKIM", "CSPF2", "CVectorscan", "CSeccomp",
+            ]),
         .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
@@ -121,6 +123,9 @@ let package = Package(
             providers: [.apt(["libopendkim-dev"])]),
         .systemLibrary(
             name: "CSPF2", path: "Sources/CLibraries/CSPF2", providers: [.apt(["libspf2-dev"])]),
+        // Loaded by the workers that scan, not linked.
+        .systemLibrary(
+            name: "CClamAV", path: "Sources/CLibraries/CClamAV", providers: [.apt(["libclamav-dev"])]),
         .systemLibrary(
             name: "CVectorscan", path: "Sources/CLibraries/CVectorscan", pkgConfig: "libhs",
             providers: [.apt(["libvectorscan-dev"])]),
@@ -151,9 +156,10 @@ let package = Package(
             dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
         .testTarget(
             name: "SandboxTests",
-            dependencies: ["Sandbox", "SandboxProbe", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),
+            dependencies: ["Sandbox", "SandboxProbe", "Adapters", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),
         // What the tests start in a worker's place.
-        .executableTarget(name: "SandboxProbe", dependencies: ["Sandbox", "CSeccomp"], path: "Tests/SandboxProbe"),
+        .executableTarget(
+            name: "SandboxProbe", dependencies: ["Sandbox", "MailTypes", "CSeccomp"], path: "Tests/SandboxProbe"),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(

@@ -41,6 +41,7 @@ public enum Registry {
         StageKind(SPF.self, "Whether a client may send for the sender's domain"),
         StageKind(DKIMVerify.self, "Which signatures on a message are valid"),
         StageKind(ARC.self, "Whether a chain of seals holds, and whether its sealers are trusted"),
+        StageKind(ClamAV.self, "Whether a message carries a virus, coming or going"),
         StageKind(DNSBL.self, "What lists in DNS know of the client and of the domains in a message"),
         StageKind(DMARC.self, "Whether a message is of its From domain, and what the owner wishes if not"),
         StageKind(Results.self, "The one Authentication-Results field"),

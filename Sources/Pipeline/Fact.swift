@@ -23,6 +23,8 @@ public enum Question: Sendable, Hashable, Codable {
     case signatures(MessageHandle, most: Int)
     /// What does libspf2 say of this client?
     case senderPolicy(SenderPolicyQuestion)
+    /// What does this scanner find in this message?
+    case scan(MessageHandle, by: ScanEngine)
     /// Which public suffix does this domain end in?
     case publicSuffix(String)
     /// How is this domain written in DNS?
@@ -46,6 +48,7 @@ public enum Answer: Sendable, Hashable, Codable {
     /// One report for each DKIM-Signature field, from the top; those beyond the limit have one together.
     case signatures([SignatureReport])
     case senderPolicy(SenderPolicyReport)
+    case scan(ScanReport)
     /// In lower case and A-labels; `nil` for what is no domain.
     case publicSuffix(String?)
     /// In lower case and A-labels; `nil` for what is no domain.

@@ -129,6 +129,12 @@ public struct Services: Sendable {
         return report
     }
 
+    /// What a virus scanner finds in the message.
+    public func scan(_ message: Message, by engine: ScanEngine) async throws(StageFailure) -> ScanReport {
+        guard case .scan(let report) = try await ask(.scan(MessageHandle(message), by: engine)) else { throw .mismatch }
+        return report
+    }
+
     /// The longest end of `domain` under which anybody may register names, itself if it is one: `co.uk` for
     /// `mail.example.co.uk`. `nil` for what is no domain.
     public func publicSuffix(of domain: String) async throws(StageFailure) -> String? {

@@ -49,6 +49,7 @@ extension Question {
         case .signatures(let handle, let most): .signatures(handle.recorded, most: most)
         case .lessons(let question): .lessons(question.recorded)
         case .spamScan(let question): .spamScan(question.recorded)
+        case .scan(let handle, let engine): .scan(handle.recorded, by: engine)
         default: self
         }
     }

@@ -160,7 +160,7 @@ extension Question {
             text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .directory(.listScopes(let scope)):
             text.wrapped("directory", "listScopes") { $0.string(scope.key) }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .asciiDomain, .spamScan:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .scan, .asciiDomain, .spamScan:
             text.rare(self)
         }
     }
@@ -223,8 +223,8 @@ extension Answer {
             }
         case .lessonScopes(let scopes):
             text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings,
-            .spamReport, .failure:
+        case .directory, .memory, .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
+            .listings, .spamReport, .failure:
             text.rare(self)
         }
     }

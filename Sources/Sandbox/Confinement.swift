@@ -24,17 +24,74 @@ enum Confinement {
     /// Descriptors: the standard ones, the channel, a message, and some to spare.
     static let descriptors: UInt64 = 16
 
+    /// What a scanner may call besides, in a folder of its own: the kernel opens, makes and removes nothing elsewhere.
+    static let fileCalls = [
+        "open", "openat", "stat", "lstat", "fstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "lseek",
+        "pread64", "pwrite64", "readv", "writev", "ftruncate", "fcntl", "getdents64", "mkdir", "mkdirat", "unlink",
+        "unlinkat", "rmdir", "getcwd",
+    ]
+
+    /// What answers without being done: the files that a scanner makes have the rights that they should have, and by
+    /// its name one could change those of any.
+    static let idleCalls = ["chmod", "fchmod", "fchmodat"]
+
+    /// What a template may call besides: it starts scanners, and these close sandboxes of their own.
+    static let templateCalls = [
+        "dup2", "dup3", "fork", "wait4", "getppid", "set_robust_list", "rseq", "prctl", "prlimit64", "setrlimit",
+        "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+    ]
+
     /// `memory`: octets beyond what the program has mapped already; `seconds`: of processor time in all.
     static func enter(memory: Int, seconds: Int) throws(Failure) {
-        let mapped = try mappedMemory()
+        try limit(octets: try mappedMemory(), memory, seconds: seconds, file: 0, descriptors: descriptors)
+        try check(sluice_forbid_rights(), "prctl")
+        try filter(calls)
+    }
+
+    /// Descriptors of a scanner: some for each file in a file in a file.
+    static let scannerDescriptors: UInt64 = 256
+
+    /// What a scanner is limited by: octets of memory beyond the `mapped` ones, processor time, octets of a file.
+    struct Limits {
+        var mapped: Int
+        var memory: Int
+        var seconds: Int
+        var file: Int
+    }
+
+    /// The sandbox of a scanner, which may also make files in that folder.
+    static func enter(_ limits: Limits, folder: String) throws(Failure) {
+        try limit(
+            octets: limits.mapped, limits.memory, seconds: limits.seconds, file: UInt64(clamping: limits.file),
+            descriptors: scannerDescriptors)
+        try keep(to: folder)
+        try filter(calls + fileCalls, idle: idleCalls)
+    }
+
+    /// The sandbox of a template: no other files than those in the folder, no programs, no network.
+    static func enterTemplate(folder: String) throws(Failure) {
         try limit(RLIMIT_CORE, 0)
-        try limit(RLIMIT_FSIZE, 0)
+        try keep(to: folder)
+        try filter(calls + fileCalls + templateCalls, idle: idleCalls, forks: true)
+    }
+
+    private static func limit(
+        octets mapped: Int, _ memory: Int, seconds: Int, file: UInt64, descriptors: UInt64
+    ) throws(Failure) {
+        try limit(RLIMIT_CORE, 0)
+        try limit(RLIMIT_FSIZE, file)
         try limit(RLIMIT_NOFILE, descriptors)
         try limit(RLIMIT_AS, UInt64(clamping: mapped.addingReportingOverflow(memory).partialValue))
         try limit(RLIMIT_CPU, UInt64(clamping: max(1, seconds)))
-        try check(sluice_forbid_rights(), "prctl")
-        try filter()
     }
+
+    private static func keep(to folder: String) throws(Failure) {
+        try check(sluice_forbid_rights(), "prctl")
+        try check(sluice_keep_to_folder(folder), "the kernel or a container allows no Landlock rules for \(folder)")
+    }
+
+    /// The copy of this process that goes on beside it; 0 in the copy.
+    static func fork() -> pid_t { sluice_fork() }
 
     // MARK: What else a sandbox takes of the system
 
@@ -70,7 +127,7 @@ enum Confinement {
     }
 
     /// The size of this process, in octets. proc(5), /proc/pid/statm.
-    private static func mappedMemory() throws(Failure) -> Int {
+    static func mappedMemory() throws(Failure) -> Int {
         let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Failure(reason: "/proc/self/statm cannot be read") }
         defer { close(file) }
@@ -83,7 +140,12 @@ enum Confinement {
         return pages * sysconf(CInt(_SC_PAGESIZE))
     }
 
-    private static func filter() throws(Failure) {
+    /// `SCMP_ACT_ERRNO(0)`: a macro with an argument.
+    private static let errnoAction: UInt32 = 0x0005_0000
+    /// Of clone(2): `CLONE_VM`, `CLONE_PTRACE`, `CLONE_THREAD`, and all namespaces.
+    private static let newKinds: UInt32 = 0x0000_0100 | 0x0000_2000 | 0x0001_0000 | 0x7E02_0000 | 0x0000_0080
+
+    private static func filter(_ calls: [String], idle: [String] = [], forks: Bool = false) throws(Failure) {
         // It asks the kernel what there is, and fails where the call is forbidden.
         guard let filter = seccomp_init(UInt32(SCMP_ACT_KILL_PROCESS)) else {
             throw Failure(reason: "the kernel or a container allows no seccomp filter")
@@ -95,13 +157,27 @@ enum Confinement {
             guard call >= 0 else { continue }
             try check(seccomp_rule_add_array(filter, UInt32(SCMP_ACT_ALLOW), call, 0, nil), name)
         }
+        for name in idle {
+            let call = seccomp_syscall_resolve_name(name)
+            guard call >= 0 else { continue }
+            // "Failed" with no error: done.
+            try check(seccomp_rule_add_array(filter, errnoAction, call, 0, nil), name)
+        }
+        if forks {
+            let call = seccomp_syscall_resolve_name("clone")
+            try check(sluice_allow_masked(filter, call, 0, UInt(newKinds), 0), "clone")
+        }
         for name in ["mmap", "mprotect"] {
             let call = seccomp_syscall_resolve_name(name)
             try check(sluice_allow_masked(filter, call, 2, UInt(PROT_EXEC), 0), name)
         }
         // For abort(3): a signal to itself.
         let signal = seccomp_syscall_resolve_name("tgkill")
-        try check(sluice_allow_masked(filter, signal, 0, UInt(UInt32.max), UInt(getpid())), "tgkill")
+        if forks {
+            try check(seccomp_rule_add_array(filter, UInt32(SCMP_ACT_ALLOW), signal, 0, nil), "tgkill")
+        } else {
+            try check(sluice_allow_masked(filter, signal, 0, UInt(UInt32.max), UInt(getpid())), "tgkill")
+        }
         // What the kernel says is told as it is. Where it allows no filters there is no worker.
         try check(seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1), "seccomp_attr_set")
         try check(seccomp_load(filter), "the kernel or a container allows no seccomp filter")

@@ -1,4 +1,5 @@
 import Foundation
+import Pipeline
 
 /// Where jobs wait for a worker: new ones for any, answers for the one that has asked.
 final class JobLine: @unchecked Sendable {
@@ -31,6 +32,22 @@ final class JobLine: @unchecked Sendable {
         jobs.append(job)
         condition.broadcast()
         return true
+    }
+
+    /// Waits for a worker and for what it reports; `refused` is told if too many wait already.
+    func perform(_ job: SandboxJob, refused: @Sendable () -> Void) async throws(StageFailure) -> JobReport {
+        let outcome = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard job.wait(continuation) else { return }
+                if !add(job) {
+                    job.finish(.failure(StageFailure("too many messages wait for a worker")))
+                    refused()
+                }
+            }
+        } onCancel: {
+            job.finish(.failure(StageFailure("cancelled")))
+        }
+        return try outcome.get()
     }
 
     /// What DNS said to the job with that number at that worker.

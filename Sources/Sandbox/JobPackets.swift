@@ -42,6 +42,8 @@ enum JobKind: UInt8, Sendable, Hashable {
     case patternImage = 3
     /// Find which patterns match.
     case patterns = 4
+    /// Look for viruses in a message.
+    case scan = 5
 }
 
 /// What a worker is to do.
@@ -59,6 +61,8 @@ enum JobOrder: Sendable, Hashable {
         /// In the descriptor that comes with it.
         case file(size: Int)
     }
+    /// Of the message whose descriptor comes with it.
+    case scan(size: Int)
 
     var kind: JobKind {
         switch self {
@@ -66,6 +70,7 @@ enum JobOrder: Sendable, Hashable {
         case .senderPolicy: .senderPolicy
         case .patternImage: .patternImage
         case .patterns: .patterns
+        case .scan: .scan
         }
     }
 
@@ -74,7 +79,7 @@ enum JobOrder: Sendable, Hashable {
         switch self {
         case .signatures: PacketLimits.questions
         case .senderPolicy: PacketLimits.policyQuestions
-        case .patternImage, .patterns: 0
+        case .patternImage, .patterns, .scan: 0
         }
     }
 
@@ -83,7 +88,7 @@ enum JobOrder: Sendable, Hashable {
         switch self {
         case .signatures: !questions.isEmpty && questions.allSatisfy { $0.type == .txt }
         case .senderPolicy: questions.count == 1 && questions.allSatisfy { SenderPolicyCheck.types.contains($0.type) }
-        case .patternImage, .patterns: false
+        case .patternImage, .patterns, .scan: false
         }
     }
 }
@@ -95,6 +100,8 @@ enum JobReport: Sendable, Hashable {
     /// The image with that number is there.
     case patternImage(number: UInt64)
     case patterns([PatternHit])
+    /// The names of what was found.
+    case scan([String])
 
     var kind: JobKind {
         switch self {
@@ -102,6 +109,7 @@ enum JobReport: Sendable, Hashable {
         case .senderPolicy: .senderPolicy
         case .patternImage: .patternImage
         case .patterns: .patterns
+        case .scan: .scan
         }
     }
 }
@@ -152,7 +160,7 @@ enum LookUpAnswer: Sendable, Hashable {
             switch kind {
             case .signatures: Self.keys(records)
             case .senderPolicy: Self.policyRecords(records)
-            case .patternImage, .patterns: []
+            case .patternImage, .patterns, .scan: []
             }
         self = passed.isEmpty ? .nothing : .records(passed)
     }

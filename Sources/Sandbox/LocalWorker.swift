@@ -6,11 +6,17 @@ import MailTypes
 final class LocalWorker: Worker {
     let process: pid_t = 0
     let trouble: WorkerEnd? = nil
-    private let bench: Workbench
+    private let bench: any Bench
+    private let outdated: () -> Bool
 
-    init() throws(WorkerStartFailure) {
-        do throws(JobFailure) { bench = try Workbench() } catch { throw WorkerStartFailure(reason: error.reason) }
+    init(
+        isOutdated: @escaping () -> Bool = { false }, _ bench: () throws(JobFailure) -> any Bench
+    ) throws(WorkerStartFailure) {
+        outdated = isOutdated
+        do throws(JobFailure) { self.bench = try bench() } catch { throw WorkerStartFailure(reason: error.reason) }
     }
+
+    var isOutdated: Bool { outdated() }
 
     func exchange(
         _ request: WorkerRequest, _ material: JobMaterial?, within limit: Duration

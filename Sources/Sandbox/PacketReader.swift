@@ -61,9 +61,9 @@ struct PacketReader {
 
     // MARK: Parts
 
-    private mutating func octet() throws(MalformedPacket) -> UInt8 { try integer(UInt8.self) }
+    mutating func octet() throws(MalformedPacket) -> UInt8 { try integer(UInt8.self) }
 
-    private mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(
+    mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(
         _ type: Value.Type
     ) throws(MalformedPacket) -> Value {
         try take(Value.bitWidth / 8).reduce(0) { value, octet in value << 8 | Value(octet) }
@@ -83,7 +83,7 @@ struct PacketReader {
         return size
     }
 
-    private mutating func text() throws(MalformedPacket) -> String {
+    mutating func text() throws(MalformedPacket) -> String {
         let count = Int(try integer(UInt16.self))
         guard count <= PacketLimits.text else { throw MalformedPacket(reason: "a text of \(count) octets") }
         let part = try take(count)
@@ -110,6 +110,7 @@ struct PacketReader {
     private mutating func order() throws(MalformedPacket) -> JobOrder {
         switch try kind() {
         case .signatures: return .signatures(size: try size(), most: Int(try octet()))
+        case .scan: return .scan(size: try size())
         case .senderPolicy:
             let octets = try octets(most: 16)
             guard let client = IPAddress(octets: octets), client.octets.count == octets.count else {
@@ -188,6 +189,11 @@ struct PacketReader {
                 try list(most: PacketLimits.reports) { (reader: inout PacketReader) throws(MalformedPacket) in
                     try reader.report()
                 })
+        case .scan:
+            return .scan(
+                try list(most: ScanReport.mostFindings) { (reader: inout PacketReader) throws(MalformedPacket) in
+                    try reader.text()
+                })
         case .senderPolicy:
             let word = try text()
             // The one that RFC 7208 does not know.
@@ -235,7 +241,7 @@ struct PacketReader {
         }
     }
 
-    private func end() throws(MalformedPacket) {
+    func end() throws(MalformedPacket) {
         guard place == octets.count else {
             throw MalformedPacket(reason: "\(octets.count - place) octets too many")
         }

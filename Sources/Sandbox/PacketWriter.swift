@@ -35,6 +35,7 @@ struct PacketWriter {
         case .signatures(let size, let most):
             put(UInt64(clamping: size))
             put(UInt8(clamping: most))
+        case .scan(let size): put(UInt64(clamping: size))
         case .senderPolicy(let question):
             put(question.client.octets, most: 16)
             for text in [question.hello, question.localPart, question.domain, question.receiver] { put(foreign: text) }
@@ -59,6 +60,7 @@ struct PacketWriter {
         put(report.kind.rawValue)
         switch report {
         case .signatures(let reports): put(reports, most: PacketLimits.reports) { $0.put($1) }
+        case .scan(let names): put(names, most: ScanReport.mostFindings) { $0.put($1) }
         case .senderPolicy(let report):
             put(report.result.rawValue)
             put(report.reason ?? "")

@@ -21,11 +21,14 @@ public final class SandboxPool: Sendable {
     ) {
         let line = JobLine(workers: max(1, options.workers), limit: max(1, options.maxWaiting))
         let slots = (0..<max(1, options.workers)).map { number in
-            WorkerSlot(number, of: line, options, observer: observer) { question, kind in
-                do throws(StageFailure) { return LookUpAnswer(try await resolve(question), for: kind) } catch {
-                    return .failed
-                }
-            }
+            WorkerSlot(
+                number, of: line, options, observer: observer,
+                make: { () throws(WorkerStartFailure) in try WorkerSlot.verifier(options) },
+                resolve: { question, kind in
+                    do throws(StageFailure) { return LookUpAnswer(try await resolve(question), for: kind) } catch {
+                        return .failed
+                    }
+                })
         }
         self.line = line
         self.slots = slots
@@ -73,21 +76,10 @@ public final class SandboxPool: Sendable {
     }
 
     /// Never happens: a slot looks at the kind of what it is told.
-    private static let mixedUp = StageFailure("a report of another kind")
+    static let mixedUp = StageFailure("a report of another kind")
 
     private func perform(_ job: SandboxJob) async throws(StageFailure) -> JobReport {
-        let outcome = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                guard job.wait(continuation) else { return }
-                if !line.add(job) {
-                    job.finish(.failure(StageFailure("too many messages wait for a worker")))
-                    observer.finished(.refused)
-                }
-            }
-        } onCancel: {
-            job.finish(.failure(StageFailure("cancelled")))
-        }
-        return try outcome.get()
+        try await line.perform(job) { [observer] in observer.finished(.refused) }
     }
 
     /// Whether the message has a DKIM-Signature field at all.

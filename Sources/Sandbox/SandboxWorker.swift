@@ -28,11 +28,7 @@ public enum SandboxWorker {
             try Confinement.name("sluice worker")
             let bench = try Workbench()
             try Confinement.enter(memory: memory, seconds: seconds)
-            try channel.send(WorkerReply.ready(version: WorkerReply.version).packet)
-            while let packet = try channel.receive(takesDescriptor: true) {
-                let request = try PacketReader.request(packet.octets)
-                try channel.send(reply(to: request, descriptor: packet.descriptor, bench).packet)
-            }
+            try serve(channel, bench)
             return 0
         } catch {
             // The server reads it as the reason why there is no worker; nothing follows.
@@ -41,20 +37,29 @@ public enum SandboxWorker {
         }
     }
 
+    /// Says that it is ready, and does what it is asked for until the other end closes the socket.
+    static func serve(_ channel: PacketChannel, _ bench: any Bench) throws {
+        try channel.send(WorkerReply.ready(version: WorkerReply.version).packet)
+        while let packet = try channel.receive(takesDescriptor: true) {
+            let request = try PacketReader.request(packet.octets)
+            try channel.send(reply(to: request, descriptor: packet.descriptor, bench).packet)
+        }
+    }
+
     /// Whether there is a socket where the server would have put it.
-    private static var isStarted: Bool {
+    static var isStarted: Bool {
         var type: CInt = 0
         var size = socklen_t(MemoryLayout<CInt>.size)
         return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0
             && type == CInt(SOCK_SEQPACKET.rawValue)
     }
 
-    private static func complain(_ text: String) {
+    static func complain(_ text: String) {
         let line = Array("sluice: \(text)\n".utf8)
         _ = write(2, line, line.count)
     }
 
-    private static func reply(to request: WorkerRequest, descriptor: CInt?, _ bench: Workbench) -> WorkerReply {
+    private static func reply(to request: WorkerRequest, descriptor: CInt?, _ bench: any Bench) -> WorkerReply {
         defer { if let descriptor { close(descriptor) } }
         switch request {
         case .begin(let job, let order):
@@ -72,7 +77,8 @@ public enum SandboxWorker {
         guard let descriptor else { return nil }
         func octets(_ size: Int) throws -> Bytes { Bytes(try MappedFile(descriptor: descriptor, count: size)) }
         switch order {
-        case .signatures(let size, _): return .message(try Message(parsing: octets(size), limits: limits))
+        case .signatures(let size, _), .scan(let size):
+            return .message(try Message(parsing: octets(size), limits: limits))
         case .patternImage(_, let size), .patterns(_, .file(let size)): return .octets(try octets(size).array)
         case .senderPolicy, .patterns(_, .here): return nil
         }

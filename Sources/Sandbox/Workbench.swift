@@ -2,10 +2,17 @@ import MailTypes
 import Pipeline
 import Scoring
 
-/// Does the jobs: in a worker's process, or in the server's own where there is no isolation. One thread uses it.
+/// Where jobs are done: in a worker's process, or in the server's own where there is no isolation. One thread uses it.
+protocol Bench: AnyObject {
+    func begin(_ job: UInt32, _ order: JobOrder, _ material: JobMaterial?) -> WorkerReply
+    func resume(_ job: UInt32, _ answers: [LookUpAnswer]) -> WorkerReply
+    func drop(_ job: UInt32) -> WorkerReply
+}
+
+/// Verifies signatures and checks policies.
 ///
 /// A job that waits for DNS is put aside here, and others go on.
-final class Workbench {
+final class Workbench: Bench {
     /// Jobs put aside; the server puts no more on one bench.
     static let mostParked = 64
 
@@ -44,6 +51,7 @@ final class Workbench {
                 return .done(job: job, .patternImage(number: number))
             case .patterns(let image, let texts):
                 return .done(job: job, .patterns(try hits(image, texts, material)))
+            case .scan: throw JobFailure(reason: "this worker has no scanner")
             }
         } catch {
             return .failed(job: job, reason: error.reason)

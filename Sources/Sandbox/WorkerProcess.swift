@@ -9,6 +9,9 @@ protocol Worker: AnyObject {
     /// Why it cannot be asked; `nil`: it can. Who speaks unasked cannot, nor who has died.
     var trouble: WorkerEnd? { get }
 
+    /// Whether there is a better one to be had, with newer databases.
+    var isOutdated: Bool { get }
+
     /// One request, and its reply.
     func exchange(
         _ request: WorkerRequest, _ material: JobMaterial?, within limit: Duration
@@ -29,22 +32,47 @@ struct WorkerStartFailure: Error {
     let reason: String
 }
 
+/// Whose end can be learned.
+protocol Offspring: Sendable {
+    var process: pid_t { get }
+    var isOutdated: Bool { get }
+    /// The status that it has ended with, as of waitpid(2); `nil`: it has not. Waits for it if told to, once it is
+    /// killed.
+    func collected(waits: Bool) -> CInt?
+}
+
+/// A process that this one has started.
+struct Child: Offspring {
+    let process: pid_t
+    let isOutdated = false
+
+    func collected(waits: Bool) -> CInt? {
+        var status: CInt = 0
+        while true {
+            let ended = waitpid(process, &status, waits ? 0 : WNOHANG)
+            if ended == process { return status }
+            guard ended < 0, errno == EINTR else { return nil }
+        }
+    }
+}
+
 /// A worker in a process of its own, and the socket to it.
 final class WorkerProcess: Worker {
-    let process: pid_t
+    private let child: any Offspring
     private let channel: PacketChannel
     private var hasEnded = false
 
     /// How long a worker may take to close its sandbox.
     private static let startLimit = Duration.seconds(30)
 
-    init(_ options: SandboxOptions) throws(WorkerStartFailure) {
+    /// Starts one: `start` is given its end of the socket, which is closed here afterwards.
+    init(_ start: (_ channel: CInt) throws(SystemError) -> any Offspring) throws(WorkerStartFailure) {
         do throws(SystemError) {
             // Where messages cannot be passed on, a worker would be of no use.
             try SharedMessage.probe()
             let (ours, theirs) = try PacketChannel.pair()
             defer { close(theirs) }
-            do throws(SystemError) { process = try Self.spawn(options, channel: theirs) } catch {
+            do throws(SystemError) { child = try start(theirs) } catch {
                 close(ours)
                 throw error
             }
@@ -54,6 +82,16 @@ final class WorkerProcess: Worker {
         }
         try becomeReady()
     }
+
+    convenience init(_ options: SandboxOptions) throws(WorkerStartFailure) {
+        let words = [SandboxWorker.word, String(options.memory.octets), String(options.processorSeconds)]
+        try self.init { (channel) throws(SystemError) in
+            Child(process: try Self.spawn(options.program, words, channel: channel))
+        }
+    }
+
+    var process: pid_t { child.process }
+    var isOutdated: Bool { child.isOutdated }
 
     private func becomeReady() throws(WorkerStartFailure) {
         let first: WorkerReply
@@ -122,31 +160,31 @@ final class WorkerProcess: Worker {
         hasEnded = true
         close(channel.descriptor)
         let isDying = if case .exit = reason { true } else { false }
-        var status: CInt = 0
         // Its end of the socket is closed a moment before the process is gone.
-        if !isDying || !wasCollected(&status, within: Self.deathLimit) {
+        var status = isDying ? collected(within: Self.deathLimit) : nil
+        if status == nil {
             kill(process, SIGKILL)
-            while waitpid(process, &status, 0) < 0, errno == EINTR {}
+            status = child.collected(waits: true)
         }
-        guard isDying else { return reason }
+        guard isDying, let status else { return reason }
         return status & 0x7F == 0 ? .exit(code: Int(status >> 8) & 0xFF) : .signal(Int(status & 0x7F))
     }
 
     private static let deathLimit = 100
 
     /// Looks some times, a millisecond apart, whether the process has ended.
-    private func wasCollected(_ status: inout CInt, within times: Int) -> Bool {
+    private func collected(within times: Int) -> CInt? {
         for _ in 0..<times {
-            if waitpid(process, &status, WNOHANG) == process { return true }
+            if let status = child.collected(waits: false) { return status }
             usleep(1000)
         }
-        return false
+        return nil
     }
 
     // MARK: - Starting
 
     /// Starts the program with the socket and nothing else: no other file, no variable of ours, signals as usual.
-    private static func spawn(_ options: SandboxOptions, channel: CInt) throws(SystemError) -> pid_t {
+    static func spawn(_ program: [String], _ words: [String], channel: CInt) throws(SystemError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -167,12 +205,9 @@ final class WorkerProcess: Worker {
         posix_spawnattr_setpgroup(&attributes, 0)
         let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP
         posix_spawnattr_setflags(&attributes, Int16(flags))
-        let words =
-            options.program + [
-                SandboxWorker.word, String(options.memory.octets), String(options.processorSeconds),
-            ]
+        let words = program + words
         // The program itself calls itself what the man page calls it, whatever its file is.
-        let name = options.program == SandboxOptions.ownProgram ? "sluice" : words[0]
+        let name = program == SandboxOptions.ownProgram ? "sluice" : words[0]
         var arguments = ([name] + words.dropFirst()).map { strdup($0) } + [nil]
         var variables = environment.map { strdup($0) } + [nil]
         defer { for text in arguments + variables { free(text) } }

@@ -14,22 +14,33 @@ final class WorkerSlot: Sendable {
     private let line: JobLine
     private let options: SandboxOptions
     private let observer: SandboxObserver
+    private let make: @Sendable () throws(WorkerStartFailure) -> any Worker
     private let resolve: @Sendable (DNSQuestion, JobKind) async -> LookUpAnswer
     /// For those who want to know, or to kill it in a test.
     private let current = Mutex<pid_t>(0)
 
     init(
         _ number: Int, of line: JobLine, _ options: SandboxOptions, observer: SandboxObserver,
+        make: @escaping @Sendable () throws(WorkerStartFailure) -> any Worker,
         resolve: @escaping @Sendable (DNSQuestion, JobKind) async -> LookUpAnswer
     ) {
         self.number = number
         self.line = line
         self.options = options
         self.observer = observer
+        self.make = make
         self.resolve = resolve
     }
 
     var process: pid_t { current.withLock { $0 } }
+
+    /// A worker with libopendkim and libspf2.
+    static func verifier(_ options: SandboxOptions) throws(WorkerStartFailure) -> any Worker {
+        switch options.isolation {
+        case .process: try WorkerProcess(options)
+        case .none: try LocalWorker { () throws(JobFailure) in try Workbench() }
+        }
+    }
 
     func start() {
         let thread = Thread { [self] in run() }
@@ -211,17 +222,13 @@ final class WorkerSlot: Sendable {
 
         private mutating func present() throws(StageFailure) -> any Worker {
             if let worker {
-                guard let trouble = worker.trouble else { return worker }
+                guard let end = worker.trouble ?? (worker.isOutdated ? .recycled : nil) else { return worker }
                 // What happens to one while nobody asks it costs no message.
-                remove(trouble)
+                remove(end)
             }
             if let failure, failure.until > .now { throw StageFailure("there is no worker: \(failure.reason)") }
             do throws(WorkerStartFailure) {
-                let fresh: any Worker =
-                    switch slot.options.isolation {
-                    case .process: try WorkerProcess(slot.options)
-                    case .none: try LocalWorker()
-                    }
+                let fresh = try slot.make()
                 (worker, failure) = (fresh, nil)
                 slot.current.withLock { $0 = fresh.process }
                 return fresh

@@ -17,6 +17,7 @@ public final class MemoryServices: ServiceSource {
         var taughtScopes: Set<LessonScope> = []
         var unsoundLists: [String: String] = [:]
         var spamReports: [SpamScanner: SpamReport] = [:]
+        var scan: ScanReport? = ScanReport(by: "scanner")
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
         var failure: StageFailure?
@@ -59,6 +60,12 @@ public final class MemoryServices: ServiceSource {
     public var signatures: [SignatureReport] {
         get { state.withLock { $0.signatures } }
         set { state.withLock { $0.signatures = newValue } }
+    }
+
+    /// What scanners say of every message; `nil`: there is none.
+    public var scan: ScanReport? {
+        get { state.withLock { $0.scan } }
+        set { state.withLock { $0.scan = newValue } }
     }
 
     /// What another program says of every message.
@@ -105,6 +112,7 @@ extension MemoryServices.State {
         case .dns(let question): .dns(dns[question] ?? .noName)
         case .signatures: .signatures(signatures)
         case .senderPolicy: .failure(StageFailure("there is no worker here"))
+        case .scan: scan.map(Answer.scan) ?? .failure(StageFailure("there is no scanner here"))
         case .publicSuffix(let domain): .publicSuffix(MemorySuffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(MemorySuffixes.ascii(domain))
         case .listings(let question): .listings(listings(question))

@@ -18,7 +18,7 @@ import Testing
         DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
         DMARC(DMARC.Configuration()), DMARC(dmarc), Iprev(Iprev.Configuration()), Helo(Helo.Configuration()),
         Helo(helo),
-        Results(Results.Configuration()),
+        Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
         DNSBL(dnsbl), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
         ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
@@ -69,6 +69,12 @@ import Testing
         policy.networks = ["0.0.0.0/0"]
         policy.ownSender = .always
         policy.ownFrom = .always
+        return policy
+    }()
+
+    static let clamav: ClamAV.Configuration = {
+        var policy = ClamAV.Configuration()
+        (policy.engine, policy.found, policy.limits, policy.macros) = (.clamd, .quarantine, .tag, .reject)
         return policy
     }()
 
@@ -143,6 +149,8 @@ import Testing
         let world = MemoryServices()
         world.report(Self.report, by: .rspamd)
         world.report(Self.report, by: .spamassassin)
+        world.scan = ScanReport(
+            ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false

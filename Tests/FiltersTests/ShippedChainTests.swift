@@ -97,6 +97,10 @@ import Testing
                 "dkim-verify", "fail = \"drop\"\nmax_signatures = 31\nmin_rsa_bits = 512\ntest_keys = true",
                 ["fail", "max_signatures", "min_rsa_bits", "test_keys"]
             ),
+            (
+                "clamav", "engine = \"clam\"\nfound = \"drop\"\nmacros_points = \"2\"\nmacro = \"tag\"",
+                ["engine", "found", "macros_points", "macro"]
+            ),
             ("greylist", "delay = 5\nknown_for = \"all\"\nwindow = \"1m\"", ["delay", "known_for", "window"]),
             (
                 "dnsbl",

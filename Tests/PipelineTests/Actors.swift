@@ -137,8 +137,8 @@ final class SmallWorld: ServiceSource {
         case .dns:
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
-        case .directory, .memory, .signatures, .senderPolicy, .publicSuffix, .asciiDomain, .listings, .lessons,
-            .lessonScopes, .spamScan:
+        case .directory, .memory, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain, .listings,
+            .lessons, .lessonScopes, .spamScan:
             throw StageFailure("not in this world")
         }
     }

@@ -102,6 +102,7 @@ import Testing
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .spamScan(scanQuestion.recorded),
         .lessons(LessonQuestion([], scopes: [])),
+        .scan(MessageHandle(.sample), by: .clamd),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -134,6 +135,7 @@ import Testing
         .directory(.listScopes([])), .directory(.listed([entry])),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
+        .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),
     ]
 
     static let scanQuestion = SpamScanQuestion(

@@ -1,5 +1,6 @@
 import CSeccomp
 import Glibc
+import MailTypes
 
 @testable import Sandbox
 
@@ -9,6 +10,9 @@ import Glibc
     static func main() {
         let words = CommandLine.arguments
         if words.dropFirst() == ["serverWithoutMemoryFiles"] { exit(startWithoutMemoryFiles()) }
+        if words.count > 2, words[2] == ScannerTemplate.word, let deed = Deed(rawValue: words[1]) {
+            exit(ScannerTemplate.run(Array(words.dropFirst())) { _, options in ScannerDeed(deed, options) })
+        }
         guard words.count == 5, let deed = Deed(rawValue: words[1]), let memory = Int(words[3]) else { exit(2) }
         if deed == .withoutSeccomp { becomeWorkerWithoutSeccomp(Array(words[2...])) }
         let channel = PacketChannel(descriptor: SandboxWorker.descriptor)
@@ -103,10 +107,54 @@ import Glibc
     }
 }
 
+/// A scanner that does its deed at the first message, and finds nothing.
+final class ScannerDeed: Bench {
+    private let deed: Deed
+    private let options: ScannerOptions
+
+    init(_ deed: Deed, _ options: ScannerOptions) {
+        self.deed = deed
+        self.options = options
+    }
+
+    func begin(_ job: UInt32, _ order: JobOrder, _ material: JobMaterial?) -> WorkerReply {
+        .done(job: job, .scan([deed.happen(outside: options.folder)].compactMap(\.self)))
+    }
+
+    func resume(_ job: UInt32, _ answers: [LookUpAnswer]) -> WorkerReply { drop(job) }
+    func drop(_ job: UInt32) -> WorkerReply { .failed(job: job, reason: "dropped") }
+}
+
 /// What a worker might do once a message has taken it over.
 enum Deed: String {
     case spawn, thread, open, socket, signal, program, code, limit, abort, memory, spin, output, message
     case twice, deaf, descriptors, withoutSeccomp
+    /// In files: of others, of the folder beside its own, and what it should not be able to make.
+    case read, write, neighbour, link, rename, mode, fill
+
+    /// What came of it, where it comes to its end.
+    func happen(outside folder: String) -> String? {
+        func result(_ code: CInt) -> String { code >= 0 ? "done" : String(cString: strerror(errno)) }
+        let own = "\(folder)/1"
+        switch self {
+        case .read: return result(Glibc.open("/etc/passwd", O_RDONLY))
+        case .write: return result(Glibc.open("/tmp/scanner-was-here", O_WRONLY | O_CREAT, 0o600))
+        case .neighbour: return result(Glibc.open("\(folder)/secret", O_RDONLY))
+        case .link: return result(symlink("/etc/passwd", "\(own)/link"))
+        case .rename: return result(Glibc.rename("\(folder)/secret", "\(own)/secret"))
+        case .mode:
+            // Seems to be done; the test looks at the file.
+            return result(chmod("\(folder)/secret", 0o666))
+        case .fill:
+            let file = Glibc.open("\(own)/large", O_WRONLY | O_CREAT, 0o600)
+            let block = [UInt8](repeating: 0, count: 1 << 20)
+            while Glibc.write(file, block, block.count) > 0 {}
+            return result(-1)
+        default:
+            happen(nil)
+            return nil
+        }
+    }
 
     func happen(_ message: CInt?) {
         switch self {
@@ -128,9 +176,10 @@ enum Deed: String {
         case .memory: takeAll()
         case .spin: while getpid() > 0 {}
         case .output:
-            for descriptor: CInt in 1...2 { _ = write(descriptor, "250 OK\r\n", 8) }
-        case .message: if let message { _ = write(message, "x", 1) }
+            for descriptor: CInt in 1...2 { _ = Glibc.write(descriptor, "250 OK\r\n", 8) }
+        case .message: if let message { _ = Glibc.write(message, "x", 1) }
         case .twice, .deaf, .descriptors, .withoutSeccomp: break
+        case .read, .write, .neighbour, .link, .rename, .mode, .fill: break
         }
     }
 

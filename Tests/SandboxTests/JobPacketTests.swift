@@ -28,6 +28,7 @@ import Testing
         .begin(job: 0, .patternImage(number: .max, size: 12)),
         .begin(job: 4, .patterns(image: 7, .here([0, 0, 0, 0, 0, 1, 65]))),
         .begin(job: 4, .patterns(image: 7, .file(size: 200_000))),
+        .begin(job: 8, .scan(size: 1 << 40)),
         .answers(job: 2, []), .answers(job: 3, [.nothing, .failed, .records([]), .records([[1, 2], []])]),
     ]
 
@@ -43,6 +44,7 @@ import Testing
         .done(job: 7, .senderPolicy(SenderPolicyReport(.none))), .failed(job: 5, reason: "no"),
         .done(job: 8, .patternImage(number: 3)), .done(job: 8, .patterns([])),
         .done(job: 8, .patterns([PatternHit(pattern: 7, count: 2, text: 1, range: 3..<9)])),
+        .done(job: 8, .scan([])), .done(job: 8, .scan(["Some.Virus", "Heuristics.Encrypted.Zip"])),
     ]
 
     @Test(arguments: requests)

@@ -119,7 +119,9 @@ import Testing
         "Configuration": ["Scoring", "MailTypes"],
     ]
 
-    static let cLibraries = ["CTOML", "COpenSSL", "CUnbound", "CIDN2", "COpenDKIM", "CSeccomp", "CPSL", "CZlib"]
+    static let cLibraries = [
+        "CTOML", "COpenSSL", "CUnbound", "CIDN2", "CClamAV", "COpenDKIM", "CSeccomp", "CPSL", "CZlib",
+    ]
 
     static func imports(of file: File) -> [String] {
         let statement = /^\s*(?:@testable )?(?:\w+ )?import (?:struct |class |func |enum )?(\w+)/

@@ -202,6 +202,7 @@ struct ServerChecks {
         }
         checkUser()
         checkSandbox()
+        checkScanning()
         checkMetrics()
         checkReports()
     }
@@ -218,6 +219,19 @@ struct ServerChecks {
         report(
             .warning, ["sandbox", "memory"],
             "`memory` (\(memory)) does not hold a message of `message_size` (\(largest)): workers fail over it")
+    }
+
+    private mutating func checkScanning() {
+        let clamav = configuration.clamav
+        if isSound(["clamav", "max_time"], ["clamav", "timeout"]), clamav.maxTime.seconds >= clamav.timeout.seconds {
+            report(
+                ["clamav", isWritten(["clamav", "max_time"]) ? "max_time" : "timeout"],
+                "`max_time` (\(clamav.maxTime)) is not before `timeout` (\(clamav.timeout)), when a scanner is killed"
+            )
+        }
+        if isSound(["clamav", "folder"]), !SourceFile.isFolder(clamav.folder) {
+            report(["clamav", "folder"], "`folder`: \(clamav.folder) is not a folder")
+        }
     }
 
     private mutating func checkUser() {

@@ -39,6 +39,9 @@ extension ServerConfiguration {
         delivery.trustRoots = delivery.trustRoots?.path(in: folder)
         dns.trustAnchor = dns.trustAnchor.path(in: folder)
         dns.publicSuffixes = dns.publicSuffixes?.path(in: folder)
+        clamav.database = clamav.database.path(in: folder)
+        clamav.folder = clamav.folder.path(in: folder)
+        clamav.servers = clamav.servers.map { $0.resolved(in: folder) }
         for index in listeners.indices {
             listeners[index].certificate = listeners[index].certificate?.path(in: folder)
             listeners[index].key = listeners[index].key?.path(in: folder)

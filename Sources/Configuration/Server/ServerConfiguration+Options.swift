@@ -23,6 +23,7 @@ extension ServerConfiguration: OptionGroup {
         options.read("metrics", &metrics)
         options.read("trace", &trace)
         options.read("sandbox", &sandbox)
+        options.read("clamav", &clamav)
         options.read("dmarc_reports", &dmarcReports)
         options.read("quarantine", &quarantine)
         options.read("run", &run)
@@ -207,6 +208,25 @@ extension ServerConfiguration.Sandbox: OptionGroup {
         options.read("job_timeout", &jobTimeout, from: "100ms", to: "5m")
         options.read("memory", &memory, from: "32MB", to: "64GB")
         options.read("max_waiting", &maxWaiting, in: 1...100_000)
+    }
+}
+
+extension ServerConfiguration.ClamAV: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("database", &database)
+        options.read("workers", &workers, in: 1...64)
+        options.read("scans_per_worker", &scansPerWorker, in: 1...1_000_000_000)
+        options.read("max_time", &maxTime, from: "100ms", to: "10m")
+        options.read("timeout", &timeout, from: "200ms", to: "11m")
+        options.read("memory", &memory, from: "64MB", to: "64GB")
+        options.read("max_scan_size", &maxScanSize, from: "1MB", to: "2GB")
+        options.read("max_file_size", &maxFileSize, from: "1MB", to: "2GB")
+        options.read("max_files", &maxFiles, in: 1...1_000_000)
+        options.read("max_nesting", &maxNesting, in: 1...100)
+        options.read("folder", &folder)
+        options.read("servers", &servers)
+        options.read("connections", &connections, in: 1...256)
     }
 }
 

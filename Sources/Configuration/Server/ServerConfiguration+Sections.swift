@@ -134,6 +134,37 @@ extension ServerConfiguration {
         public init() {}
     }
 
+    /// `[clamav]`: what messages are scanned for viruses with, where the chain has the stage `clamav`.
+    public struct ClamAV: Sendable, Hashable {
+        /// The folder with the virus databases, as freshclam writes them.
+        public var database = "/var/lib/clamav"
+        /// Messages that are scanned at once.
+        public var workers = 2
+        /// Messages after which a scanner is replaced.
+        public var scansPerWorker = 1000
+        /// How long one message may be scanned; what is left then is not looked at, and it is told.
+        public var maxTime: Interval = "15s"
+        /// How long a scanner may take before it is killed.
+        public var timeout: Interval = "20s"
+        /// What a scanner may map beyond the program and the databases.
+        public var memory: ByteCount = "1GB"
+        /// Octets that are unpacked of one message.
+        public var maxScanSize: ByteCount = "400MB"
+        /// Octets of one file in it.
+        public var maxFileSize: ByteCount = "100MB"
+        /// Files that are unpacked of one message.
+        public var maxFiles = 10_000
+        /// Files in files in files.
+        public var maxNesting = 17
+        /// Where scanners make a folder to unpack in.
+        public var folder = "/dev/shm"
+        /// Where clamd listens, for stages that ask it: the first that answers scans.
+        public var servers: [BindAddress] = [.unix(path: "/run/clamav/clamd.ctl")]
+        /// Messages that are with clamd at once.
+        public var connections = 4
+        public init() {}
+    }
+
     /// `[dmarc_reports]`: what owners of domains are sent. RFC 7489 §7.2.
     public struct DMARCReports: Sendable, Hashable {
         public var send = false

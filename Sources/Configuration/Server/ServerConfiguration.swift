@@ -24,6 +24,7 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var metrics = Metrics()
     public var trace = Trace()
     public var sandbox = Sandbox()
+    public var clamav = ClamAV()
     public var dmarcReports = DMARCReports()
     public var quarantine = Quarantine()
     public var run = Run()

@@ -92,6 +92,7 @@ extension ServerStatus {
             "  queue          \(Terminal.counted(queue.messages, "message")), "
                 + "\(Terminal.counted(queue.deferred, "recipient")) deferred, \(queue.held) held",
         ]
+        if let scanning { lines += scanning.lines.map { "  viruses        \($0)" } }
         if droppedTraces > 0 { lines.append("  traces         \(droppedTraces) could not be kept") }
         lines += warnings.map { "  \(Terminal.styled("look at", .yellow))        \($0)" }
         return lines.joined(separator: "\n")

@@ -35,6 +35,7 @@ struct TryCommand: AsyncParsableCommand {
         let session = try session()
         let world = try TrialWorld(loaded)
         defer { world.close() }
+        await world.prepare(loaded)
         var envelope = Envelope(sender: try sender(message))
         let recipients = try to.map { try EmailAddress(typed: $0) }
         // What a client would have to say with MAIL. RFC 6531 §3.4.
@@ -149,14 +150,20 @@ struct TrialWorld {
             directory: try told { try Stores.directory(in: data, loaded.settings) },
             memory: try told { try Stores.memory(in: data, loaded.settings, isReadOnly: true) },
             resolver: resolver, suffixes: try told { try Stores.suffixes(loaded.settings) },
-            sandbox: Stores.sandbox(loaded.settings, resolver),
+            sandbox: Stores.sandbox(loaded.settings, resolver), viruses: Stores.scanners(loaded.settings),
             blocklists: Stores.blocklists(of: loaded.chain, resolver),
             lessons: try told { try Stores.lessons(in: data) })
         source = HarmlessWorld(world: world)
         loaded.rules.patterns.use(world.sandbox)
     }
 
+    /// Loads what is asked.
+    func prepare(_ loaded: LoadedConfiguration) async {
+        await world.viruses.prepare(for: loaded.chain, loaded.settings)
+    }
+
     func close() {
+        world.viruses.stop()
         world.sandbox.stop()
         world.resolver.stop()
         world.memory.close()

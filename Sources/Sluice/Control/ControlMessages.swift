@@ -87,6 +87,17 @@ struct ServerStatus: Codable, Sendable {
     var queue: QueueCounts
     /// Traces that could not be kept, because they came faster than they could be written.
     var droppedTraces: Int
+    /// What messages are scanned with; `nil`: no stage scans.
+    var scanning: ScanningStatus?
     /// What an operator should look at.
     var warnings: [String]
+}
+
+extension ControlAnswer {
+    /// Why the queue could not do it.
+    init(_ failure: QueueFailure) {
+        let told = CommandFailure(failure)
+        let isTemporary = told.code == ExitCodes.again
+        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
+    }
 }

@@ -207,6 +207,7 @@ extension Question {
         case .dns(let question): "dns: \(question.name) \(String(describing: question.type).uppercased())"
         case .signatures(let handle, let most): "signatures: the first \(most) of a message of \(handle.size) octets"
         case .senderPolicy(let question): "libspf2: may \(question.client) send for \(question.domain)"
+        case .scan(let handle, let engine): "\(engine.rawValue): viruses in a message of \(handle.size) octets"
         case .publicSuffix(let domain): "public suffix of \(domain)"
         case .asciiDomain(let domain): "\(domain) in A-labels"
         case .spamScan(let question):
@@ -236,6 +237,8 @@ extension Answer {
             reports.isEmpty ? "none" : reports.map(\.words).joined(separator: "; ")
         case .senderPolicy(let report):
             report.result.rawValue + (report.reason.map { " (\($0))" } ?? "")
+        case .scan(let report):
+            (report.findings.isEmpty ? "nothing" : report.findings.joined(separator: ", ")) + " by \(report.scanner)"
         case .publicSuffix(let name), .asciiDomain(let name): name ?? "no domain"
         case .listings(let answer): answer.words
         case .lessons(let answer): answer.words

@@ -18,6 +18,7 @@ enum DefaultFilters {
         ("29-arc.toml", PackageResources._9_arc_toml),
         ("30-header.toml", PackageResources._0_header_toml),
         ("32-received.toml", PackageResources._2_received_toml),
+        ("33-clamav.toml", PackageResources._3_clamav_toml),
         ("34-dnsbl.toml", PackageResources._4_dnsbl_toml),
         ("36-dmarc.toml", PackageResources._6_dmarc_toml),
         ("38-results.toml", PackageResources._8_results_toml),

@@ -11,6 +11,7 @@ struct LiveWorld: ServiceSource {
     let resolver: UnboundResolver
     let suffixes: PublicSuffixes
     let sandbox: SandboxPool
+    let viruses: ScanDesk
     let blocklists: BlocklistDesk
     let lessons: LessonStore
     let scanners = SpamScanners()
@@ -23,7 +24,7 @@ struct LiveWorld: ServiceSource {
         case .dns: nil
         // Most mail of programs is not signed, and needs nobody.
         case .signatures(let handle, _): handle.isSigned ? nil : .signatures([])
-        case .senderPolicy: nil
+        case .senderPolicy, .scan: nil
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings, .spamScan: nil
@@ -40,6 +41,7 @@ struct LiveWorld: ServiceSource {
         case .dns(let question): .dns(try await resolver.answer(question))
         case .signatures(let handle, let most): .signatures(try await signatures(handle, most))
         case .senderPolicy(let question): .senderPolicy(try await sandbox.senderPolicy(question))
+        case .scan(let handle, let engine): .scan(try await scan(handle, engine))
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings(let question): .listings(await blocklists.answer(question))
@@ -54,6 +56,14 @@ extension LiveWorld {
     private func signatures(_ handle: MessageHandle, _ most: Int) async throws(StageFailure) -> [SignatureReport] {
         guard let message = handle.message else { throw StageFailure("the message is not at hand") }
         return try await sandbox.signatures(on: message, most: most)
+    }
+
+    private func scan(_ handle: MessageHandle, _ engine: ScanEngine) async throws(StageFailure) -> ScanReport {
+        guard let message = handle.message else { throw StageFailure("the message is not at hand") }
+        switch engine {
+        case .libclamav: return try await viruses.pool.scan(message)
+        case .clamd: return try await viruses.clamd.scan(message)
+        }
     }
 }
 
@@ -79,7 +89,7 @@ extension Question {
         case .memory(.visit(let table, let key, let at, _)): .memory(.peek(table: table, key: key, at: at))
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
-        case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .publicSuffix, .asciiDomain,
+        case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
             .listings, .lessons, .lessonScopes, .spamScan:
             self
         }

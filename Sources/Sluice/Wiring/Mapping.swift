@@ -1,3 +1,4 @@
+import Adapters
 import Configuration
 import Delivery
 import Frontends
@@ -39,6 +40,40 @@ extension SandboxOptions {
         jobTimeout = sandbox.jobTimeout
         memory = sandbox.memory
         maxWaiting = sandbox.maxWaiting
+    }
+}
+
+extension ScannerOptions {
+    init(_ settings: ServerConfiguration) {
+        self.init()
+        let clamav = settings.clamav
+        database = clamav.database
+        workers = clamav.workers
+        scansPerWorker = clamav.scansPerWorker
+        maxTime = clamav.maxTime
+        timeout = clamav.timeout
+        memory = clamav.memory
+        maxScanSize = clamav.maxScanSize
+        maxFileSize = clamav.maxFileSize
+        maxFiles = clamav.maxFiles
+        maxNesting = clamav.maxNesting
+        folder = clamav.folder
+    }
+}
+
+extension ClamdClient.Options {
+    init(_ settings: ServerConfiguration) {
+        self.init()
+        servers = settings.clamav.servers.map { server in
+            switch server {
+            case .address(let address, let port): .tcp(address, port: port)
+            case .unix(let path): .unix(path: path)
+            }
+        }
+        connections = settings.clamav.connections
+        timeout = settings.clamav.timeout
+        maxWaiting = settings.sandbox.maxWaiting
+        maxPartSize = settings.clamav.maxScanSize
     }
 }
 
@@ -247,6 +282,12 @@ extension ServerConfiguration {
         if log != new.log { parts.append("[log]") }
         if metrics != new.metrics { parts.append("[metrics]") }
         if sandbox != new.sandbox { parts.append("[sandbox]") }
+        let (old, next) = (clamav, new.clamav)
+        if (old.workers, old.scansPerWorker, old.timeout, old.folder, old.connections)
+            != (next.workers, next.scansPerWorker, next.timeout, next.folder, next.connections)
+        {
+            parts.append("workers, scans_per_worker, timeout, folder or connections of [clamav]")
+        }
         if dmarcReports != new.dmarcReports { parts.append("[dmarc_reports]") }
         if quarantine != new.quarantine { parts.append("[quarantine]") }
         if run != new.run { parts.append("[run]") }

@@ -35,6 +35,7 @@ final class Server: Sendable {
     private let resolver: UnboundResolver
     private let sandbox: SandboxPool
     private let blocklists: BlocklistDesk
+    private let scanners: ScanDesk
     private let traces: TraceKeeper
     private let queue: MailQueue
     private let certificates: CertificateStore
@@ -100,12 +101,14 @@ final class Server: Sendable {
         let sockets = try bound.get()
         sandbox = Stores.sandbox(settings, resolver, SandboxObserver(logger, MetricsSystem.factory))
         blocklists = Stores.blocklists(of: loaded.chain, resolver, BlocklistObserver(logger))
+        scanners = Stores.scanners(settings, logger)
         let world = LiveWorld(
             directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
-            sandbox: sandbox, blocklists: blocklists, lessons: lessons)
+            sandbox: sandbox, viruses: scanners, blocklists: blocklists, lessons: lessons)
         loaded.rules.patterns.use(sandbox)
         try loaded.rules.prepare(for: loaded.chain)
         sandbox.prepare(for: loaded.chain, settings, logger)
+        await scanners.prepare(for: loaded.chain, settings)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
         let (traces, log) = (traces, logger)
@@ -266,6 +269,7 @@ final class Server: Sendable {
         lessons.close()
         reporter.close()
         directory.close()
+        scanners.stop()
         sandbox.stop()
         resolver.stop()
     }
@@ -286,7 +290,9 @@ final class Server: Sendable {
     private var obstacles: [String] { queue.refusal(forSize: 0).map { ["No mail is taken: \($0)."] } ?? [] }
 
     /// What fails of the server without keeping it from its work.
-    private var troubles: [String] { keyWatch.troubles.map(\.text) + blocklists.troubles.map(\.text) }
+    private var troubles: [String] {
+        keyWatch.troubles.map(\.text) + blocklists.troubles.map(\.text) + scanners.troubles
+    }
 
     /// What an admin should look at while mail flows.
     private var warnings: [String] {
@@ -345,7 +351,7 @@ final class Server: Sendable {
             hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
-            droppedTraces: traces.dropped, warnings: obstacles + warnings + troubles)
+            droppedTraces: traces.dropped, scanning: scanners.status, warnings: obstacles + warnings + troubles)
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.
@@ -378,6 +384,7 @@ final class Server: Sendable {
         loaded.rules.patterns.use(sandbox)
         chain.current = loaded.chain
         blocklists.watch(loaded.chain.blocklists)
+        scanners.use(loaded.chain, loaded.settings)
         let before = state.withLock { state in
             defer { (state.settings, state.warnings) = (loaded.settings, complaints) }
             return state.settings

@@ -73,6 +73,15 @@ enum Stores {
         }
     }
 
+    static func scanners(
+        _ settings: ServerConfiguration, _ observer: ScannerObserver = ScannerObserver(),
+        clamd tell: @escaping ClamdClient.Observer = { _, _ in }
+    ) -> ScanDesk {
+        ScanDesk(
+            pool: ScannerPool(ScannerOptions(settings), SandboxOptions(settings), observer: observer),
+            clamd: ClamdClient(ClamdClient.Options(settings), observer: tell))
+    }
+
     static func blocklists(
         of chain: Chain, _ resolver: UnboundResolver, _ observer: BlocklistObserver = BlocklistObserver()
     ) -> BlocklistDesk {

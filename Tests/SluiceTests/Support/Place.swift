@@ -27,6 +27,8 @@ struct Place: Sendable {
         try await certificate("mx.acme.test", at: "\(path)/tls")
         let chain = URL(fileURLWithPath: Programs.root + "/filters.d").resolvingSymlinksInPath().path
         try FileManager.default.copyItem(atPath: chain, toPath: "\(path)/filters.d")
+        // Without virus databases it would fail for every message; `ScanningTests` have some.
+        try FileManager.default.removeItem(atPath: "\(path)/filters.d/33-clamav.toml")
         try folder.write(LiveServer.settings(.init(), (2525, 2587, 2465, 2424)), to: "sluice.toml")
         try await fill(path)
         return folder
