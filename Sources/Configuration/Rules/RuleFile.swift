@@ -129,7 +129,7 @@ struct RuleFile {
         let place = RulePlace(file: entry.location.file, line: entry.location.line)
         let rule = Rule(entry.key, points: points, description: description, test: test, place: place)
         rules.append((rule, entry.location))
-        tests[entry.key] = first.value.location
+        tests[entry.key] = (first.value.table?.entries.first?.value ?? first.value).location
     }
 
     private mutating func atLeast(_ table: TOMLTable, of test: TOMLTable.Entry) -> Int {
