@@ -108,7 +108,8 @@ import Testing
         let many = (0..<500).map { EmailAddress(localPart: "u\($0)", domain: "here.example") }
         let stage = ScoreVerdict(ScoreVerdict.Configuration())
         _ = try await stage.message(.sample(), in: Self.transaction(4, to: many, world))
-        #expect(world.asked.count < 60)
+        // Of each of the first fifty: was it deferred, and has it waited elsewhere?
+        #expect(world.asked.count < 110)
     }
 
     // MARK: Whose thresholds

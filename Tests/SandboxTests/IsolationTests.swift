@@ -183,7 +183,7 @@ import Testing
     // MARK: Workers that lie
 
     /// Becomes ready, and reads the first octet of a request, with which the rest of it is gone.
-    static let begin = #"printf '\200\002' >&3; head -c 1 <&3 >/dev/null; "#
+    static let begin = #"printf '\200\003' >&3; head -c 1 <&3 >/dev/null; "#
 
     /// What a worker does at its first job, and what the server takes it for.
     @Test(
@@ -192,7 +192,7 @@ import Testing
             // A result for another job, more questions than there may be, a greeting.
             (#"printf '\202\0\0\0\011\001\0' >&3; exec sleep 60"#, "corrupt"),
             (#"printf '\201\0\0\0\001\377' >&3; exec sleep 60"#, "corrupt"),
-            (#"printf '\200\002' >&3; exec sleep 60"#, "corrupt"),
+            (#"printf '\200\003' >&3; exec sleep 60"#, "corrupt"),
             // A report of another kind, and a question that is none of this job's.
             (#"printf '\202\0\0\0\001\002\0\004pass\0\0\0\0' >&3; exec sleep 60"#, "corrupt"),
             (#"printf '\201\0\0\0\001\001\0\001\0\001a' >&3; exec sleep 60"#, "corrupt"),
@@ -233,7 +233,7 @@ import Testing
     // MARK: Limits
 
     @Test func `beyond what may wait, a message is refused at once`() async throws {
-        var options = SandboxOptions.script(#"printf '\200\002' >&3; exec sleep 60"#)
+        var options = SandboxOptions.script(#"printf '\200\003' >&3; exec sleep 60"#)
         options.maxWaiting = 1
         options.jobTimeout = "3s"
         let witness = Witness()
