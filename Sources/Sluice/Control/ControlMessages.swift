@@ -92,12 +92,3 @@ struct ServerStatus: Codable, Sendable {
     /// What an operator should look at.
     var warnings: [String]
 }
-
-extension ControlAnswer {
-    /// Why the queue could not do it.
-    init(_ failure: QueueFailure) {
-        let told = CommandFailure(failure)
-        let isTemporary = told.code == ExitCodes.again
-        self = told.isUnknown ? .unknown(told.message) : .failed(told.message, isTemporary: isTemporary)
-    }
-}
