@@ -13,7 +13,10 @@ final class ScanFolder: Sendable {
         mkdir(path, 0o700)
     }
 
-    deinit { Scanner.remove(path) }
+    deinit { remove() }
+
+    /// With what scanners have there; they get no other.
+    func remove() { Scanner.remove(path) }
 
     /// Whether that is a folder of this user, which nobody else can enter.
     static func isOurs(_ path: String) -> Bool {

@@ -65,6 +65,8 @@ public final class ScannerPool: Sendable {
     public func stop() {
         for job in line.close() { job.finish(.failure(SandboxPool.stopped)) }
         templates.stop()
+        // A server that ends does not wait until everybody has let go of it.
+        folder.remove()
     }
 
     public var state: ScannerState { templates.state }
