@@ -125,7 +125,7 @@ import Testing
         ("<b><i>", { $0.unclosedElements }, 2),
         ("</b></i>x</div>", { $0.unmatchedEndTags }, 3), ("<b><i></b></i>", { $0.misnestedTags }, 1),
         ("<a href='&#104;ttp://x'><a href='http://x?a&amp;b'>", { $0.encodedAttributes }, 1),
-        ("<xyzzy></xyzzy>", { $0.unknownTags }, 1),
+        ("<xyzzy></xyzzy>", { $0.unknownTags }, 1), ("<o:p></o:p><my-own></my-own>", { $0.unknownTags }, 0),
     ]
 
     @Test(arguments: counts)

@@ -99,7 +99,7 @@ struct HTMLRenderer {
         result.observations.tags += 1
         let element = HTMLElement.names[name] ?? .unknown
         let traits = element.traits
-        if element == .unknown, foreign == nil { result.observations.unknownTags += 1 }
+        if element == .unknown, !name.isQualified, foreign == nil { result.observations.unknownTags += 1 }
         if foreign != nil, traits.contains(.breaksOut) { leaveForeign() }
         if foreign == nil { closeImplied(by: element) }
         readAttributes(of: element)

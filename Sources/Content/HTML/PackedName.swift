@@ -6,6 +6,8 @@ struct PackedName: Hashable {
     private(set) var head: UInt64 = 0
     private(set) var tail: UInt64 = 0
     private var count = 0
+    /// A colon or a hyphen stands in it, as in `o:p` of office programs and in names of one's own elements.
+    private(set) var isQualified = false
 
     init() {}
 
@@ -30,6 +32,7 @@ struct PackedName: Hashable {
         } else {
             tail = (tail ^ UInt64(octet)) &* 0x100_0000_01B3 &+ 1
         }
+        if octet == UInt8(ascii: ":") || octet == UInt8(ascii: "-") { isQualified = true }
         count &+= 1
     }
 
