@@ -7,12 +7,12 @@ import Testing
         [rule.OWN_WINNER]
         body        = 'winn+er'
         points      = 1.5
-        description = "Somebody has won"
+        describe    = "Somebody has won"
 
         [rule.OWN_GREETING]
         header.Subject = '^Dear \\w+'
         points         = 0.5
-        description    = "A greeting in the subject"
+        describe       = "A greeting in the subject"
 
         """
     private static let message = "From: a@out.test\nSubject: Dear friend\n\nYou are a winnnner today.\n"
