@@ -37,7 +37,7 @@ suites:
 SPLIT ?= thread
 accuracy: release
 	@scripts/install accuracy
-	accuracy/run --program dist/sluice --split $(SPLIT) --scratch $(SCRATCH)/accuracy
+	accuracy/run --program dist/sluice --split $(SPLIT)
 
 ## Format, warnings as errors, imports against the module table, and the tidy test.
 check:

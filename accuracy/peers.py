@@ -1,4 +1,4 @@
-"""rspamd and SpamAssassin of this system, without network, for scripts/accuracy.
+"""rspamd and SpamAssassin of this system, without network, for accuracy/run.
 
 Each learns the messages of one half and scores those of the other; with its rules alone, it learns nothing. Scores and
 rules are those that it comes with. Everything lies in a folder of the run, and listens on 127.0.0.1 alone.
@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,16 +27,19 @@ def free_port():
 
 class SpamAssassin:
     name = "SpamAssassin"
+    # Fewer lessons of a class, and its Bayes says nothing (bayes_min_spam_num, bayes_min_ham_num).
+    FEWEST = 200
 
     def __init__(self, folder, learns):
         folder.mkdir(parents=True, exist_ok=True)
-        self.workers = [self.start(folder, learns) for _ in range(os.cpu_count() if not learns else 1)]
-        self.folder, self.learns = folder, learns
+        self.folder, self.learns, self.workers = folder, learns, []
+        self.start(["learn"] if learns else ["rules"] * os.cpu_count(), [folder] * os.cpu_count())
 
-    @staticmethod
-    def start(folder, learns):
-        command = ["perl", HERE / "spamassassin.pl", folder, "1" if learns else "0"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def start(self, tasks, folders):
+        """One process for each task."""
+        for task, folder in zip(tasks, folders):
+            command = ["perl", HERE / "spamassassin.pl", folder, task]
+            self.workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
 
     def ask(self, worker, line):
         worker.stdin.write(line + "\n")
@@ -48,10 +52,17 @@ class SpamAssassin:
     def learn(self, messages):
         for path, is_spam in messages:
             self.ask(self.workers[0], f"learn {'spam' if is_spam else 'ham'} {path}")
-        self.ask(self.workers[0], "sync")
+        spam, ham = map(int, self.ask(self.workers[0], "sync"))
+        print(f"SpamAssassin has learnt {spam} spam and {ham} ham of {len(messages)} messages", file=sys.stderr)
+        if min(spam, ham) < self.FEWEST:
+            raise RuntimeError("SpamAssassin has learnt too little for its Bayes")
         self.close()
-        # Scoring only reads what was learnt, so it can be shared out.
-        self.workers = [self.start(self.folder, True) for _ in range(os.cpu_count())]
+        copies = [self.folder / f"copy{number}" for number in range(os.cpu_count())]
+        for copy in copies:
+            copy.mkdir()
+            for file in self.folder.glob("bayes_*"):
+                shutil.copy(file, copy)
+        self.start(["score"] * len(copies), copies)
 
     def scores(self, paths):
         def part(number):
@@ -66,14 +77,21 @@ class SpamAssassin:
             return {path: (points, rules) for found in pool.map(part, range(len(self.workers)))
                     for path, points, rules in found}
 
+    @staticmethod
+    def has_bayes(rules):
+        return any(rule.startswith("BAYES_") for rule in rules)
+
     def close(self):
         for worker in self.workers:
             worker.stdin.close()
             worker.wait()
+        self.workers = []
 
 
 class Rspamd:
     name = "rspamd"
+    # Fewer lessons of a class, and its Bayes says nothing (min_learns).
+    FEWEST = 200
 
     # What asks the network, judges the client (there is none), or remembers one message for the next.
     OFF = ("hfilter "
@@ -81,13 +99,14 @@ class Rspamd:
            "history_redis clickhouse elastic antivirus external_services metadata_exporter dkim_signing reputation "
            "known_senders").split()
 
-    def __init__(self, folder, learns, root="/"):
+    def __init__(self, folder, learns, program):
+        """`program` is what scripts/rspamd prints: it lies in the folder into which rspamd was unpacked."""
         self.folder, self.learns = folder, learns
         self.port, self.control, redis = free_port(), free_port(), free_port()
         self.write_configuration(redis)
         self.processes = []
         self.run(["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""])
-        self.run(self.command(pathlib.Path(root)), self.environment(pathlib.Path(root)))
+        self.run(self.command(pathlib.Path(program)))
         for _ in range(3000):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.control}/ping", timeout=5).read()
@@ -97,22 +116,18 @@ class Rspamd:
         self.close()
         raise RuntimeError(f"rspamd does not start; see {folder}/log")
 
-    def run(self, command, environment=None):
+    def run(self, command):
         with open(self.folder / "log", "ab") as log:
-            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
 
-    @staticmethod
-    def environment(root):
-        libraries = [root / "usr/lib/x86_64-linux-gnu", root / "usr/lib/rspamd"]
-        return {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-
-    def command(self, root):
+    def command(self, program):
+        root = program.parent
         share = root / "usr/share/rspamd"
         places = dict(
             CONFDIR=root / "etc/rspamd", LOCAL_CONFDIR=self.folder, SHAREDIR=share, PLUGINSDIR=share / "plugins",
             RULESDIR=share / "rules", LUALIBDIR=share / "lualib", WWWDIR=share / "www", DBDIR=self.folder,
             RUNDIR=self.folder, LOGDIR=self.folder)
-        return [root / "usr/bin/rspamd", "-f", "-i", "-c", root / "etc/rspamd/rspamd.conf"] + [
+        return [program, "-f", "-i", "-c", root / "etc/rspamd/rspamd.conf"] + [
             f"--var={name}={place}" for name, place in places.items()]
 
     def write_configuration(self, redis):
@@ -139,21 +154,36 @@ class Rspamd:
         (local / "groups.conf").write_text('symbols { "DATE_IN_PAST" { weight = 0.0; } }\n')
         (override / "phishing.conf").write_text("openphish_enabled = false;\nphishtank_enabled = false;\n")
 
-    def post(self, port, path, message):
+    def post(self, port, path, message, **headers):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}{path}", data=pathlib.Path(message).read_bytes(), headers={"Password": "x"})
+            f"http://127.0.0.1:{port}{path}", data=pathlib.Path(message).read_bytes(),
+            headers={"Password": "x", **headers})
         try:
             return urllib.request.urlopen(request, timeout=120).read()
         except urllib.error.HTTPError as error:
             return error.read()
 
     def learn(self, messages):
-        learnt = 0
-        for path, is_spam in messages:
-            answer = self.post(self.control, "/learnspam" if is_spam else "/learnham", path)
+        def learn(message):
+            path, is_spam = message
+            # As rspamc asks it: of "bulk" it learns also what it would have called by its class already.
+            answer = self.post(
+                self.control, "/learnspam" if is_spam else "/learnham", path, **{"Learn-Type": "bulk"})
             # Of what is too short to learn from it says nothing.
-            learnt += b'"success":true' in answer
-        print(f"rspamd has learnt {learnt} of {len(messages)} messages", file=sys.stderr)
+            return is_spam, b'"success":true' in answer
+
+        learnt = {True: 0, False: 0}
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for is_spam, is_learnt in pool.map(learn, messages):
+                learnt[is_spam] += is_learnt
+        print(f"rspamd has learnt {learnt[True]} spam and {learnt[False]} ham of {len(messages)} messages",
+              file=sys.stderr)
+        if min(learnt.values()) < self.FEWEST:
+            raise RuntimeError("rspamd has learnt too little for its Bayes")
+
+    @staticmethod
+    def has_bayes(rules):
+        return "BAYES_SPAM" in rules or "BAYES_HAM" in rules
 
     def scores(self, paths):
         def score(path):

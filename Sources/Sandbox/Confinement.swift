@@ -98,6 +98,14 @@ enum Confinement {
     /// A file in memory, without a name; -1 with `errno`.
     static func memoryFile() -> CInt { sluice_memory_file() }
 
+    /// The same, but it can be sealed.
+    static func sealableFile() -> CInt { sluice_sealable_file() }
+
+    /// From now on nobody can change the file, or its size; 0 or `errno`.
+    static func seal(_ file: CInt) -> CInt { sluice_seal(file) }
+
+    static func isSealed(_ file: CInt) -> Bool { sluice_is_sealed(file) != 0 }
+
     /// Has a process that is to be started begin without any descriptor from this on.
     static func closeAll(from first: CInt, in actions: inout posix_spawn_file_actions_t) {
         _ = sluice_close_from(&actions, first)

@@ -5,7 +5,7 @@ enum PatternSelfTest {
     static func run() throws(JobFailure) {
         let rule = Rule("SELF_TEST", points: 1, description: "", test: .pattern(Pattern("[ln]et+er$", in: .body)))
         guard let image = try? PatternImage(RuleSet([rule])),
-            let scanner = image.octets.withUnsafeBytes({ PatternScanner($0) })
+            let scanner = PatternScanner(image.shared.octets)
         else { throw JobFailure(reason: "Vectorscan does not compile the pattern of its self-test") }
         var texts = PatternTexts()
         texts.append(Array("a letter".utf8), view: 0)

@@ -1,3 +1,4 @@
+import Glibc
 import MailTypes
 import Pipeline
 import Synchronization
@@ -6,19 +7,39 @@ import Synchronization
 enum JobMaterial: Sendable {
     case message(Message)
     case octets([UInt8])
+    case image(SharedImage)
 
     var size: Int {
         switch self {
         case .message(let message): message.size
         case .octets(let octets): octets.count
+        case .image(let image): image.octets.count
         }
     }
 
-    var pieces: [Bytes] {
+    /// An open file that holds it. ``MaterialFile/close()`` is the caller's to call.
+    func file() throws(SystemError) -> MaterialFile {
+        let pieces: [Bytes]
         switch self {
-        case .message(let message): message.pieces
-        case .octets(let octets): [Bytes(octets)]
+        case .message(let message): pieces = message.pieces
+        case .octets(let octets): pieces = [Bytes(octets)]
+        case .image(let image):
+            // All workers get the same.
+            if let file = image.descriptor { return MaterialFile(descriptor: file, isShared: true) }
+            pieces = [image.octets]
         }
+        return MaterialFile(descriptor: try SharedMessage.descriptor(of: pieces), isShared: false)
+    }
+}
+
+/// A file to be passed to a worker.
+struct MaterialFile {
+    let descriptor: CInt
+    /// Others pass it on, too.
+    let isShared: Bool
+
+    func close() {
+        if !isShared { _ = Glibc.close(descriptor) }
     }
 }
 

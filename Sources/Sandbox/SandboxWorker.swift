@@ -79,7 +79,8 @@ public enum SandboxWorker {
         switch order {
         case .signatures(let size, _), .scan(let size):
             return .message(try Message(parsing: octets(size), limits: limits))
-        case .patternImage(_, let size), .patterns(_, .file(let size)): return .octets(try octets(size).array)
+        case .patterns(_, .file(let size)): return .octets(try octets(size).array)
+        case .patternImage(_, let size): return .image(try SharedImage(descriptor: descriptor, count: size))
         case .senderPolicy, .patterns(_, .here): return nil
         }
     }

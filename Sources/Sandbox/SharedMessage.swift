@@ -8,7 +8,9 @@ enum SharedMessage {
         let file = Confinement.memoryFile()
         guard file >= 0 else { throw SystemError(call: "memfd_create", code: errno) }
         do throws(SystemError) {
-            for piece in pieces { try write(piece, to: file) }
+            for piece in pieces {
+                try piece.withUnsafeBytes { (octets) throws(SystemError) in try write(octets, to: file) }
+            }
         } catch {
             close(file)
             throw error
@@ -23,19 +25,16 @@ enum SharedMessage {
         close(file)
     }
 
-    private static func write(_ piece: Bytes, to file: CInt) throws(SystemError) {
-        let code = piece.withUnsafeBytes { octets -> CInt in
-            var place = 0
-            while place < octets.count, let base = octets.baseAddress {
-                let count = Glibc.write(file, base + place, octets.count - place)
-                if count > 0 {
-                    place += count
-                } else if count == 0 || errno != EINTR {
-                    return count == 0 ? ENOSPC : errno
-                }
+    /// Writes all of it.
+    static func write(_ octets: UnsafeRawBufferPointer, to file: CInt) throws(SystemError) {
+        var place = 0
+        while place < octets.count, let base = octets.baseAddress {
+            let count = Glibc.write(file, base + place, octets.count - place)
+            if count > 0 {
+                place += count
+            } else if count == 0 || errno != EINTR {
+                throw SystemError(call: "write", code: count == 0 ? ENOSPC : errno)
             }
-            return 0
         }
-        guard code == 0 else { throw SystemError(call: "write", code: code) }
     }
 }

@@ -46,7 +46,7 @@ final class Workbench: Bench {
             case .senderPolicy(let question):
                 return try go(on: job, with: SenderPolicyCheck(policies, question))
             case .patternImage(let number, _):
-                guard case .octets(let image) = material else { throw JobFailure(reason: "there are no patterns") }
+                guard case .image(let image) = material else { throw JobFailure(reason: "there are no patterns") }
                 try take(image, number)
                 return .done(job: job, .patternImage(number: number))
             case .patterns(let image, let texts):
@@ -59,9 +59,9 @@ final class Workbench: Bench {
     }
 
     /// Lets the patterns go that it has had, and takes others.
-    private func take(_ image: [UInt8], _ number: UInt64) throws(JobFailure) {
+    private func take(_ image: SharedImage, _ number: UInt64) throws(JobFailure) {
         patterns = nil
-        guard let scanner = image.withUnsafeBytes({ PatternScanner($0) }) else {
+        guard let scanner = PatternScanner(image.octets) else {
             throw JobFailure(reason: "there is no memory for the patterns")
         }
         patterns = (number, scanner)

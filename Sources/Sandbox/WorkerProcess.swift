@@ -119,15 +119,13 @@ final class WorkerProcess: Worker {
     func exchange(
         _ request: WorkerRequest, _ material: JobMaterial?, within limit: Duration
     ) throws(WorkerTrouble) -> WorkerReply {
-        var file: CInt?
-        defer { if let file { close(file) } }
-        if let material {
-            do throws(SystemError) { file = try SharedMessage.descriptor(of: material.pieces) } catch {
-                // That is our want of descriptors or memory, not the worker's.
-                return .failed(job: request.job, reason: "\(error)")
-            }
+        let file: MaterialFile?
+        do throws(SystemError) { file = try material?.file() } catch {
+            // That is our want of descriptors or memory, not the worker's.
+            return .failed(job: request.job, reason: "\(error)")
         }
-        do throws(SystemError) { try channel.send(request.packet, descriptor: file, waits: false) } catch {
+        defer { file?.close() }
+        do throws(SystemError) { try channel.send(request.packet, descriptor: file?.descriptor, waits: false) } catch {
             // One that has read what it was told leaves room for this. EPIPE: it has died since; how, the caller finds
             // when it ends it.
             throw WorkerTrouble(end: error.code == EAGAIN ? .corrupt("it does not read") : .exit(code: 0))

@@ -160,8 +160,8 @@ final class WorkerSlot: Sendable {
         /// Has the worker that is there take the patterns, unless it has them.
         private mutating func provide(_ image: PatternImage) throws(StageFailure) {
             guard self.image != image.number else { return }
-            let order = JobOrder.patternImage(number: image.number, size: image.octets.count)
-            switch try exchange(.begin(job: 0, order), .octets(image.octets)) {
+            let order = JobOrder.patternImage(number: image.number, size: image.octetCount)
+            switch try exchange(.begin(job: 0, order), .image(image.shared)) {
             case .done(0, .patternImage(image.number)): self.image = image.number
             case .failed(0, let reason): throw StageFailure("the worker could not take the patterns: \(reason)")
             case .ready, .ask, .done, .failed: throw trouble(.corrupt("another reply than one to its patterns"))

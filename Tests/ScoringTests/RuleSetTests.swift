@@ -10,11 +10,11 @@ struct RuleBench {
     let rules: RuleSet
     let matcher: LocalPatterns
 
-    init(_ text: String, isLocating: Bool = false) throws {
+    init(_ text: String) throws {
         let loaded = RuleFolder.read([.init(name: "rules.toml", octets: Array(text.utf8))])
         #expect(loaded.diagnostics.map(\.description) == [])
         rules = loaded.value.rules
-        matcher = try LocalPatterns(try PatternImage(rules, isLocating: isLocating))
+        matcher = try LocalPatterns(try PatternImage(rules))
     }
 
     func evidence(_ message: String) throws -> Evidence {
@@ -126,10 +126,11 @@ struct RuleBench {
     }
 
     @Test func `where something matched is told to who asks`() throws {
-        let bench = try RuleBench("[rule.A]\nbody = 'win+er'", isLocating: true)
+        let bench = try RuleBench("[rule.A]\nbody = 'win+er'")
         let evidence = try bench.evidence(Self.message)
         let texts = bench.rules.texts(of: evidence)
-        let hit = try #require(try bench.matcher.match(texts).first)
+        let hits = try LocalPatterns.located(try bench.matcher.match(texts), of: bench.rules, in: texts)
+        let hit = try #require(hits.first)
         let text = try #require(texts.texts?[hit.text])
         let octets = Array(texts.octets[text.range])[hit.range]
         #expect(String(decoding: octets, as: UTF8.self) == "winner")

@@ -45,6 +45,24 @@ extern int sluice_add_close_from(void *actions, int from) __asm__("posix_spawn_f
 /// A file in memory, without a name, closed on exec; -1 with errno.
 static inline int sluice_memory_file(void) { return memfd_create("message", 1U /* MFD_CLOEXEC */); }
 
+// <linux/fcntl.h> has these, but does not go together with <fcntl.h>.
+#ifndef F_ADD_SEALS
+#define F_ADD_SEALS 1033
+#define F_GET_SEALS 1034
+#endif
+
+/// A file in memory that can be sealed, closed on exec; -1 with errno.
+static inline int sluice_sealable_file(void) { return memfd_create("patterns", 1U | 2U /* MFD_ALLOW_SEALING */); }
+
+/// F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE.
+#define SLUICE_SEALS (1 | 2 | 4 | 8)
+
+/// Nobody can change the file or its size from now on, through no descriptor of it; 0 or errno.
+static inline int sluice_seal(int file) { return fcntl(file, F_ADD_SEALS, SLUICE_SEALS) == 0 ? 0 : errno; }
+
+/// Whether the file has all these seals.
+static inline int sluice_is_sealed(int file) { return fcntl(file, F_GET_SEALS) == SLUICE_SEALS; }
+
 /// Has the started process begin without any descriptor from `from` on; `actions` is a posix_spawn_file_actions_t.
 static inline int sluice_close_from(void *actions, int from) { return sluice_add_close_from(actions, from); }
 

@@ -1,16 +1,19 @@
 import CVectorscan
 import Foundation
+import MailTypes
 public import Scoring
 
 /// Patterns compiled by Vectorscan, one database for each view of a ``RuleSet``: what a worker is given.
+///
+/// The databases lie in memory that all workers share, as Vectorscan reads them: they have no pointers in them, and
+/// what is in them begins at multiples of 64 octets, so that each may be mapped anywhere.
 public struct PatternImage: Sendable {
-    /// All databases, one after the other, each with its length before it.
-    let octets: [UInt8]
+    let shared: SharedImage
     /// Tells one image from any other.
     let number: UInt64
 
     /// How large it is, in octets.
-    public var octetCount: Int { octets.count }
+    public var octetCount: Int { shared.octets.count }
 
     /// What is wrong with a pattern.
     public struct Problem: Sendable, Hashable {
@@ -21,27 +24,64 @@ public struct PatternImage: Sendable {
 
     public struct Failure: Error, CustomStringConvertible {
         public var problems: [Problem]
-        public var description: String { problems.map(\.message).joined(separator: "; ") }
+        /// Where no pattern is to blame.
+        public var reason = "there is not enough memory for the patterns"
+        public var description: String {
+            problems.isEmpty ? reason : problems.map(\.message).joined(separator: "; ")
+        }
     }
 
-    /// Compiles the patterns of a rule set. That takes a while: a tenth of a second for some hundred.
-    ///
-    /// - Parameter isLocating: Matches are told with their beginnings, which costs more.
-    public init(_ rules: RuleSet, isLocating: Bool = false) throws(Failure) {
+    /// Compiles the patterns of a rule set, which takes some seconds for some hundred, or takes what is kept of an
+    /// earlier time.
+    public init(_ rules: RuleSet, cache: PatternCache? = nil) throws(Failure) {
         let problems = Self.problems(of: rules)
         guard problems.isEmpty else { throw Failure(problems: problems) }
-        var octets: [UInt8] = []
-        octets.append(isLocating ? 1 : 0)
-        octets.append(integer: UInt64(rules.patterns.count))
-        for view in rules.views {
-            let own = rules.patterns.indices.filter { rules.patterns[$0].view == view }
-            let database = try PatternCompiler(own.map { ($0, rules.patterns[$0]) }, isLocating: isLocating)
-                .serialized()
-            octets.append(integer: UInt64(database.count))
-            octets += database
+        let groups = Self.groups(of: rules)
+        let key = cache.map { _ in Self.key(of: rules) }
+        if let key, let known = cache?.databases(of: key), let image = try? Self(known, groups, isLocating: false) {
+            self = image
+            return
         }
-        self.octets = octets
+        let databases = try Self.compiled(groups)
+        self = try Self(databases, groups, isLocating: false)
+        if let key { cache?.keep(databases, of: key) }
+    }
+
+    private static func groups(of rules: RuleSet) -> [PatternGroup] {
+        rules.views.map { view in
+            PatternGroup(rules.patterns.enumerated().filter { $1.view == view }.map { ($0, $1) })
+        }
+    }
+
+    /// A database for each view, as Vectorscan writes them for files.
+    static func databases(of rules: RuleSet) throws(Failure) -> [[UInt8]] { try compiled(groups(of: rules)) }
+
+    /// Patterns each for itself, whose matches are told with their beginnings; a text's view is its pattern's place.
+    ///
+    /// That costs many times more than to tell their ends, for the compiler most of all.
+    init(locating patterns: [Pattern]) throws(Failure) {
+        let groups = patterns.enumerated().map { PatternGroup([($0, $1)], isLocating: true) }
+        self = try Self(try Self.compiled(groups), groups, isLocating: true)
+    }
+
+    private init(_ databases: [[UInt8]], _ groups: [PatternGroup], isLocating: Bool) throws(Failure) {
+        guard databases.count == groups.count, let layout = ImageLayout(databases) else { throw Failure(problems: []) }
+        let patterns = groups.reduce(0) { $0 + $1.patterns.count }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.size, alignment: ImageLayout.alignment)
+        defer { memory.deallocate() }
+        guard layout.write(databases, patterns: patterns, isLocating: isLocating, to: memory) else {
+            throw Failure(problems: [])
+        }
+        do throws(SystemError) { shared = try SharedImage(UnsafeRawBufferPointer(memory)) } catch {
+            throw Failure(problems: [], reason: "the patterns have no place: \(error)")
+        }
         number = UInt64.random(in: 1 ... .max)
+    }
+
+    private static func compiled(_ groups: [PatternGroup]) throws(Failure) -> [[UInt8]] {
+        var databases: [[UInt8]] = []
+        for group in groups { databases.append(try PatternCompiler(group).serialized()) }
+        return databases
     }
 
     /// What Vectorscan has against the patterns; it is asked about each for itself.
@@ -50,25 +90,115 @@ public struct PatternImage: Sendable {
             PatternCompiler.problem(of: pattern).map { Problem(pattern: place, message: $0) }
         }
     }
+
+    /// Everything that a compiled image depends on: the patterns, how they are numbered, grouped and compiled, and for
+    /// which processor by which Vectorscan. Of a view nothing else matters.
+    static func key(of rules: RuleSet) -> [UInt8] {
+        let groups = groups(of: rules)
+        var platform = hs_platform_info_t()
+        let hasPlatform = hs_populate_platform(&platform) == HS_SUCCESS
+        var key = Array("image 1\0".utf8)
+        key.append(text: hs_version().map { String(cString: $0) } ?? "")
+        key.append(integer: hasPlatform ? 1 : 0)
+        key.append(integer: UInt64(platform.tune))
+        key.append(integer: platform.cpu_features)
+        key.append(integer: UInt64(HS_MODE_BLOCK))
+        key.append(integer: UInt64(groups.count))
+        for group in groups {
+            key.append(integer: UInt64(group.patterns.count))
+            for (number, pattern) in group.patterns {
+                key.append(integer: UInt64(number))
+                key.append(integer: UInt64(PatternCompiler.flags(of: pattern, isLocating: group.isLocating)))
+                key.append(text: pattern.expression)
+            }
+        }
+        return key
+    }
+}
+
+/// The patterns of one database, with the numbers by which it tells of them.
+private struct PatternGroup {
+    var patterns: [(number: Int, pattern: Pattern)]
+    var isLocating = false
+
+    init(_ patterns: [(number: Int, pattern: Pattern)], isLocating: Bool = false) {
+        self.patterns = patterns
+        self.isLocating = isLocating
+    }
 }
 
 extension [UInt8] {
     fileprivate mutating func append(integer value: UInt64) {
         Swift.withUnsafeBytes(of: value.bigEndian) { self += $0 }
     }
+
+    fileprivate mutating func append(text: String) {
+        append(integer: UInt64(text.utf8.count))
+        self += text.utf8
+    }
 }
 
-/// Makes a database of patterns of one view.
-private struct PatternCompiler {
-    private let patterns: [(number: Int, pattern: Pattern)]
-    private let isLocating: Bool
+/// Where in an image the databases lie: behind a head of integers of eight octets, which are whether matches are told
+/// with their beginnings, the number of patterns, that of databases, and each database's place and size.
+private struct ImageLayout {
+    /// Of Vectorscan's structures.
+    static let alignment = 64
+    static let headCount = 24
+    static let entryCount = 16
 
-    init(_ patterns: [(number: Int, pattern: Pattern)], isLocating: Bool) {
-        self.patterns = patterns
-        self.isLocating = isLocating
+    let places: [Range<Int>]
+    let size: Int
+
+    /// `nil`: one of them is no database.
+    init?(_ databases: [[UInt8]]) {
+        var places: [Range<Int>] = []
+        var end = Self.headCount + databases.count * Self.entryCount
+        for database in databases {
+            var size = 0
+            let code = database.withUnsafeBytes {
+                hs_serialized_database_size($0.assumingMemoryBound(to: CChar.self).baseAddress, $0.count, &size)
+            }
+            guard code == HS_SUCCESS, size > 0 else { return nil }
+            let start = (end + Self.alignment - 1) / Self.alignment * Self.alignment
+            end = start + size
+            places.append(start..<end)
+        }
+        self.places = places
+        size = end
     }
 
-    private static func flags(of pattern: Pattern, isLocating: Bool) -> UInt32 {
+    /// `false`: a database is damaged, or another platform's.
+    func write(
+        _ databases: [[UInt8]], patterns: Int, isLocating: Bool, to memory: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        var head: [UInt8] = []
+        head.append(integer: isLocating ? 1 : 0)
+        head.append(integer: UInt64(patterns))
+        head.append(integer: UInt64(places.count))
+        for place in places {
+            head.append(integer: UInt64(place.lowerBound))
+            head.append(integer: UInt64(place.count))
+        }
+        guard memory.count == size, let base = memory.baseAddress else { return false }
+        memset(base, 0, size)
+        memory.copyBytes(from: head)
+        return zip(databases, places).allSatisfy { database, place in
+            database.withUnsafeBytes {
+                hs_deserialize_database_at(
+                    $0.assumingMemoryBound(to: CChar.self).baseAddress, $0.count,
+                    OpaquePointer(base + place.lowerBound)) == HS_SUCCESS
+            }
+        }
+    }
+}
+
+/// Makes a database of a group of patterns.
+private struct PatternCompiler {
+    private let group: PatternGroup
+
+    init(_ group: PatternGroup) { self.group = group }
+
+    static func flags(of pattern: Pattern, isLocating: Bool) -> UInt32 {
         var flags: UInt32 = pattern.view.hasLines ? UInt32(HS_FLAG_MULTILINE) : 0
         if isLocating {
             flags |= UInt32(HS_FLAG_SOM_LEFTMOST)
@@ -109,9 +239,9 @@ private struct PatternCompiler {
     }
 
     private func compiled() throws(PatternImage.Failure) -> OpaquePointer {
-        var parts = patterns.map { (number: $0.number, pattern: $0.pattern, flags: 0 as UInt32) }
+        var parts = group.patterns.map { (number: $0.number, pattern: $0.pattern, flags: 0 as UInt32) }
         for place in parts.indices {
-            parts[place].flags = Self.flags(of: parts[place].pattern, isLocating: isLocating)
+            parts[place].flags = Self.flags(of: parts[place].pattern, isLocating: group.isLocating)
         }
         while true {
             let (place, message): (Int, String)
@@ -158,118 +288,87 @@ private struct PatternCompiler {
 
 /// Holds the patterns of an image against texts. One thread uses it.
 final class PatternScanner {
-    private var databases: [OpaquePointer] = []
+    private let image: Bytes
+    /// Where in the image each database begins.
+    private let databases: [Int]
     private var scratch: OpaquePointer?
-    private let sink: Sink
+    private let sink: MatchSink
 
     /// Of an image that the server has made; `nil` if there is not enough memory, or it is none.
-    init?(_ image: UnsafeRawBufferPointer) {
-        var place = 9
-        guard image.count >= place else { return nil }
-        let count = Self.integer(image, 1)
-        guard count <= Self.mostPatterns else { return nil }
-        sink = Sink(patterns: Int(count), isLocating: image[0] == 1)
-        while place < image.count {
-            guard image.count - place >= 8, let length = Int(exactly: Self.integer(image, place)),
-                length <= image.count - place - 8
-            else { return nil }
-            place += 8
-            var database: OpaquePointer?
-            let start = image.baseAddress?.advanced(by: place).assumingMemoryBound(to: CChar.self)
-            guard hs_deserialize_database(start, length, &database) == HS_SUCCESS, let database else { return nil }
-            databases.append(database)
-            guard hs_alloc_scratch(database, &scratch) == HS_SUCCESS else { return nil }
-            place += length
+    init?(_ image: Bytes) {
+        self.image = image
+        guard let head = image.withUnsafeBytes({ Self.head(of: $0) }) else { return nil }
+        databases = head.databases.map(\.lowerBound)
+        sink = MatchSink(patterns: head.patterns, isLocating: head.isLocating)
+        for place in head.databases {
+            let code = image.withUnsafeBytes { octets in
+                var size = 0
+                // It is only read; that it is whole, Vectorscan looks here.
+                let database = Self.database(octets, place.lowerBound)
+                guard hs_database_size(database, &size) == HS_SUCCESS, size == place.count else { return HS_INVALID }
+                return hs_alloc_scratch(database, &scratch)
+            }
+            guard code == HS_SUCCESS else { return nil }
         }
     }
 
     static let mostPatterns = 10_000
 
     deinit {
-        for database in databases { hs_free_database(database) }
         if let scratch { hs_free_scratch(scratch) }
     }
 
-    private static func integer(_ octets: UnsafeRawBufferPointer, _ place: Int) -> UInt64 {
-        octets[place..<place + 8].reduce(0) { $0 << 8 | UInt64($1) }
+    private static func database(_ octets: UnsafeRawBufferPointer, _ place: Int) -> OpaquePointer? {
+        OpaquePointer(octets.baseAddress?.advanced(by: place))
+    }
+
+    private static func head(
+        of octets: UnsafeRawBufferPointer
+    ) -> (isLocating: Bool, patterns: Int, databases: [Range<Int>])? {
+        func integer(_ place: Int) -> Int? {
+            guard place + 8 <= octets.count else { return nil }
+            return Int(exactly: octets[place..<place + 8].reduce(0 as UInt64) { $0 << 8 | UInt64($1) })
+        }
+        guard UInt(bitPattern: octets.baseAddress) % UInt(ImageLayout.alignment) == 0, let locating = integer(0),
+            let patterns = integer(8), let count = integer(16), patterns <= mostPatterns, count <= mostPatterns
+        else { return nil }
+        var databases: [Range<Int>] = []
+        for number in 0..<count {
+            let entry = ImageLayout.headCount + number * ImageLayout.entryCount
+            guard let start = integer(entry), let size = integer(entry + 8), start % ImageLayout.alignment == 0,
+                start <= octets.count, size <= octets.count - start
+            else { return nil }
+            databases.append(start..<start + size)
+        }
+        return (locating == 1, patterns, databases)
     }
 
     /// `nil` if the texts are not what they should be.
     func match(_ texts: PatternTexts) -> [PatternHit]? {
         guard let parts = texts.texts else { return nil }
         sink.begin()
-        return texts.octets.withUnsafeBytes { octets in
-            for (number, part) in parts.enumerated() {
-                guard databases.indices.contains(part.view) else { return nil }
-                guard !part.range.isEmpty else { continue }
-                sink.text = number
-                let start = octets.baseAddress?.advanced(by: part.range.lowerBound).assumingMemoryBound(to: CChar.self)
-                let code = hs_scan(
-                    databases[part.view], start, UInt32(clamping: part.range.count), 0, scratch,
-                    { number, from, to, _, context in
-                        guard let context else { return 1 }
-                        let sink = Unmanaged<Sink>.fromOpaque(context).takeUnretainedValue()
-                        sink.take(Int(number), Int(clamping: from), Int(clamping: to))
-                        return 0
-                    }, Unmanaged.passUnretained(sink).toOpaque())
-                guard code == HS_SUCCESS else { return nil }
-            }
-            return sink.hits
-        }
-    }
-
-    /// Where matches are collected.
-    private final class Sink {
-        private let isLocating: Bool
-        private var found: [PatternHit?]
-        private var order: [Int] = []
-        var text = 0
-
-        init(patterns: Int, isLocating: Bool) {
-            self.isLocating = isLocating
-            found = Array(repeating: nil, count: patterns)
-        }
-
-        func begin() {
-            for place in order { found[place] = nil }
-            order = []
-        }
-
-        func take(_ pattern: Int, _ start: Int, _ end: Int) {
-            guard found.indices.contains(pattern), start <= end else { return }
-            guard let known = found[pattern] else {
-                found[pattern] = PatternHit(pattern: pattern, count: 1, text: text, range: start..<end)
-                order.append(pattern)
-                return
-            }
-            if known.count < Pattern.mostMatches { found[pattern]?.count += 1 }
-            // The same match, as long as it can be.
-            if isLocating, known.text == text, known.range.lowerBound == start, end > known.range.upperBound {
-                found[pattern]?.range = start..<end
+        let isSearched = image.withUnsafeBytes { image in
+            texts.octets.withUnsafeBytes { octets in
+                parts.enumerated().allSatisfy { number, part in
+                    guard databases.indices.contains(part.view) else { return false }
+                    sink.text = number
+                    let database = Self.database(image, databases[part.view])
+                    return search(UnsafeRawBufferPointer(rebasing: octets[part.range]), database)
+                }
             }
         }
-
-        var hits: [PatternHit] { order.sorted().compactMap { found[$0] } }
-    }
-}
-
-/// Patterns in this process, without a sandbox: for programs that measure, and for tests.
-public final class LocalPatterns: PatternMatcher, @unchecked Sendable {
-    // Used under `lock` only.
-    private let scanner: PatternScanner
-    private let lock = NSLock()
-
-    public init(_ image: PatternImage) throws(PatternFailure) {
-        guard let scanner = image.octets.withUnsafeBytes({ PatternScanner($0) }) else {
-            throw PatternFailure("there is not enough memory for the patterns")
-        }
-        self.scanner = scanner
+        return isSearched ? sink.hits : nil
     }
 
-    public func match(_ texts: PatternTexts) throws(PatternFailure) -> [PatternHit] {
-        lock.lock()
-        defer { lock.unlock() }
-        guard let hits = scanner.match(texts) else { throw PatternFailure("the texts could not be searched") }
-        return hits
+    private func search(_ text: UnsafeRawBufferPointer, _ database: OpaquePointer?) -> Bool {
+        guard !text.isEmpty else { return true }
+        return hs_scan(
+            database, text.assumingMemoryBound(to: CChar.self).baseAddress, UInt32(clamping: text.count), 0, scratch,
+            { number, from, to, _, context in
+                guard let context else { return 1 }
+                let sink = Unmanaged<MatchSink>.fromOpaque(context).takeUnretainedValue()
+                sink.take(Int(number), Int(clamping: from), Int(clamping: to))
+                return 0
+            }, Unmanaged.passUnretained(sink).toOpaque()) == HS_SUCCESS
     }
 }

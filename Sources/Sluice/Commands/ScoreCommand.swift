@@ -15,7 +15,7 @@ struct ScoreCommand: AsyncParsableCommand {
             The message is judged by the rules of the program and of rules.d, and by what was taught: no server, no \
             DNS and no network is asked, and nothing is remembered. Rules about SPF, DKIM and DMARC hold where \
             --result says so, those about what other stages find where --symbol does. `sluice try` asks the whole \
-            chain.
+            chain. What matched is not told with --lines.
             """)
     @OptionGroup var configuration: ConfigurationOptions
     @Argument(help: "The message's file, or - for standard input; several with --lines.", completion: .file())
@@ -34,7 +34,7 @@ struct ScoreCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The mailbox whose own lessons hold, too.", valueName: "address")) var mailbox: String?
     @Flag(help: "Tell also rules without points that hold.") var all = false
     @Flag(help: "Print JSON.") var json = false
-    @Flag(help: "Print JSON, a line for each message.") var lines = false
+    @Flag(help: "Print JSON, a line for each message, without what matched.") var lines = false
 
     func validate() throws {
         guard lines || messages.count == 1 else { throw ValidationError("Several messages need --lines.") }
@@ -43,7 +43,7 @@ struct ScoreCommand: AsyncParsableCommand {
     func run() async throws {
         let loaded = try configuration.loadAll().usable()
         let rules = loaded.rules.rules
-        let patterns = PooledPatterns(rules, isLocating: true)
+        let patterns = loaded.rules.patterns
         let workers = SandboxPool.computing(loaded.settings)
         defer { workers.stop() }
         patterns.use(workers)
@@ -51,19 +51,27 @@ struct ScoreCommand: AsyncParsableCommand {
         for message in messages {
             let evidence = try evidence(try MessageFile.parsed(message))
             let texts = rules.texts(of: evidence)
-            let hits = try await hits(patterns, texts)
+            let hits = try await searched { () async throws(PatternFailure) in try await patterns.match(texts) }
             let domain = domain ?? evidence.envelope?.recipients.first?.address.domain
-            let holding =
+            var holding =
                 all ? rules.holding(evidence, hits: hits) : rules.evaluate(evidence, hits: hits, domain: domain)
-            var report = ScoreReport(holding, texts)
+            if !lines {
+                let places = holding.indices.filter { holding[$0].match != nil }
+                let matches = places.compactMap { holding[$0].match }
+                let located = try await searched { () async throws(PatternFailure) in
+                    try await patterns.located(matches, in: texts)
+                }
+                for (place, match) in zip(places, located) { holding[place].match = match }
+            }
+            var report = ScoreReport(holding, lines ? nil : texts)
             if let found = try await lessons?.found(evidence, domain: domain) { report.add(found) }
             print(lines ? try report.line : json ? try Terminal.json(report) : report.text)
         }
     }
 
-    /// With the beginnings of matches, so that they can be shown; in a worker, since the message is a stranger's.
-    private func hits(_ patterns: PooledPatterns, _ texts: PatternTexts) async throws -> [PatternHit] {
-        do throws(PatternFailure) { return try await patterns.match(texts) } catch {
+    /// In a worker, since the message is a stranger's.
+    private func searched(_ body: () async throws(PatternFailure) -> [PatternHit]) async throws -> [PatternHit] {
+        do throws(PatternFailure) { return try await body() } catch {
             throw CommandFailure.again("The patterns could not be searched for: \(error).")
         }
     }
@@ -113,14 +121,17 @@ struct ScoreReport: Encodable {
     var score: Double
     var rules: [Found]
 
-    init(_ hits: [RuleHit], _ texts: PatternTexts) {
+    /// - Parameter texts: In which the matches are, with their beginnings; `nil`: what matched is not told.
+    init(_ hits: [RuleHit], _ texts: PatternTexts?) {
         score = (hits.reduce(0) { $0 + $1.points } * 100).rounded() / 100
-        let parts = texts.texts ?? []
+        let parts = texts?.texts ?? []
         rules = hits.map { hit in
             var found = Found(
                 rule: hit.rule.name, points: hit.points, description: hit.rule.description,
                 place: hit.rule.place.description)
-            if let match = hit.match, parts.indices.contains(match.text), case .pattern(let pattern) = hit.rule.test {
+            if let texts, let match = hit.match, parts.indices.contains(match.text),
+                case .pattern(let pattern) = hit.rule.test
+            {
                 let own = Array(texts.octets[parts[match.text].range])
                 found.matched = Self.excerpt(own[match.range.clamped(to: own.indices)])
                 found.view = pattern.view.title

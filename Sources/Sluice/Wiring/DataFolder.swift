@@ -30,6 +30,8 @@ struct DataFolder: Sendable {
     var signingKeys: String { path + "/keys/dkim" }
     /// The secret that links of digests are signed with.
     var quarantineKey: String { path + "/keys/quarantine.key" }
+    /// Compiled patterns of rules, for the next process; they are made when they are missing.
+    var patterns: String { path + "/patterns" }
     /// Large messages while they arrive.
     var temporary: String { path + "/tmp" }
     /// Where a running server takes commands.

@@ -31,8 +31,9 @@ struct LoadedConfiguration: Sendable {
         }
         let files = FilterFile.load(folder: server.value.filters)
         let onMixed = OnMixed(rawValue: server.value.chain.onMixed.rawValue) ?? .split
-        let keys = KeyFolder(path: DataFolder(server.value).signingKeys)
-        rules = LoadedRules(folder: server.value.rules)
+        let data = DataFolder(server.value)
+        let keys = KeyFolder(path: data.signingKeys)
+        rules = LoadedRules(folder: server.value.rules, data: data)
         var tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys, mayLackKeys: mayLackKeys)
         tools.scoring = rules.tools
         let built = ChainBuilder.build(files, onMixed: onMixed, tools: tools)

@@ -1,3 +1,4 @@
+import Adapters
 import Configuration
 import Filters
 import MailTypes
@@ -15,13 +16,16 @@ struct LoadedRules: Sendable {
 
     var tools: ScoringTools { ScoringTools(rules, matcher: patterns) }
 
-    /// - Parameter folder: The admin's own rules; it may be missing.
-    init(folder: String) {
+    /// - Parameters:
+    ///   - folder: The admin's own rules; it may be missing.
+    ///   - data: Where compiled patterns are kept.
+    init(folder: String, data: DataFolder) {
         let loaded = RuleFolder.load(shipped: DefaultRules.sources, folder: folder, mayBeMissing: true)
         let complaints = PatternImage.problems(of: loaded.value.rules).map {
             loaded.value.diagnostic(pattern: $0.pattern, $0.message)
         }
-        self.init(complaints.isEmpty ? loaded.value.rules : .empty, loaded.diagnostics + complaints)
+        let cache = PatternCache(folder: data.patterns, cryptography: LibcryptoSignatures())
+        self.init(complaints.isEmpty ? loaded.value.rules : .empty, loaded.diagnostics + complaints, cache)
     }
 
     /// Compiles the patterns, if a stage of the chain goes by them.
@@ -29,10 +33,10 @@ struct LoadedRules: Sendable {
         if chain.links.contains(where: { $0.name == Spam.name }) { try patterns.prepare() }
     }
 
-    private init(_ rules: RuleSet, _ diagnostics: [Diagnostic] = []) {
+    private init(_ rules: RuleSet, _ diagnostics: [Diagnostic] = [], _ cache: PatternCache? = nil) {
         self.rules = rules
         self.diagnostics = diagnostics
-        patterns = PooledPatterns(rules)
+        patterns = PooledPatterns(rules, cache: cache)
     }
 }
 

@@ -63,5 +63,9 @@ struct Place: Sendable {
                 input: Array("\(LiveServer.password)\n".utf8))
             guard ran.code == 0 else { throw Timeout("sluice \(command.joined(separator: " ")): \(ran)") }
         }
+        // Compiles the patterns, once for all servers.
+        let ran = try await Programs.run(
+            Programs.sluice, ["score", "-", "--config", "\(path)/sluice.toml"], input: Array("Subject: x\n\nx\n".utf8))
+        guard ran.code == 0 else { throw Timeout("sluice score: \(ran)") }
     }
 }
