@@ -1,3 +1,4 @@
+import MailTypes
 import Pipeline
 import Synchronization
 
