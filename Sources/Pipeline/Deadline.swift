@@ -10,12 +10,12 @@ enum Deadline {
     ) async throws(StageFailure) -> Success {
         guard let deadline else { return try await work() }
         let race = Race<Success>()
-        let worker = Task { () async in
+        // It begins here and now: what it asks is asked before anybody else is woken.
+        let worker = Task.immediate { () async in
             do throws(StageFailure) { race.finish(.success(try await work())) } catch { race.finish(.failure(error)) }
         }
-        let watch = Task {
-            try? await Task.sleep(until: deadline, clock: .continuous)
-            if !Task.isCancelled { race.finish(.failure(StageFailure("no answer in time", timedOut: true))) }
+        let watch = DeadlineWatch.shared.call(at: deadline) {
+            race.finish(.failure(StageFailure("no answer in time", timedOut: true)))
         }
         let result = await withTaskCancellationHandler {
             await race.result()
@@ -23,7 +23,7 @@ enum Deadline {
             race.finish(.failure(StageFailure("cancelled")))
         }
         worker.cancel()
-        watch.cancel()
+        DeadlineWatch.shared.cancel(watch)
         return try result.get()
     }
 

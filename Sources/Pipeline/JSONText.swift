@@ -38,14 +38,19 @@ package struct JSONText {
     package mutating func string(_ text: String) {
         separate()
         octets.append(UInt8(ascii: "\""))
-        for octet in text.utf8 {
-            if octet >= 0x20, octet != UInt8(ascii: "\""), octet != UInt8(ascii: "\\") {
-                octets.append(octet)
-            } else {
-                escape(octet)
+        var text = text
+        text.withUTF8 { text in
+            // Most have nothing to escape, and are copied at once.
+            guard text.contains(where: Self.needsEscape) else { return octets.append(contentsOf: text) }
+            for octet in text {
+                if Self.needsEscape(octet) { escape(octet) } else { octets.append(octet) }
             }
         }
         octets.append(UInt8(ascii: "\""))
+    }
+
+    private static func needsEscape(_ octet: UInt8) -> Bool {
+        octet < 0x20 || octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "\\")
     }
 
     package mutating func number(_ number: Int) {

@@ -18,8 +18,6 @@ extension Trace {
         self = try JSONDecoder().decode(Trace.self, from: Data(json))
     }
 
-    private static let noResults = JSONText.encode(AuthenticationResults())
-
     private func write(to text: inout JSONText) {
         text.object { text in
             text.member("id", id.text)
@@ -38,7 +36,8 @@ extension Trace {
             text.member("steps", steps) { $1.write(to: &$0) }
             text.member("facts", facts) { $1.write(to: &$0) }
             text.member("symbols", symbols) { $1.write(to: &$0) }
-            text.member("authentication", rare: authentication, unless: AuthenticationResults(), is: Self.noResults)
+            text.key("authentication")
+            text.object { $0.member("entries", authentication.entries) { $1.write(to: &$0) } }
             text.member("replies", replies) { $1.write(to: &$0) }
             text.member("outcome", outcome.rawValue)
             if let size { text.member("size", size) }
@@ -64,16 +63,7 @@ extension TraceStep {
             text.member("isApplied", isApplied)
             text.member("microseconds", microseconds)
             text.member("facts", [facts.lowerBound, facts.upperBound]) { $0.number($1) }
-            text.key("decidedBy")
-            text.object { text in
-                for (key, origin) in decidedBy {
-                    text.key(key)
-                    text.object { text in
-                        text.member("value", origin.value)
-                        text.member("origin", origin.origin)
-                    }
-                }
-            }
+            text.member("decidedBy", origins: decidedBy)
         }
     }
 }
@@ -92,7 +82,7 @@ extension Finding {
             text.member("edits", edits) { $1.write(to: &$0) }
             text.member("decidedBy", decidedBy) { $0.string($1) }
             if let note { text.member("note", note) }
-            if let origins { text.member("origins", rare: origins) }
+            if let origins { text.member("origins", origins: origins) }
         }
     }
 }
@@ -100,12 +90,16 @@ extension Finding {
 extension Edit {
     fileprivate func write(to text: inout JSONText) {
         switch self {
-        case .prependField(let name, let value):
+        case .score(let symbol): text.single("score", symbol.write(to:))
+        case .authentication(let entry): text.single("authentication", entry.write(to:))
+        case .policy(let name): text.single("policy") { $0.string(name) }
+        case .prependField(let name, let value): text.field("prependField", name, value)
+        case .appendField(let name, let value): text.field("appendField", name, value)
+        case .disposition(let address, let disposition):
             text.object { text in
-                text.key("prependField")
-                text.object {
-                    $0.member("name", name)
-                    $0.member("value", value)
+                text.member("disposition") { text in
+                    text.member("_0", address.description)
+                    text.member("_1", disposition.rawValue)
                 }
             }
         case .resolve(let address, let destinations):
@@ -116,116 +110,7 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition, .policy, .exempt:
-            text.rare(self)
-        }
-    }
-}
-
-extension Fact {
-    fileprivate func write(to text: inout JSONText) {
-        text.object { text in
-            text.member("question", value: question.write(to:))
-            text.member("answer", value: answer.write(to:))
-        }
-    }
-}
-
-extension Question {
-    fileprivate func write(to text: inout JSONText) {
-        switch self {
-        case .time: text.object { $0.empty("time") }
-        case .directory(.address(let address)):
-            text.wrapped("directory", "address") { $0.string(address.description) }
-        case .directory(.domain(let domain)): text.wrapped("directory", "domain") { $0.string(domain) }
-        case .listings(let question):
-            text.single("listings") { text in
-                text.object { text in
-                    text.member("zone", question.zone)
-                    text.member("names", question.names) { $0.string($1) }
-                }
-            }
-        case .publicSuffix(let domain): text.single("publicSuffix") { $0.string(domain) }
-        case .lessons(let question):
-            text.single("lessons") { text in
-                text.object { text in
-                    text.member("scopes", question.scopes) { $0.string($1.text) }
-                    text.member("count", question.count)
-                    text.member("digest", String(question.digest, radix: 16))
-                }
-            }
-        case .lessonScopes(let scopes):
-            text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .directory(.thresholds(let scope)):
-            text.wrapped("directory", "thresholds") { $0.string(scope.key) }
-        case .directory(.listScopes(let scope)):
-            text.wrapped("directory", "listScopes") { $0.string(scope.key) }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .scan, .asciiDomain, .spamScan:
-            text.rare(self)
-        }
-    }
-}
-
-extension Answer {
-    fileprivate func write(to text: inout JSONText) {
-        switch self {
-        case .time(let date):
-            text.object { text in
-                text.key("time")
-                text.object { $0.member("_0", date.timeIntervalSinceReferenceDate) }
-            }
-        case .directory(.address(.mailbox(let box))):
-            text.wrapped("directory", "address") { text in
-                text.object { text in
-                    text.key("mailbox")
-                    text.object { $0.member("_0", box.description) }
-                }
-            }
-        case .directory(.domain(let domain?)):
-            text.wrapped("directory", "domain") { text in
-                text.object { text in
-                    text.member("name", domain.name)
-                    text.member("postOffice", domain.postOffice)
-                    text.member("isEnabled", domain.isEnabled)
-                }
-            }
-        case .directory(.thresholds(nil)):
-            text.object { text in
-                text.key("directory")
-                text.object { text in
-                    text.key("_0")
-                    text.object { $0.empty("thresholds") }
-                }
-            }
-        case .directory(.listScopes(let scopes)):
-            text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
-        case .memory(.count(let count)): text.wrapped("memory", "count") { $0.number(count) }
-        case .publicSuffix(let suffix?): text.single("publicSuffix") { $0.string(suffix) }
-        case .listings(.answered(let listings, let unanswered)):
-            text.single("listings") { text in
-                text.object { text in
-                    text.key("answered")
-                    text.object { text in
-                        text.member("_0", listings) { $0.rare($1) }
-                        text.member("unanswered", unanswered) { $0.string($1) }
-                    }
-                }
-            }
-        case .lessons(let answer):
-            text.single("lessons") { text in
-                text.object { text in
-                    if let margin = answer.margin { text.member("margin", margin) }
-                    text.member("scopes", answer.scopes) { $0.string($1.text) }
-                    text.member("spam", answer.spam)
-                    text.member("ham", answer.ham)
-                    text.member("tokens", answer.tokens) { $0.string($1.text) }
-                }
-            }
-        case .lessonScopes(let scopes):
-            text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .directory, .memory, .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
-            .listings, .spamReport, .failure:
-            text.rare(self)
+        case .removeFields, .replaceBody, .exempt: text.rare(self)
         }
     }
 }
@@ -304,6 +189,22 @@ extension Destination {
     }
 }
 
+extension AuthenticationResults.Entry {
+    fileprivate func write(to text: inout JSONText) {
+        text.object { text in
+            text.member("method", method)
+            text.member("result", result.rawValue)
+            if let reason { text.member("reason", reason) }
+            text.member("properties", properties) { text, property in
+                text.object { text in
+                    text.member("name", property.name)
+                    text.member("value", property.value)
+                }
+            }
+        }
+    }
+}
+
 extension Symbol {
     fileprivate func write(to text: inout JSONText) {
         text.object { text in
@@ -332,7 +233,7 @@ extension Reply {
 
 extension JSONText {
     /// `{"outer":{"_0":{"inner":{"_0":…}}}}`: an enum in an enum.
-    fileprivate mutating func wrapped(
+    mutating func wrapped(
         _ outer: StaticString, _ inner: StaticString, _ body: (inout JSONText) -> Void
     ) {
         object { text in
@@ -351,7 +252,7 @@ extension JSONText {
     }
 
     /// `{"outer":{"_0":…}}`: a case with one value.
-    fileprivate mutating func single(_ outer: StaticString, _ body: (inout JSONText) -> Void) {
+    mutating func single(_ outer: StaticString, _ body: (inout JSONText) -> Void) {
         object { text in
             text.key(outer)
             text.object { text in
@@ -361,17 +262,17 @@ extension JSONText {
         }
     }
 
-    fileprivate mutating func member(_ key: StaticString, value body: (inout JSONText) -> Void) {
+    mutating func member(_ key: StaticString, value body: (inout JSONText) -> Void) {
         self.key(key)
         body(&self)
     }
 
-    fileprivate mutating func member(_ key: StaticString, rare value: some Encodable) {
+    mutating func member(_ key: StaticString, rare value: some Encodable) {
         self.key(key)
         rare(value)
     }
 
-    fileprivate mutating func member<Value: Encodable & Equatable>(
+    mutating func member<Value: Encodable & Equatable>(
         _ key: StaticString, rare value: Value, unless usual: Value, is text: [UInt8]
     ) {
         self.key(key)
@@ -379,10 +280,33 @@ extension JSONText {
     }
 
     /// A value that is not worth a writer of its own.
-    fileprivate mutating func rare(_ value: some Encodable) { encoded(Self.encode(value)) }
+    mutating func rare(_ value: some Encodable) { encoded(Self.encode(value)) }
+
+    /// A field that an edit adds.
+    fileprivate mutating func field(_ edit: StaticString, _ name: String, _ value: String) {
+        object { text in
+            text.member(edit) { text in
+                text.member("name", name)
+                text.member("value", value)
+            }
+        }
+    }
+
+    fileprivate mutating func member(_ key: StaticString, origins: [String: ValueOrigin]) {
+        self.key(key)
+        object { text in
+            for (key, origin) in origins {
+                text.key(key)
+                text.object { text in
+                    text.member("value", origin.value)
+                    text.member("origin", origin.origin)
+                }
+            }
+        }
+    }
 
     /// Values of ours always have JSON; what has none would become `null`, and the reader says so.
-    fileprivate static func encode(_ value: some Encodable) -> [UInt8] {
+    static func encode(_ value: some Encodable) -> [UInt8] {
         (try? Array(JSONEncoder().encode(value))) ?? Array("null".utf8)
     }
 }

@@ -1,37 +1,76 @@
-import Foundation
+import Dispatch
 import Pipeline
+import Synchronization
 
 /// Where jobs wait for a worker: new ones for any, answers for the one that has asked.
-final class JobLine: @unchecked Sendable {
-    enum Work {
+///
+/// Who adds something wakes one worker, and of those that have nothing to do the one that had something last: what it
+/// needs is still at hand, and workers that mail does not need stay asleep, or unborn.
+final class JobLine: Sendable {
+    enum Work: Sendable {
         case begin(SandboxJob)
         case resume(UInt32, [LookUpAnswer])
         /// Have a worker there before there is anything to do.
         case prepare
     }
 
-    // Everything below is read and written under `condition`.
-    private let condition = NSCondition()
-    private var jobs: [SandboxJob] = []
-    /// Those before it have been taken.
-    private var next = 0
-    private var answered: [[Work]]
-    private var isClosed = false
+    private struct State {
+        var jobs: [SandboxJob] = []
+        /// Those before it have been taken.
+        var next = 0
+        /// By worker.
+        var answered: [[Work]]
+        /// Workers that wait; the one that began to last is the last.
+        var idle: [(worker: Int, takesNew: Bool)] = []
+        var isClosed = false
+
+        var waiting: Int { jobs.count - next }
+
+        /// Whom to wake for a new job.
+        mutating func taker() -> Int? {
+            idle.lastIndex { $0.takesNew }.map { idle.remove(at: $0).worker }
+        }
+
+        /// Whom to wake for something of its own: nobody where it is busy, and will see it.
+        mutating func sleeper(_ worker: Int) -> Int? {
+            idle.firstIndex { $0.worker == worker }.map { idle.remove(at: $0).worker }
+        }
+
+        mutating func takeJob() -> SandboxJob {
+            let job = jobs[next]
+            next += 1
+            if next == jobs.count || next > 256 {
+                jobs.removeFirst(next)
+                next = 0
+            }
+            return job
+        }
+    }
+
+    private let state: Mutex<State>
+    /// What each worker sleeps at. Who is woken looks again for something to do, so a call too many does no harm.
+    private let bells: [DispatchSemaphore]
     private let limit: Int
 
     init(workers: Int, limit: Int) {
         self.limit = limit
-        answered = Array(repeating: [], count: workers)
+        bells = (0..<workers).map { _ in DispatchSemaphore(value: 0) }
+        state = Mutex(State(answered: Array(repeating: [], count: workers)))
+    }
+
+    private func wake(_ worker: Int?) {
+        if let worker { bells[worker].signal() }
     }
 
     /// - Returns: `false` if too many wait, or the line is closed.
     func add(_ job: SandboxJob) -> Bool {
-        condition.lock()
-        defer { condition.unlock() }
-        guard !isClosed, jobs.count - next < limit else { return false }
-        jobs.append(job)
-        condition.broadcast()
-        return true
+        let (isTaken, worker) = state.withLock { state -> (Bool, Int?) in
+            guard !state.isClosed, state.waiting < limit else { return (false, nil) }
+            state.jobs.append(job)
+            return (true, state.taker())
+        }
+        wake(worker)
+        return isTaken
     }
 
     /// Waits for a worker and for what it reports; `refused` is told if too many wait already.
@@ -51,51 +90,46 @@ final class JobLine: @unchecked Sendable {
     }
 
     /// What DNS said to the job with that number at that worker.
-    func resume(_ number: UInt32, at worker: Int, _ answers: [LookUpAnswer]) {
-        condition.lock()
-        defer { condition.unlock() }
-        guard !isClosed else { return }
-        answered[worker].append(.resume(number, answers))
-        condition.broadcast()
-    }
+    func resume(_ number: UInt32, at worker: Int, _ answers: [LookUpAnswer]) { put(.resume(number, answers), worker) }
 
     /// Has the first worker started.
-    func prepare() {
-        condition.lock()
-        defer { condition.unlock() }
-        guard !isClosed, !answered.isEmpty else { return }
-        answered[0].append(.prepare)
-        condition.broadcast()
+    func prepare() { put(.prepare, 0) }
+
+    private func put(_ work: Work, _ worker: Int) {
+        let sleeper = state.withLock { state -> Int? in
+            guard !state.isClosed, state.answered.indices.contains(worker) else { return nil }
+            state.answered[worker].append(work)
+            return state.sleeper(worker)
+        }
+        wake(sleeper)
     }
 
     /// The next thing for that worker to do; `nil`: the line is closed. Answers come before new jobs.
     func take(for worker: Int, takesNew: Bool) -> Work? {
-        condition.lock()
-        defer { condition.unlock() }
         while true {
-            if isClosed { return nil }
-            if !answered[worker].isEmpty { return answered[worker].removeFirst() }
-            if takesNew, next < jobs.count {
-                let job = jobs[next]
-                next += 1
-                if next == jobs.count || next > 256 {
-                    jobs.removeFirst(next)
-                    next = 0
-                }
-                return .begin(job)
+            let (work, isClosed) = state.withLock { state -> (Work?, Bool) in
+                if state.isClosed { return (nil, true) }
+                if !state.answered[worker].isEmpty { return (state.answered[worker].removeFirst(), false) }
+                if takesNew, state.waiting > 0 { return (.begin(state.takeJob()), false) }
+                // It may still be there from a call that came when it was awake.
+                _ = state.sleeper(worker)
+                state.idle.append((worker, takesNew))
+                return (nil, false)
             }
-            condition.wait()
+            if isClosed { return nil }
+            if let work { return work }
+            bells[worker].wait()
         }
     }
 
     /// Nothing is taken from here any more. Answers the jobs that nobody has begun.
     func close() -> [SandboxJob] {
-        condition.lock()
-        defer { condition.unlock() }
-        isClosed = true
-        let left = Array(jobs[next...])
-        (jobs, next) = ([], 0)
-        condition.broadcast()
+        let left = state.withLock { state in
+            defer { (state.jobs, state.next, state.idle) = ([], 0, []) }
+            state.isClosed = true
+            return Array(state.jobs[state.next...])
+        }
+        for bell in bells { bell.signal() }
         return left
     }
 }

@@ -14,9 +14,10 @@ public final class SandboxPool: Sendable {
 
     static let stopped = StageFailure("the workers have stopped")
 
-    /// `resolve` asks DNS for the workers, who cannot.
+    /// `resolve` asks DNS for the workers, who cannot; `known` is what it has said already.
     public init(
         _ options: SandboxOptions = SandboxOptions(), observer: SandboxObserver = SandboxObserver(),
+        known: @escaping @Sendable (DNSQuestion) -> DNSAnswer? = { _ in nil },
         resolve: @escaping @Sendable (DNSQuestion) async throws(StageFailure) -> DNSAnswer
     ) {
         let line = JobLine(workers: max(1, options.workers), limit: max(1, options.maxWaiting))
@@ -24,6 +25,7 @@ public final class SandboxPool: Sendable {
             WorkerSlot(
                 number, of: line, options, observer: observer,
                 make: { () throws(WorkerStartFailure) in try WorkerSlot.verifier(options) },
+                known: { question, kind in known(question).map { LookUpAnswer($0, for: kind) } },
                 resolve: { question, kind in
                     do throws(StageFailure) { return LookUpAnswer(try await resolve(question), for: kind) } catch {
                         return .failed

@@ -15,6 +15,7 @@ final class WorkerSlot: Sendable {
     private let options: SandboxOptions
     private let observer: SandboxObserver
     private let make: @Sendable () throws(WorkerStartFailure) -> any Worker
+    private let known: @Sendable (DNSQuestion, JobKind) -> LookUpAnswer?
     private let resolve: @Sendable (DNSQuestion, JobKind) async -> LookUpAnswer
     /// For those who want to know, or to kill it in a test.
     private let current = Mutex<pid_t>(0)
@@ -22,6 +23,7 @@ final class WorkerSlot: Sendable {
     init(
         _ number: Int, of line: JobLine, _ options: SandboxOptions, observer: SandboxObserver,
         make: @escaping @Sendable () throws(WorkerStartFailure) -> any Worker,
+        known: @escaping @Sendable (DNSQuestion, JobKind) -> LookUpAnswer?,
         resolve: @escaping @Sendable (DNSQuestion, JobKind) async -> LookUpAnswer
     ) {
         self.number = number
@@ -29,6 +31,7 @@ final class WorkerSlot: Sendable {
         self.options = options
         self.observer = observer
         self.make = make
+        self.known = known
         self.resolve = resolve
     }
 
@@ -96,9 +99,9 @@ final class WorkerSlot: Sendable {
             }
 
             /// Takes what DNS has said, as much as there is room for.
-            mutating func learn(_ answers: [LookUpAnswer]) {
+            mutating func learn(_ answers: some Sequence<(DNSQuestion, LookUpAnswer)>) {
                 var room = PacketLimits.packet - known.values.reduce(0) { $0 + $1.size }
-                for (question, answer) in zip(wanted, answers) {
+                for (question, answer) in answers {
                     room -= answer.size
                     known[question] = room >= 0 ? answer : .failed
                 }
@@ -129,7 +132,7 @@ final class WorkerSlot: Sendable {
 
         mutating func resume(_ number: UInt32, _ answers: [LookUpAnswer]) {
             guard var state = parked.removeValue(forKey: number) else { return }
-            state.learn(answers)
+            state.learn(zip(state.wanted, answers))
             do throws(StageFailure) {
                 if !state.job.isFinished {
                     _ = try present()
@@ -180,6 +183,7 @@ final class WorkerSlot: Sendable {
                 case .failed(number, let reason): throw StageFailure("the worker could not do it: \(reason)")
                 case .ask(number, let questions) where state.allows(questions):
                     state.questions = questions
+                    state.learn(atHand(questions.filter { state.known[$0] == nil }, state.job.order.kind))
                     state.wanted = questions.filter { state.known[$0] == nil }
                     state.asked += questions.count
                     guard state.wanted.isEmpty else {
@@ -191,6 +195,11 @@ final class WorkerSlot: Sendable {
                 case .ready, .ask, .done, .failed: throw trouble(.corrupt("another reply than one to its job"))
                 }
             }
+        }
+
+        /// What nobody has to wait for.
+        private func atHand(_ questions: [DNSQuestion], _ kind: JobKind) -> [(DNSQuestion, LookUpAnswer)] {
+            questions.compactMap { question in slot.known(question, kind).map { (question, $0) } }
         }
 
         /// Who keeps a job that waits for DNS: the worker, which has read its header, or nobody if that keeps as many

@@ -47,17 +47,6 @@ public indirect enum Expression: Sendable, Hashable {
         }
     }
 
-    /// Whether it holds. The depth is limited where it is read.
-    func holds(_ value: (Term) -> Double) -> Bool {
-        switch self {
-        case .term(let term): value(term) != 0
-        case .compare(let term, let relation, let number): relation.holds(value(term), number)
-        case .not(let inner): !inner.holds(value)
-        case .and(let all): all.allSatisfy { $0.holds(value) }
-        case .or(let all): all.contains { $0.holds(value) }
-        }
-    }
-
     /// All terms in it.
     public var terms: [Term] {
         switch self {

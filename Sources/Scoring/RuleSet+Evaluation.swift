@@ -29,36 +29,17 @@ extension RuleSet {
 
     /// All rules that hold, also those upon which only others build.
     public func holding(_ evidence: Evidence, hits: [PatternHit]) -> [RuleHit] {
-        var matches = [PatternHit?](repeating: nil, count: patterns.count)
-        for hit in hits where patterns.indices.contains(hit.pattern) && hit.count >= patterns[hit.pattern].atLeast {
-            matches[hit.pattern] = hit
+        var matches = [Bool](repeating: false, count: patterns.count)
+        var places = [Int](repeating: 0, count: patterns.count)
+        for (place, hit) in hits.enumerated()
+        where patterns.indices.contains(hit.pattern) && hit.count >= patterns[hit.pattern].atLeast {
+            (matches[hit.pattern], places[hit.pattern]) = (true, place)
         }
-        var holds = [Bool](repeating: false, count: rules.count)
-        var facts = FactReader(evidence)
-        for place in order {
-            switch rules[place].test {
-            case .pattern: holds[place] = patternPlaces[place].map { matches[$0] != nil } ?? false
-            case .condition(let expression):
-                holds[place] = expression.holds { term in
-                    value(of: term, holds, &facts)
-                }
-            }
-        }
+        let holds = program.run(matches: matches, FactReader(evidence))
         return rules.indices.filter { holds[$0] }.map { place in
             RuleHit(
-                rule: rules[place], points: rules[place].points, match: patternPlaces[place].flatMap { matches[$0] })
-        }
-    }
-
-    private func value(of term: Expression.Term, _ holds: [Bool], _ facts: inout FactReader) -> Double {
-        func holding(_ name: String) -> Bool { places[name].map { holds[$0] } ?? false }
-        switch term {
-        case .rule(let name): return holding(name) ? 1 : 0
-        case .count(let names): return Double(names.count { holding($0) })
-        case .fact(let name): return facts.value(of: name)
-        case .field(let name):
-            return Double(facts.evidence.message.header.fields.count { $0.isNamed(name) })
-        case .symbol(let name): return facts.evidence.symbols.contains(name) ? 1 : 0
+                rule: rules[place], points: rules[place].points,
+                match: patternPlaces[place].map { hits[places[$0]] })
         }
     }
 }

@@ -12,9 +12,8 @@ public struct RuleSet: Sendable {
     public let domains: [String: [String: Double]]
     /// For each rule its pattern's place, if it has one.
     let patternPlaces: [Int?]
-    /// The rules' places, those first on which others build.
-    let order: [Int]
-    let places: [String: Int]
+    let program: RuleProgram
+    private let places: [String: Int]
 
     public static let empty = RuleSet([])
 
@@ -52,7 +51,7 @@ public struct RuleSet: Sendable {
         self.domains = domains
         patternPlaces = places
         self.places = names
-        order = RuleOrder(kept, names).order
+        program = RuleProgram(kept, order: RuleOrder(kept, names).order, places: names, patterns: patternPlaces)
     }
 
     public func rule(named name: String) -> Rule? { places[name].map { rules[$0] } }

@@ -45,6 +45,19 @@ import Testing
         resolver.stop()
     }
 
+    @Test func `what DNS has said is known from then on`() async throws {
+        let server = try await FakeNameServer.start(["mx.test/1": [[192, 0, 2, 1]]])
+        let resolver = try Self.resolver(server)
+        #expect(resolver.known(DNSQuestion("mx.test", .a)) == nil)
+        let answer = try await resolver.answer(DNSQuestion("mx.test", .a))
+        #expect(resolver.known(DNSQuestion("MX.test", .a)) == answer)
+        // This server does not say how long there will be none.
+        _ = try await resolver.answer(DNSQuestion("none.test", .a))
+        #expect(resolver.known(DNSQuestion("none.test", .a)) == nil)
+        #expect(resolver.known(DNSQuestion("a..b", .a)) == .noName)
+        resolver.stop()
+    }
+
     @Test func `no name and no data are told apart`() async throws {
         let server = try await FakeNameServer.start(["mx.test/1": [[192, 0, 2, 1]]])
         let resolver = try Self.resolver(server)

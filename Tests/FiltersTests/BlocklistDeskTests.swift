@@ -179,6 +179,41 @@ import Testing
         #expect(desk.troubles.count == 1)
     }
 
+    /// A desk for which these names are known.
+    private func desk(knowing known: [String: DNSAnswer]) -> BlocklistDesk {
+        let desk = BlocklistDesk(now: { world.now }, known: { [known] in known[$0.name] }) {
+            (question) async throws(StageFailure) in try world.answer(question)
+        }
+        desk.watch([Self.list])
+        return desk
+    }
+
+    @Test func `what is known needs no waiting, if all of it is`() {
+        let clear = desk(knowing: ["7.2.0.192.zone.example": .noName, "8.2.0.192.zone.example": .noData])
+        #expect(clear.immediate(Self.question) == .answered([], unanswered: []))
+        #expect(desk(knowing: ["7.2.0.192.zone.example": .noName]).immediate(Self.question) == nil)
+        #expect(clear.immediate(ListingQuestion(zone: "other.example", names: [])) == nil)
+        #expect(world.asked == [])
+    }
+
+    @Test func `R160: what is known counts no more than what is asked`() async {
+        let listed = DNSAnswer.records([.address("127.0.0.4")], isSecure: false)
+        let known = ["7.2.0.192.zone.example": listed, "8.2.0.192.zone.example": .noName]
+        let desk = desk(knowing: known)
+        // Its test points have not been asked.
+        #expect(desk.immediate(Self.question) == nil)
+        await desk.look()
+        let found = ListingAnswer.answered([Listing(name: "7.2.0.192", answers: ["127.0.0.4"])], unanswered: [])
+        #expect(desk.immediate(Self.question) == found)
+        world.advance(.seconds(601))
+        #expect(desk.immediate(Self.question) == nil)
+        world.mood = .all
+        await desk.look()
+        #expect(desk.immediate(Self.question) == nil && desk.troubles.count == 1)
+        let mad = DNSAnswer.records([.address("203.0.113.80")], isSecure: false)
+        #expect(self.desk(knowing: known.mapValues { _ in mad }).immediate(Self.question) == nil)
+    }
+
     @Test func `a failure now and then is no silence, three in a row are`() async {
         let desk = world.desk()
         for mood in [World.Mood.broken, .broken, .sound, .broken, .broken] {

@@ -28,6 +28,7 @@ import Testing
     @Test(arguments: [(0.7, "BAYES_SPAM_99", 7.6), (0.1, "BAYES_SPAM_80", 2.5), (-2.0, "BAYES_HAM_99", -8.0)])
     func `what lessons say is one symbol`(_ margin: Double, _ name: String, _ points: Double) async throws {
         world.lessons = LessonAnswer(margin: margin, scopes: [.global], spam: 30, ham: 40)
+        world.taughtScopes = [.global]
         let finding = try await SpamTests.stage().message(try SpamTests.message("hello, a prize"), in: transaction())
         #expect(SpamTests.symbols(finding) == ["PRIZE": 1.25, "GOOD": -0.5, name: points])
         let description = finding.edits.compactMap { edit -> String? in
@@ -39,13 +40,23 @@ import Testing
     @Test func `nothing is said where not enough was taught, or lessons are off`() async throws {
         let message = try SpamTests.message("hello")
         #expect(SpamTests.symbols(try await SpamTests.stage().message(message, in: transaction())) == ["GOOD": -0.5])
+        // Where nothing was, nobody looks for words to ask about.
+        #expect(!world.asked.contains { if case .lessons = $0 { true } else { false } })
+        world.taughtScopes = [.global]
+        #expect(SpamTests.symbols(try await SpamTests.stage().message(message, in: transaction())) == ["GOOD": -0.5])
+        let asked = lookedForLessons
         world.lessons = LessonAnswer(margin: 1)
         var off = Spam.Configuration()
         off.lessons = false
         #expect(SpamTests.symbols(try await SpamTests.stage(off).message(message, in: transaction())) == ["GOOD": -0.5])
         world.taughtScopes = [.domain("own.example")]
         _ = try await SpamTests.stage(off).recipient(anna, in: transaction())
-        #expect(!world.asked.contains { if case .lessonScopes = $0 { true } else { false } })
+        #expect(lookedForLessons == asked)
+    }
+
+    /// How often somebody wanted to know who was taught anything.
+    private var lookedForLessons: Int {
+        world.asked.count { if case .lessonScopes = $0 { true } else { false } }
     }
 
     @Test func `whom a mailbox or domain has taught is judged apart`() async throws {
@@ -64,6 +75,7 @@ import Testing
     @Test func `a mailbox's lessons are asked for behind those around it`() async throws {
         var transaction = transaction()
         transaction.policy = "points of own.example; lessons of mailbox anna@own.example"
+        world.taughtScopes = [.mailbox("anna@own.example")]
         let finding = try await SpamTests.stage().message(try SpamTests.message("a prize"), in: transaction)
         #expect(SpamTests.symbols(finding) == ["PRIZE": 7])
         let scopes = world.asked.compactMap { if case .lessons(let question) = $0 { question.scopes } else { nil } }

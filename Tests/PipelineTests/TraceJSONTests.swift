@@ -103,6 +103,10 @@ import Testing
         .spamScan(scanQuestion.recorded),
         .lessons(LessonQuestion([], scopes: [])),
         .scan(MessageHandle(.sample), by: .clamd),
+        .dns(DNSQuestion("c.example", .ptr)), .dns(DNSQuestion("d.example", .txt)), .dns(DNSQuestion("e.example", .a)),
+        .dns(DNSQuestion("f.example", .aaaa)), .dns(DNSQuestion("g.example", .tlsa)),
+        .directory(.address("z@b.example")), .asciiDomain("-"), .signatures(MessageHandle(.sample), most: 1),
+        .senderPolicy(policyQuestion), .dns(DNSQuestion("h.example", .txt)),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -136,6 +140,11 @@ import Testing
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
         .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),
+        .dns(.records([.name("mx.\"b\".example"), .name("")], isSecure: false)),
+        .dns(.records([.text([0, 34, 92, 255]), .text([])], isSecure: true)), .dns(.noData), .dns(.noName),
+        .dns(.records([.tlsa(usage: 3, selector: 1, matching: 1, data: [1, 2])], isSecure: true)),
+        .directory(.address(.foreign)), .asciiDomain(nil), .signatures([SignatureReport(), report]),
+        .senderPolicy(SenderPolicyReport(.pass)), .dns(.records([], isSecure: false)),
     ]
 
     static let scanQuestion = SpamScanQuestion(
@@ -174,6 +183,10 @@ import Testing
 
     @Test func `what is written is what is read`() throws {
         #expect(try Trace(json: Self.full.json) == Self.full)
+    }
+
+    @Test func `each question has its answer in the sample`() {
+        #expect(Self.questions.count == Self.answers.count)
     }
 
     @Test func `an empty trace too`() throws {

@@ -86,6 +86,27 @@ import Testing
         SandboxPool(options, observer: witness.observer, resolve: resolve)
     }
 
+    @Test(arguments: [SandboxOptions.Isolation.process, .none])
+    func `what DNS has said already is not asked again`(_ isolation: SandboxOptions.Isolation) async throws {
+        var options = SandboxOptions.built
+        options.isolation = isolation
+        let said = Mutex<[DNSQuestion: DNSAnswer]>([:])
+        let question = Self.question("pass.example", "192.0.2.2")
+        let first = SandboxPool(options) { (question) async throws(StageFailure) in
+            let answer = try await Self.resolve(question)
+            said.withLock { $0[question] = answer }
+            return answer
+        }
+        let report = try await first.senderPolicy(question)
+        #expect(report.result == .pass)
+        let answers = said.withLock { $0 }
+        #expect(answers.count > 2)
+        let second = SandboxPool(options, known: { answers[$0] }) { _ throws(StageFailure) in
+            throw StageFailure("nobody asks")
+        }
+        #expect(try await second.senderPolicy(question) == report)
+    }
+
     // MARK: Results
 
     /// A question, its result, and what its reason begins with or the explanation is.

@@ -1,3 +1,5 @@
+import Content
+import MailTypes
 import Testing
 
 @testable import Scoring
@@ -15,16 +17,17 @@ import Testing
     @Test(arguments: conditions)
     func `a condition holds as it is read`(_ row: (text: String, holds: Bool)) throws {
         let (expression, _) = try Expression.read(row.text)
-        let holds = expression.holds { term in
-            switch term {
-            case .rule(let name): ["A", "C"].contains(name) ? 1 : 0
-            case .count(let names): Double(names.count { ["A", "C"].contains($0) })
-            case .fact(let name): name == "uri.count" ? 3 : 0
-            case .field(let name): name == "Subject" ? 1 : 0
-            case .symbol: 0
-            }
+        let links = "http://a.example/ http://b.example/ http://c.example/"
+        let message = try Message(parsing: Bytes(Array("Subject: s\r\n\r\n\(links)\r\n".utf8)))
+        func rule(_ name: String, _ expression: Expression) -> Rule {
+            Rule(name, points: 1, description: "", test: .condition(expression))
         }
-        #expect(holds == row.holds)
+        let rules = RuleSet([
+            rule("RESULT", expression), rule("A", .term(.fact("uri.count"))), rule("B", .term(.fact("html.present"))),
+            rule("C", .term(.rule("A"))),
+        ])
+        let holding = rules.holding(Evidence(message, content: MessageContent(of: message)), hits: [])
+        #expect(holding.contains { $0.rule.name == "RESULT" } == row.holds)
     }
 
     static let mistakes: [(text: String, offset: Int)] = [

@@ -78,6 +78,19 @@ struct Reply: Sendable {
     let name: String
     let result: Result<[IPAddress], StageFailure>
 
+    init(name: String, result: Result<[IPAddress], StageFailure>) {
+        (self.name, self.result) = (name, result)
+    }
+
+    init(name: String, _ answer: DNSAnswer) {
+        switch answer {
+        case .noName, .noData: self.init(name: name, result: .success([]))
+        case .records(let records, _):
+            let answers = records.compactMap { if case .address(let answer) = $0 { answer } else { nil } }
+            self.init(name: name, result: .success(answers))
+        }
+    }
+
     /// The same when all time is used up: what was cut off was silent.
     var late: Reply {
         guard case .failure = result else { return self }

@@ -72,10 +72,15 @@ public final class UnboundResolver: Sendable {
 
     deinit { context.stop() }
 
+    /// What DNS has said lately, if that still holds.
+    public func known(_ question: DNSQuestion) -> DNSAnswer? {
+        Self.isAskable(question.name) ? context.cache.answer(to: question) : .noName
+    }
+
     /// What DNS says; CNAMEs are followed. SERVFAIL, refusals, bogus answers and silence are failures, never
     /// "no record".
     public func answer(_ question: DNSQuestion) async throws(StageFailure) -> DNSAnswer {
-        guard Self.isAskable(question.name) else { return .noName }
+        if let known = known(question) { return known }
         let pending = Pending(question: question, deadline: .now + options.timeout.duration)
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -153,6 +158,7 @@ private final class Context: Sendable {
     private nonisolated(unsafe) let context: OpaquePointer
     /// A pipe: the end that the thread watches, and the one that wakes it.
     private let wakeUp: (watched: CInt, waking: CInt)
+    let cache = AnswerCache()
     private let state = Mutex(State())
 
     /// Names that the library answers itself, as the RFCs want from a resolver of last resort; servers that an admin
@@ -258,7 +264,11 @@ private final class Context: Sendable {
             pending.finish(.failure(StageFailure("libunbound: \(String(cString: ub_strerror(code)))")))
             return
         }
-        pending.finish(Self.read(result, pending.question))
+        let answer = Self.read(result, pending.question)
+        if case .success(let known) = answer {
+            cache.insert(known, for: pending.question, seconds: Int(result.ttl))
+        }
+        pending.finish(answer)
     }
 
     private static func read(_ result: ub_result, _ question: DNSQuestion) -> Pending.Answer {

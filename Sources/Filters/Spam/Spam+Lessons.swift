@@ -18,6 +18,8 @@ extension Spam {
         _ evidence: Evidence, _ scope: LessonScope, _ services: Services
     ) async throws(StageFailure) -> Symbol? {
         guard policy.lessons else { return nil }
+        // Where nothing was taught, a message need not be taken apart.
+        guard !(try await services.lessonScopes(among: scope.chain)).isEmpty else { return nil }
         let tokens = MessageTokens(of: evidence.message, evidence.content).hashes
         return Symbol(try await services.lessons(tokens, scopes: scope.chain))
     }

@@ -35,7 +35,7 @@ public final class ScannerPool: Sendable {
             WorkerSlot(
                 number, of: line, slotOptions, observer: observer.workers,
                 make: { () throws(WorkerStartFailure) in try templates.template().scanner() },
-                resolve: { _, _ in .failed })
+                known: { _, _ in nil }, resolve: { _, _ in .failed })
         }
         for slot in slots { slot.start() }
         templates.start()

@@ -41,12 +41,12 @@ extension Fact {
             let subject = reader.subject.asciiLowercased
             return reader.recipients.contains { address in
                 let local = address.localPart.asciiLowercased
-                return local.utf8.count >= 5 && subject.contains(local)
-                    || subject.contains(address.description.asciiLowercased)
+                return local.utf8.count >= 5 && subject.containsOctets(of: local)
+                    || subject.containsOctets(of: address.description.asciiLowercased)
             }
         },
         Fact("subject.names_recipient_domain", "a recipient's domain stands there") { reader in
-            reader.recipients.contains { reader.subject.asciiLowercased.contains(FactReader.owned($0.domain)) }
+            reader.recipients.contains { reader.subject.containsOctets(of: FactReader.owned($0.domain)) }
         },
     ]
 
@@ -108,7 +108,7 @@ extension Fact {
             return reader.recipients.contains { recipient in
                 let owned = FactReader.owned(recipient.domain)
                 guard owned != domain, let label = owned.split(separator: ".").first else { return false }
-                return name.contains(owned) || label.utf8.count >= 4 && name.contains(label)
+                return name.containsOctets(of: owned) || label.utf8.count >= 4 && name.containsOctets(of: label)
             }
         },
         Fact("from.differs_from_envelope", "the author's domain is not that of the envelope's sender") { reader in

@@ -38,9 +38,10 @@ extension Fact {
             },
             Fact("text.not_read", "something of the message was not read to its end") { !$0.content.excess.isEmpty },
             Fact("text.names_recipient", "a recipient's address stands there") { reader in
-                reader.shown.contains { text in
-                    let lowered = String(decoding: text.visible.prefix(64 << 10).map(\.asciiLowercased), as: UTF8.self)
-                    return reader.recipients.contains { lowered.contains($0.description.asciiLowercased) }
+                let wanted = reader.recipients.map { Array($0.description.asciiLowercased.utf8) }
+                return reader.shown.contains { text in
+                    let looked = text.visible.prefix(64 << 10)
+                    return wanted.contains { looked.containsIgnoringCase($0) }
                 }
             },
         ] + decoding

@@ -4,16 +4,8 @@ import MailTypes
 /// Measures a message for the facts that rules ask for. What several facts need is measured once.
 final class FactReader {
     let evidence: Evidence
-    private var known: [String: Double] = [:]
 
     init(_ evidence: Evidence) { self.evidence = evidence }
-
-    func value(of name: String) -> Double {
-        if let value = known[name] { return value }
-        let value = Fact.byName[name]?.read(self) ?? 0
-        known[name] = value
-        return value
-    }
 
     var header: Header { evidence.message.header }
     var content: MessageContent { evidence.content }

@@ -21,13 +21,14 @@ struct LiveWorld: ServiceSource {
         case .time: .time(Date())
         case .directory(let question): directory.immediate(question).map(Answer.directory)
         case .memory(let question): .memory(memory.answer(question))
-        case .dns: nil
+        case .dns(let question): resolver.known(question).map(Answer.dns)
         // Most mail of programs is not signed, and needs nobody.
         case .signatures(let handle, _): handle.isSigned ? nil : .signatures([])
         case .senderPolicy, .scan: nil
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
-        case .listings, .spamScan: nil
+        case .listings(let question): blocklists.immediate(question).map(Answer.listings)
+        case .spamScan: nil
         case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
         case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }

@@ -68,8 +68,8 @@ enum Stores {
     static func sandbox(
         _ settings: ServerConfiguration, _ resolver: UnboundResolver, _ observer: SandboxObserver = SandboxObserver()
     ) -> SandboxPool {
-        SandboxPool(SandboxOptions(settings), observer: observer) { (question) async throws(StageFailure) in
-            try await resolver.answer(question)
+        SandboxPool(SandboxOptions(settings), observer: observer, known: resolver.known) {
+            (question) async throws(StageFailure) in try await resolver.answer(question)
         }
     }
 
@@ -85,8 +85,8 @@ enum Stores {
     static func blocklists(
         of chain: Chain, _ resolver: UnboundResolver, _ observer: BlocklistObserver = BlocklistObserver()
     ) -> BlocklistDesk {
-        let desk = BlocklistDesk(observer: observer) { (question) async throws(StageFailure) in
-            try await resolver.answer(question)
+        let desk = BlocklistDesk(observer: observer, known: resolver.known) {
+            (question) async throws(StageFailure) in try await resolver.answer(question)
         }
         desk.watch(chain.blocklists)
         return desk
