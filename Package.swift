@@ -225,7 +225,10 @@ if fuzzing {
     let hostileMail: [Target.Dependency] = [
         "Adapters", "Filters", "MailTypes", "Pipeline", "Sandbox", "SluiceTesting",
     ]
-    for (name, libraries) in fuzzers.map({ ($0.name, [$0.library]) }) + [("HostileMail", hostileMail)] {
+    // Patterns are read by one library, and compiled by another.
+    let rules: [Target.Dependency] = ["Configuration", "MailTypes", "Sandbox", "Scoring"]
+    let programs = fuzzers.map { ($0.name, [$0.library]) } + [("HostileMail", hostileMail), ("RulesFuzz", rules)]
+    for (name, libraries) in programs {
         package.targets.append(
             .executableTarget(
                 name: name, dependencies: libraries + ["CFuzzer"], path: "Sources/Fuzzing/\(name)",

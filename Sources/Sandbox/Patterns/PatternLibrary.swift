@@ -34,14 +34,14 @@ public struct PatternImage: Sendable {
     /// Compiles the patterns of a rule set, which takes some seconds for some hundred, or takes what is kept of an
     /// earlier time.
     public init(_ rules: RuleSet, cache: PatternCache? = nil) throws(Failure) {
-        let problems = Self.problems(of: rules)
-        guard problems.isEmpty else { throw Failure(problems: problems) }
         let groups = Self.groups(of: rules)
         let key = cache.map { _ in Self.key(of: rules) }
         if let key, let known = cache?.databases(of: key), let image = try? Self(known, groups, isLocating: false) {
             self = image
             return
         }
+        let problems = Self.problems(of: rules)
+        guard problems.isEmpty else { throw Failure(problems: problems) }
         let databases = try Self.compiled(groups)
         self = try Self(databases, groups, isLocating: false)
         if let key { cache?.keep(databases, of: key) }
