@@ -6,8 +6,8 @@ import MailTypes
 extension Fact {
     func write(to text: inout JSONText) {
         text.object { text in
-            text.member("question", value: question.write(to:))
-            text.member("answer", value: answer.write(to:))
+            text.value("question", by: question.write(to:))
+            text.value("answer", by: answer.write(to:))
         }
     }
 }
@@ -30,7 +30,7 @@ extension Question {
         case .signatures(let message, let most):
             text.object { text in
                 text.member("signatures") { text in
-                    text.member("_0", value: message.write(to:))
+                    text.value("_0", by: message.write(to:))
                     text.member("most", most)
                 }
             }
@@ -38,7 +38,7 @@ extension Question {
         case .scan(let message, let engine):
             text.object { text in
                 text.member("scan") { text in
-                    text.member("_0", value: message.write(to:))
+                    text.value("_0", by: message.write(to:))
                     text.member("by", engine.rawValue)
                 }
             }
@@ -142,7 +142,7 @@ extension Answer {
             text.single("memory") { text in
                 text.object { text in
                     text.member("visit") { text in
-                        if let visits { text.member("_0", value: visits.write(to:)) }
+                        if let visits { text.value("_0", by: visits.write(to:)) }
                     }
                 }
             }

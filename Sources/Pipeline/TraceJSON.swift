@@ -22,15 +22,15 @@ extension Trace {
         text.object { text in
             text.member("id", id.text)
             text.member("started", started.timeIntervalSinceReferenceDate)
-            text.member("session", value: session.write(to:))
+            text.value("session", by: session.write(to:))
             text.member("openings", openings) { $1.write(to: &$0) }
-            if let envelope { text.member("envelope", value: envelope.write(to:)) }
+            if let envelope { text.value("envelope", by: envelope.write(to:)) }
             text.member("asked", asked) { $1.write(to: &$0) }
             text.member("recipients", recipients) { $1.write(to: &$0) }
             text.member("refused", refused) { text, one in
                 text.object { text in
                     text.member("address", one.address.description)
-                    text.member("reply", value: one.reply.write(to:))
+                    text.value("reply", by: one.reply.write(to:))
                 }
             }
             text.member("steps", steps) { $1.write(to: &$0) }
@@ -52,11 +52,11 @@ extension TraceStep {
     fileprivate func write(to text: inout JSONText) {
         text.object { text in
             text.member("phase", phase.rawValue)
-            text.member("stage", value: stage.write(to:))
+            text.value("stage", by: stage.write(to:))
             text.member("file", file)
             text.member("recipients", recipients) { $0.string($1) }
             if let scope { text.member("scope", scope) }
-            if let finding { text.member("finding", value: finding.write(to:)) }
+            if let finding { text.value("finding", by: finding.write(to:)) }
             if let skipped { text.member("skipped", skipped) }
             if let failure { text.member("failure", rare: failure) }
             if let onFailure { text.member("onFailure", onFailure.rawValue) }
@@ -163,7 +163,7 @@ extension EnvelopeRecipient {
 extension Recipient {
     fileprivate func write(to text: inout JSONText) {
         text.object { text in
-            text.member("said", value: said.write(to:))
+            text.value("said", by: said.write(to:))
             text.member("destinations", destinations) { $1.write(to: &$0) }
             text.member("disposition", disposition.rawValue)
             if !policies.isEmpty { text.member("policies", rare: policies) }
@@ -262,9 +262,10 @@ extension JSONText {
         }
     }
 
-    mutating func member(_ key: StaticString, value body: (inout JSONText) -> Void) {
+    /// A member that writes itself.
+    mutating func value(_ key: StaticString, by write: (inout JSONText) -> Void) {
         self.key(key)
-        body(&self)
+        write(&self)
     }
 
     mutating func member(_ key: StaticString, rare value: some Encodable) {
