@@ -116,7 +116,8 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition, .policy, .exempt:
+        case .score, .authentication, .appendField, .removeFields, .replaceBody, .disposition, .policy, .exempt,
+            .standing:
             text.rare(self)
         }
     }
