@@ -16,8 +16,11 @@ public struct Interval: Sendable, Hashable {
     private static let sizes: [String: Double] = ["ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400]
     /// A thousand years; longer is a slip of the finger.
     private static let longest = 86_400.0 * 365_250
+    /// 285 years; it can be added to any clock.
+    private static let mostNanoseconds: Int64 = 9_000_000_000_000_000_000
 
-    public var nanoseconds: Int64 { Int64(seconds * 1e9) }
+    /// At most ``mostNanoseconds``: what is counted in them ends before the thousand years that one may write.
+    public var nanoseconds: Int64 { min(Int64(saturating: seconds * 1e9), Self.mostNanoseconds) }
     public var duration: Duration { .nanoseconds(nanoseconds) }
 }
 
@@ -31,9 +34,9 @@ extension Interval: CustomStringConvertible {
     public var description: String {
         for (unit, size) in [("d", 86_400.0), ("h", 3600), ("m", 60), ("s", 1)]
         where seconds >= size && seconds.truncatingRemainder(dividingBy: size) == 0 {
-            return "\(Int(seconds / size))\(unit)"
+            return "\(Int(saturating: seconds / size))\(unit)"
         }
-        return seconds == 0 ? "0s" : "\(Int((seconds * 1000).rounded()))ms"
+        return seconds == 0 ? "0s" : "\(Int(saturating: (seconds * 1000).rounded()))ms"
     }
 }
 

@@ -70,6 +70,8 @@ public struct Link: Sendable {
     public let words: Words
     /// The options that stand in each domain's own table.
     private let ownOptions: [String: Set<String>]
+    /// Of domains whose tables say the same, the first in order.
+    private let equals: [String: String]
 
     /// The chain's own words in the file.
     public struct Words: Sendable {
@@ -94,6 +96,15 @@ public struct Link: Sendable {
         ownOptions = domains.mapValues { variant in
             Set(variant.values.filter { base.values[$0.key] != $0.value }.keys)
         }
+        var first: [[String: String]: String] = [:]
+        var equals: [String: String] = [:]
+        for (domain, variant) in domains.sorted(by: { $0.key < $1.key }) {
+            let own = variant.values.filter { base.values[$0.key] != $0.value }.mapValues(\.value)
+            // Of a variant that does not say what it has nobody knows what it is equal to.
+            equals[domain] = own.isEmpty ? domain : first[own, default: domain]
+            if first[own] == nil { first[own] = domain }
+        }
+        self.equals = equals
     }
 
     /// When the stage is asked.
@@ -102,6 +113,10 @@ public struct Link: Sendable {
     func asks(in phase: Phase) -> Bool { phases.contains(phase) }
 
     func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
+
+    /// Whose values hold for a domain's mail: itself or one whose table says the same; `nil` for everybody's. Where
+    /// this is the same, one verdict serves both.
+    func valueScope(for domain: String) -> String? { equals[domain] }
 
     func ownOptions(of variant: StageVariant) -> Set<String> {
         variant.scope.flatMap { ownOptions[$0] } ?? []

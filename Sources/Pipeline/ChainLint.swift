@@ -12,7 +12,8 @@ public struct Lint: Sendable, Hashable {
 extension Chain {
     /// All that the declared effects tell about this chain before a single message has come.
     public var lints: [Lint] {
-        editsBehindSignature + editsBeforeVerification + scoresBehindThresholds + neverReached + contradictions
+        editsBehindSignature + editsBeforeVerification + scoresBehindThresholds + unjudgedScores + neverReached
+            + contradictions
             + unknownResults
             + judgedTooEarly + unmetNeeds + misplaced + unroutable + unendingLoops + impossibleQuarantines + remarks
     }
@@ -50,9 +51,24 @@ extension Chain {
             if second.effects.contains(.exempts) {
                 return "\(first.name) judges the score before \(second.name) has set it aside"
             }
-            guard second.effects.contains(.scores) else { return nil }
+            // What is found before the message is there has been counted, whatever its number.
+            guard second.effects.contains(.scores), second.phases.contains(.message) else { return nil }
             return "\(first.name) judges the score before \(second.name) has added to it"
         }
+    }
+
+    /// Stages that do nothing but score, and nobody who looks at the score. Others may score and mean it as a remark.
+    private var unjudgedScores: [Lint] {
+        guard !active.contains(where: { $0.effects.contains(.readsScore) }) else { return [] }
+        let scorers = active.filter { $0.effects.subtracting([.distinguishesRecipients, .authenticates]) == .scores }
+        guard let last = scorers.last else { return [] }
+        let shadow = links.first { $0.words.isObserved && $0.effects.contains(.readsScore) }
+        let names = scorers.map(\.name.text).joined(separator: ", ")
+        let found = shadow.map { "\($0.name) judges the score in shadow only" } ?? "no stage judges the score"
+        let advice =
+            shadow == nil ? "put the stage thresholds behind it" : "let it be applied, or these be in shadow too"
+        let message = "nothing follows from what \(names) \(scorers.count == 1 ? "finds" : "find"): \(found); \(advice)"
+        return [Lint(file: last.file, other: shadow?.file, message: message)]
     }
 
     private var neverReached: [Lint] {

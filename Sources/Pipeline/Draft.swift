@@ -74,15 +74,15 @@ struct Draft: Sendable {
         var parts: [(StageVariant, Draft)] = []
         var places: [Values: Int] = [:]
         for recipient in recipients {
-            let variant = link.variant(for: recipient.policyDomain)
-            let values = Values(scope: variant.scope, policy: recipient.policies[link.file])
+            let scope = link.valueScope(for: recipient.policyDomain)
+            let values = Values(scope: scope, policy: recipient.policies[link.file])
             if let place = places[values] {
                 parts[place].1.recipients.append(recipient)
             } else {
                 places[values] = parts.count
                 var part = self
                 part.recipients = [recipient]
-                parts.append((variant, part))
+                parts.append((link.variant(for: recipient.policyDomain), part))
             }
         }
         return parts
@@ -118,7 +118,7 @@ struct Draft: Sendable {
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
         case .replaceBody(let body): message.body = body
         case .exempt(let reason): exemption = exemption ?? reason
-        case .removeFields, .resolve, .disposition, .policy: break
+        case .removeFields, .resolve, .disposition, .policy, .standing: break
         }
     }
 
@@ -130,7 +130,8 @@ struct Draft: Sendable {
             switch edit {
             case .resolve(let address, let found): destinations[address] = found
             case .disposition(let address, let wanted): dispositions[address] = wanted
-            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy, .exempt:
+            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy, .exempt,
+                .standing:
                 break
             }
         }

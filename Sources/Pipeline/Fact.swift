@@ -78,6 +78,8 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case listScopes(PolicyScope)
     /// Which entries of lists are about this message?
     case listed(ListProbe)
+    /// Which lists of this scope and those around it have entries that go by a message's author?
+    case authorLists(PolicyScope)
 }
 
 public enum DirectoryAnswer: Sendable, Hashable, Codable {
@@ -90,6 +92,8 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case listScopes([PolicyScope])
     /// In the order of their precedence, as far as they are few.
     case listed([ListEntry])
+    /// In the order of their precedence.
+    case authorLists([SenderList])
 }
 
 /// What the directory knows of an address, one step: aliases are not followed.

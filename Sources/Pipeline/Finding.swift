@@ -63,6 +63,8 @@ public enum Edit: Sendable, Hashable, Codable {
     case policy(String)
     /// What follows from the score is set aside for this message.
     case exempt(Exemption)
+    /// What lists can say of a message for the recipient that the stage is asked about, before it has come.
+    case standing(ListStanding)
 }
 
 /// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked

@@ -93,6 +93,15 @@ public struct Services: Sendable {
         return found
     }
 
+    /// The lists of this scope and those around it that have entries which go by a message's author, in the order of
+    /// their precedence.
+    public func authorLists(of scope: PolicyScope) async throws(StageFailure) -> [SenderList] {
+        guard case .directory(.authorLists(let found)) = try await ask(.directory(.authorLists(scope))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
     /// Notes that an entry of a list has changed what becomes of a message.
     public func noteUse(ofListEntry id: Int64) async throws(StageFailure) {
         let now = try await now()

@@ -121,7 +121,7 @@ extension Finding {
             case .resolve: effects.insert(.routes)
             case .disposition: effects.insert(.disposes)
             case .policy: effects.insert(.distinguishesRecipients)
-            case .exempt: effects.insert(.exempts)
+            case .exempt, .standing: effects.insert(.exempts)
             }
         }
         return effects

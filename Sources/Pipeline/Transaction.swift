@@ -57,6 +57,8 @@ public struct Recipient: Sendable, Hashable, Codable {
     public var disposition: Disposition = .deliver
     /// The values of its own by which stages will judge its copy, by the stages' files. See ``Edit/policy(_:)``.
     var policies: [String: String] = [:]
+    /// What lists can say of its copy before the message has come; `nil`: nothing. It ends with the recipient phase.
+    public var standing: ListStanding?
 
     public init(_ said: EnvelopeRecipient, destinations: [Destination] = []) {
         self.said = said

@@ -97,6 +97,7 @@ public final class TransactionJudge {
             case .resolve(_, let destinations): candidate.recipient.destinations = destinations
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
+            case .standing(let standing): candidate.recipient.standing = standing
             case .prependField, .appendField, .removeFields, .replaceBody, .exempt: break
             }
         }
@@ -113,13 +114,14 @@ public final class TransactionJudge {
     /// Takes a recipient that no stage has refused, if somebody said where its mail goes.
     private func admit(_ candidate: AcceptedRecipient) -> Reply {
         var candidate = candidate
+        candidate.recipient.standing = nil
         let address = candidate.recipient.address
         guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
             return refuse(Reply(550, .deliveryNotAuthorized, "Relaying is not permitted"), address)
         }
         candidate.isRepeated = acceptedKeys.contains(address.key)
         if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
-        candidate.policy = chain.links(in: .message).map { $0.variant(for: candidate.recipient.policyDomain).scope }
+        candidate.policy = chain.links(in: .message).map { $0.valueScope(for: candidate.recipient.policyDomain) }
         if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
             !standard.isJudged(like: candidate)
         {

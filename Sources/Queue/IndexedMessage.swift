@@ -37,7 +37,7 @@ struct RecipientState {
         let age = RetrySchedule.age(
             Interval(seconds: Double(age)), elapsed: Interval(seconds: Double(now - since) / 1000),
             planned: Interval(seconds: Double(max(due - since, 0)) / 1000))
-        return UInt32(clamping: Int(age.seconds))
+        return UInt32(saturating: age.seconds)
     }
 
     func stored(wall: (Int64) -> Int64) -> StoredProgress {

@@ -48,6 +48,7 @@ public struct MemoryZone: ServiceSource {
         case .directory(.signing): return .directory(.signing(nil))
         case .directory(.thresholds): return .directory(.thresholds(nil))
         case .directory(.listScopes): return .directory(.listScopes([]))
+        case .directory(.authorLists): return .directory(.authorLists([]))
         default: throw StageFailure("only names, their suffixes and the time are known here")
         }
     }

@@ -42,6 +42,9 @@ public struct SampleDirectory: Sendable {
             return .thresholds(scope.levels.lazy.compactMap { level in thresholds.first { $0.scope == level } }.first)
         case .listScopes(let scope):
             return .listScopes(scope.levels.filter { level in lists.contains { $0.scope == level } })
+        case .authorLists(let scope):
+            let byAuthor = lists.filter(\.goesByAuthor).map { SenderList(scope: $0.scope, action: $0.action) }
+            return .authorLists(scope.allLists.filter(byAuthor.contains))
         case .listed(let probe):
             let keys = Set(probe.keys)
             return .listed(

@@ -194,6 +194,30 @@ import Testing
         }
     }
 
+    @Test func `which lists go by the author is known without their entries`() async throws {
+        let sample = try Sample()
+        try sample.directory.change(by: "test") { changes in
+            for (action, sender, match, scope) in [
+                (.block, "out.test", .headerFrom, "anna@acme.test"), (.allow, "192.0.2.0/24", .headerFrom, "acme.test"),
+                (.allow, "b.test", .envelopeFrom, "acme.test"), (.block, "b.test", .either, "acme.test"),
+                (.allow, "a@b.test", .headerFrom, nil), (.allow, "c.test", .headerFrom, nil),
+            ] as [(ListEntry.Action, String, ListEntry.Match, String?)] {
+                var new = NewListEntry(action, sender)
+                new.match = match
+                try changes.addListEntry(new, for: scope)
+            }
+        }
+        let global = SenderList(scope: .global, action: .allow)
+        let anna = SenderList(scope: .mailbox("anna@acme.test"), action: .block)
+        let acme = SenderList(scope: .domain("acme.test"), action: .block)
+        for (scope, expected) in [
+            (.mailbox("anna@acme.test"), [global, anna, acme]), (.mailbox("carl@acme.test"), [global, acme]),
+            (.domain("far.test"), [global]),
+        ] as [(PolicyScope, [SenderList])] {
+            #expect(try await sample.directory.answer(.authorLists(scope)) == .authorLists(expected))
+        }
+    }
+
     @Test func `a sender that is listed again takes the new values, and the log has both`() async throws {
         let sample = try Sample()
         var new = NewListEntry(.allow, "Out.test")

@@ -148,8 +148,8 @@ import Testing
         func named(_ recipient: EmailAddress) async throws -> [Edit] {
             try await stage.recipient(.local(recipient), in: .sample(services: world)).edits
         }
-        #expect(try await named("bob@here.example") == [.policy("bob@here.example")])
-        #expect(try await named("eve@here.example") == [])
+        #expect(try await named("bob@here.example") == [.policy("bob@here.example"), .standing(.open)])
+        #expect(try await named("eve@here.example") == [.standing(.open)])
         #expect(try await finding(Mail(), by: world.directory.lists) == .none, "eve's")
     }
 

@@ -122,11 +122,11 @@ import Testing
     /// `reject` stands.
     static let precedence: [([SetThresholds], Bool, String?, Double, String?)] = [
         ([], false, nil, 15, nil), ([], true, nil, 15, nil),
-        ([everybodys], false, nil, 9, "audit 5 (global)"), ([everybodys], true, nil, 15, nil),
-        ([everybodys, domains], false, "here.example", 5, "audit 6 (here.example)"),
-        ([everybodys, domains], true, "here.example", 5, "audit 6 (here.example)"),
-        ([domains, own], true, "bob@here.example", 3, "audit 7 (bob@here.example)"),
-        ([own, everybodys], false, "bob@here.example", 3, "audit 7 (bob@here.example)"),
+        ([everybodys], false, "defer=3 junk=5 reject=9", 9, "audit 5 (global)"), ([everybodys], true, nil, 15, nil),
+        ([everybodys, domains], false, "defer=2 junk=3 reject=5", 5, "audit 6 (here.example)"),
+        ([everybodys, domains], true, "defer=2 junk=3 reject=5", 5, "audit 6 (here.example)"),
+        ([domains, own], true, "defer=1 junk=2 reject=3", 3, "audit 7 (bob@here.example)"),
+        ([own, everybodys], false, "defer=1 junk=2 reject=3", 3, "audit 7 (bob@here.example)"),
     ]
 
     @Test(arguments: precedence)
@@ -135,7 +135,9 @@ import Testing
     ) async throws {
         world.directory.thresholds = set
         let stage = ScoreVerdict(ScoreVerdict.Configuration())
-        let named = try await stage.recipient(.local("bob@here.example"), in: .sample(services: world))
+        var transaction = Transaction.sample(services: world)
+        transaction.ownOptions = hasTable ? ["reject"] : []
+        let named = try await stage.recipient(.local("bob@here.example"), in: transaction)
         #expect(named.edits == (policy.map { [.policy($0)] } ?? []))
         let finding = try await finding(reject) {
             $0.policy = policy
@@ -151,7 +153,50 @@ import Testing
 
     @Test func `a table of the domain that sets no threshold leaves everybody's in force`() async throws {
         world.directory.thresholds = [Self.everybodys]
-        #expect(try await finding(9) { $0.ownOptions = ["delay"] }.effects.contains(.rejects))
+        let finding = try await finding(9) {
+            $0.ownOptions = ["delay"]
+            $0.policy = Self.everybodys.values.description
+        }
+        #expect(finding.effects.contains(.rejects))
+    }
+
+    @Test func `equal thresholds are one policy, whoever set them`() async throws {
+        let other = SetThresholds.sample((2, 3, 5), .domain("there.example"), 8)
+        world.directory.thresholds = [Self.domains, other, .sample((4, 6, 15), .mailbox("eve@here.example"), 9)]
+        let stage = ScoreVerdict(ScoreVerdict.Configuration())
+        func named(_ recipient: EmailAddress) async throws -> [Edit] {
+            try await stage.recipient(.local(recipient), in: .sample(services: world)).edits
+        }
+        let here = try await named("bob@here.example")
+        #expect(here == [.policy("defer=2 junk=3 reject=5")])
+        #expect(try await named("dan@there.example") == here)
+        #expect(try await named("eve@here.example") == [], "they are the file's")
+        let finding = try await finding(5) {
+            $0.recipients = [.local("bob@here.example"), .local("dan@there.example"), .local("carl@there.example")]
+            $0.policy = "defer=2 junk=3 reject=5"
+        }
+        #expect(finding.verdict == .reject(ScoreVerdict.refusal))
+        #expect(finding.origins?["reject"]?.origin == "audit 6 (here.example), audit 8 (there.example)")
+        #expect(finding.note == "score 5.0: reject (thresholds of here.example, there.example)")
+    }
+
+    @Test func `what was compared at RCPT holds for the message, whatever is set meanwhile`() async throws {
+        world.directory.thresholds = [Self.own]
+        let finding = try await finding(4.5) { $0.policy = "defer=2 junk=4 reject=off" }
+        #expect(finding.dispositions == ["bob@here.example": .junk])
+        #expect(finding.note == "score 4.5: junk (thresholds as they were at RCPT)" && finding.origins == nil)
+    }
+
+    @Test func `a message for nobody is judged, and nothing is counted from no wait`() async throws {
+        let finding = try await finding(4) { $0.recipients = [] }
+        #expect(finding.verdict == .continue && finding.note?.hasSuffix("came back after 0 s and passes") == true)
+        var judgement = ScoreJudgement(4, .defer, by: ThresholdsInForce(values: .standard, sources: []))
+        for seconds in [Double.infinity, .nan, -.infinity, 1e300] {
+            judgement.waited = .over(seconds)
+            #expect(judgement.note.hasSuffix(" s and passes"))
+            judgement.waited = .waiting(seconds)
+            _ = (judgement.note, ScoreVerdict.Configuration().rest(after: judgement.waited))
+        }
     }
 
     // MARK: Own users

@@ -83,6 +83,52 @@ import Testing
             ])
     }
 
+    struct Scorer: MessageStage {
+        static let name: StageName = "spam"
+        static let effects: Effects = [.scores, .distinguishesRecipients]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    struct EarlyScorer: SenderStage {
+        static let name: StageName = "early"
+        static let effects: Effects = [.scores, .rejects]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding { .none }
+    }
+
+    @Test func `a score that nobody judges is told`() {
+        var shadow = Link.Words()
+        shadow.isObserved = true
+        let nothing = "nothing follows from what spam finds: "
+        #expect(
+            Self.lints([Self.link(50, Scorer())])
+                == ["50.toml -: \(nothing)no stage judges the score; put the stage thresholds behind it"])
+        #expect(
+            Self.lints([Self.link(50, Scorer()), Self.link(60, Judge(), words: shadow)]) == [
+                "50.toml 60.toml: \(nothing)thresholds judges the score in shadow only; let it be applied, or these be "
+                    + "in shadow too"
+            ])
+        #expect(
+            Self.lints([Self.link(50, Scorer()), Self.link(55, Scorer())])
+                == [
+                    "55.toml -: nothing follows from what spam, spam find: no stage judges the score; put the stage "
+                        + "thresholds behind it"
+                ])
+        #expect(Self.lints([Self.link(50, Scorer()), Self.link(60, Judge())]) == [])
+        #expect(Self.lints([Self.link(50, Scorer(), words: shadow)]) == [])
+        #expect(Self.lints([Self.link(50, EarlyScorer())]) == [], "who refuses as well may mean the points as a remark")
+    }
+
+    @Test func `a stage behind the judge of the score is told, unless it is asked before`() {
+        #expect(
+            Self.lints([Self.link(60, Judge()), Self.link(70, Scorer())])
+                == ["70.toml 60.toml: thresholds judges the score before spam has added to it"])
+        #expect(Self.lints([Self.link(60, Judge()), Self.link(70, EarlyScorer())]) == [])
+    }
+
     @Test func `conditions that can never hold are told`() {
         var words = Link.Words()
         words.only = [.plain(.tls)]

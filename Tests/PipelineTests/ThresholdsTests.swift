@@ -48,6 +48,19 @@ import Testing
         #expect(found == wrong)
     }
 
+    @Test func `their words stand for them, and no others do`() throws {
+        for values in [(4, 6, 15), (0.01, 0.1 + 0.2, 998.99), (999, 6, 999), (999, 999, 999)]
+            as [(Double, Double, Double)]
+        {
+            let thresholds = try Thresholds(defer: values.0, junk: values.1, reject: values.2)
+            #expect(Thresholds(text: thresholds.description) == thresholds)
+        }
+        for text in [
+            "", "4 6 15", "defer=4 junk=6", "defer=4 junk=6 reject=15 ", "defer=4 junk=3 reject=15", "acme.test",
+            "defer=nan junk=6 reject=15", "junk=6 defer=4 reject=15", "defer=x junk=6 reject=15",
+        ] { #expect(Thresholds(text: text) == nil, "\(text)") }
+    }
+
     @Test func `raising a threshold never makes a message worse off`() throws {
         let steps = stride(from: 0.5, through: 20, by: 0.5)
         for low in stride(from: 1.0, to: 5, by: 1) {

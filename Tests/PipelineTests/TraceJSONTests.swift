@@ -61,7 +61,7 @@ import Testing
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
-                .policy("b@here.example"), .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
+                .policy("b@here.example"), .standing(.open), .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
             ], decidedBy: ["delay"], note: "noted")
         step.finding?.origins = ["junk": ValueOrigin(value: "5", origin: "audit 7 (here.example)")]
         step.decidedBy = ["delay": ValueOrigin(value: "\"5m\"", origin: "f:1:2")]
@@ -100,6 +100,7 @@ import Testing
         .lessonScopes([.domain("b.example"), .mailbox("a@b.example")]),
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
+        .directory(.authorLists(.domain("b.example"))),
         .spamScan(scanQuestion.recorded),
         .lessons(LessonQuestion([], scopes: [])),
         .scan(MessageHandle(.sample), by: .clamd),
@@ -137,6 +138,7 @@ import Testing
         .directory(.thresholds(SetThresholds(.standard, of: .mailbox("b@here.example"), audit: 3))),
         .directory(.listScopes([.mailbox("b@here.example"), .domain("global"), .global])),
         .directory(.listScopes([])), .directory(.listed([entry])),
+        .directory(.authorLists([SenderList(scope: .global, action: .block)])),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
         .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),

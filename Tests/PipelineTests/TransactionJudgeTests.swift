@@ -132,6 +132,24 @@ import Testing
         #expect(outcome?.copies.flatMap(\.recipients).map(\.address) == ["bob@here.example"])
     }
 
+    @Test func `domains whose tables say the same share one verdict`() async {
+        func table(_ domain: String, _ value: String, line: Int) -> StageVariant {
+            StageVariant(
+                Scripted { _, _ throws(StageFailure) in .none }, scope: domain,
+                values: ["junk": ValueOrigin(value: value, origin: "50.toml:\(line):1")])
+        }
+        let (here, strict) = ("here.example", "strict.example")
+        for (value, codes) in [("5", [250, 250, 250, 250]), ("5.5", [250, 250, 451, 250])] {
+            let link = Link.scripted(
+                domains: [here: table(here, "5", line: 3), strict: table(strict, value, line: 6)]
+            ) { _, _ throws(StageFailure) in .none }
+            let (outcome, replies, trace) = await Play([.router, link]).run(
+                to: ["bob@here.example", "eve@strict.example"])
+            #expect((replies + (outcome?.replies ?? [])).map(\.code) == codes)
+            #expect(trace.steps.filter { $0.phase == .message }.map(\.scope) == [here], "the first one's is named")
+        }
+    }
+
     @Test func `with on_mixed junk the stricter recipient gets it as junk`() async throws {
         let (outcome, _, _) = await Play(Self.mixedChain, onMixed: .junk)
             .run(to: ["bob@here.example", "eve@strict.example"])

@@ -244,7 +244,13 @@ import Testing
             let wire = try await server.smtp()
             try await wire.greet()
             func deliver(_ faults: Int, to: String = "anna@acme.test") async throws -> Substring {
-                try await wire.deliver(Self.message("x\(faults)", faults: faults), to: [to]).prefix(9)
+                try await wire.expect("RSET", "250")
+                try await wire.expect("MAIL FROM:<a@out.test>", "250")
+                let answer = try await wire.say("RCPT TO:<\(to)>").prefix(9)
+                guard answer.hasPrefix("250") else { return answer }
+                try await wire.expect("DATA", "354")
+                try await wire.send(Self.message("x\(faults)", faults: faults) + ".\r\n")
+                return try await wire.reply().prefix(9)
             }
             #expect(try await deliver(4) == "550 5.7.1")
             let allow = try await server.sluice(

@@ -120,7 +120,8 @@ import Testing
     ]
 
     static let cLibraries = [
-        "CTOML", "COpenSSL", "CUnbound", "CIDN2", "CClamAV", "COpenDKIM", "CSeccomp", "CPSL", "CZlib",
+        "CTOML", "COpenSSL", "CUnbound", "CIDN2", "CClamAV", "COpenDKIM", "CSeccomp", "CPSL", "CSPF2", "CVectorscan",
+        "CZlib",
     ]
 
     static func imports(of file: File) -> [String] {

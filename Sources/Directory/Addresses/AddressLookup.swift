@@ -18,6 +18,7 @@ struct AddressLookup {
         case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
         case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))
         case .listScopes(let scope): .listScopes(try PolicyLookup(db: db).listScopes(of: scope))
+        case .authorLists(let scope): .authorLists(try PolicyLookup(db: db).authorLists(of: scope))
         case .listed(let probe): .listed(try PolicyLookup(db: db).listed(probe))
         }
     }

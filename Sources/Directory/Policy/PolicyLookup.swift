@@ -74,6 +74,21 @@ struct PolicyLookup {
         return Array(found.prefix(Self.mostListed))
     }
 
+    /// Those with entries that only a message's author decides, in the order of precedence. Entries that have ended are
+    /// among them until they are removed.
+    func authorLists(of scope: PolicyScope) throws -> [SenderList] {
+        try scope.allLists.filter { list in
+            guard let place = try place(of: list.scope) else { return false }
+            return try Row.fetchOne(
+                db,
+                sql: """
+                    SELECT 1 FROM listEntry WHERE domainID IS ? AND addressID IS ? AND action = ?
+                        AND kind <> 'network' AND match <> 'envelope-from' LIMIT 1
+                    """,
+                arguments: [place.domainID, place.addressID, list.action.rawValue]) != nil
+        }
+    }
+
     func countEntries(at place: PolicyPlace) throws -> Int {
         try Int.fetchOne(
             db, sql: "SELECT count(*) FROM listEntry WHERE domainID IS ? AND addressID IS ?",
@@ -168,16 +183,4 @@ struct PolicyPlace {
     let scope: PolicyScope
     var domainID: Int64?
     var addressID: Int64?
-}
-
-extension PolicyScope {
-    /// Whose lists are asked first: an operator's word for everybody counts more than a user's, and that more than the
-    /// domain's.
-    var precedence: [PolicyScope] {
-        switch self {
-        case .global: [.global]
-        case .domain: [.global, self]
-        case .mailbox(let mailbox): [.global, self, .domain(mailbox.domain)]
-        }
-    }
 }

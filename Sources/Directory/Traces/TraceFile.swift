@@ -62,6 +62,7 @@ struct TraceFile {
                     """)
         }
         addDeliveries(&migrator)
+        addScores(&migrator)
         return migrator
     }
 
@@ -84,7 +85,8 @@ struct TraceFile {
 
     private func insert(_ record: TraceRecord, _ summary: [UInt8], _ message: Bytes?, _ db: Database) throws -> Int {
         let message = message.map { Data($0.array) }
-        let size = record.json.count + summary.count + (message?.count ?? 0) + Self.rowSize
+        let scores = record.scores.count * Self.scoreSize
+        let size = record.json.count + summary.count + (message?.count ?? 0) + scores + Self.rowSize
         let former = try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ? RETURNING size")
         let freed = try Int.fetchAll(former, arguments: [record.id.text]).reduce(0, +)
         let statement = try db.cachedStatement(
@@ -104,6 +106,7 @@ struct TraceFile {
         for address in record.recipients.prefix(Self.mostRecipients) {
             try recipient.execute(arguments: [address.key, number, address.domain])
         }
+        try Self.insert(record.scores, of: number, started: record.started, db)
         return size - freed
     }
 
@@ -176,6 +179,13 @@ struct TraceFile {
         return try row.map(Self.record)
     }
 
+    func record(number: Int64) throws -> TraceRecord? {
+        let row = try pool.read { db in
+            try Row.fetchOne(db, sql: "SELECT summary, json FROM trace WHERE number = ?", arguments: [number])
+        }
+        return try row.map(Self.record)
+    }
+
     private static func record(_ row: Row) throws -> TraceRecord {
         var record = try JSONDecoder().decode(TraceRecord.self, from: Data((row["summary"] as String).utf8))
         record.json = Array(row["json"] as Data)
@@ -191,15 +201,6 @@ struct TraceFile {
     func records(_ query: TraceQuery) throws -> [TraceRecord] {
         let (sql, arguments) = try Self.selection(query)
         return try pool.read { db in try Row.fetchAll(db, sql: sql, arguments: arguments) }.map(Self.record)
-    }
-
-    /// The same, one after the other: however many there are, one at a time is in memory.
-    func each(_ query: TraceQuery, _ body: (TraceRecord) throws -> Void) throws {
-        let (sql, arguments) = try Self.selection(query)
-        try pool.read { db in
-            let rows = try Row.fetchCursor(db, sql: sql, arguments: arguments)
-            while let row = try rows.next() { try body(try Self.record(row)) }
-        }
     }
 
     private static func selection(_ query: TraceQuery) throws -> (sql: String, arguments: StatementArguments) {
@@ -224,7 +225,6 @@ struct TraceFile {
         add("outcome = ?", query.outcome)
         add("started >= ?", query.since?.timeIntervalSinceReferenceDate)
         add("started <= ?", query.until?.timeIntervalSinceReferenceDate)
-        add("instr(json, ?) > 0", query.mentions.map { Data($0.utf8) })
         let filter = conditions.isEmpty ? "" : " WHERE " + conditions.joined(separator: " AND ")
         arguments += [max(0, query.limit)]
         let sql = "SELECT summary, json FROM trace\(filter) ORDER BY started DESC, number DESC LIMIT ?"

@@ -12,8 +12,6 @@ public struct TraceQuery: Sendable, Hashable {
     public var outcome: String?
     public var since: Date?
     public var until: Date?
-    /// These octets stand somewhere in the trace as it is stored: a domain, say, in whatever place.
-    public var mentions: String?
     public var limit = 100
 
     public init() {}

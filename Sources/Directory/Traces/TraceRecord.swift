@@ -19,6 +19,12 @@ public struct TraceRecord: Sendable, Hashable, Codable {
     /// One word: `accepted`, `rejected`, `deferred`, …
     public var outcome: String
     public var json: [UInt8]
+    /// What was judged by its score, for each recipient. It is kept apart from the rest, and not read with it.
+    public var scores: [ScoredCopy] = []
+
+    private enum CodingKeys: String, CodingKey {
+        case id, started, finished, client, sender, recipients, code, text, outcome, json
+    }
 
     public init(
         id: TransactionID, started: Date, finished: Date, client: String, sender: EmailAddress?,
@@ -43,6 +49,7 @@ public struct TraceRecord: Sendable, Hashable, Codable {
             id: trace.id, started: trace.started, finished: finished, client: trace.session.client.description,
             sender: trace.envelope?.sender, recipients: trace.asked.map(\.address), code: last?.code ?? 0,
             text: last?.text ?? "", outcome: trace.outcome.rawValue, json: trace.json)
+        scores = trace.scoredCopies
     }
 
     /// The trace; throws if another version wrote it, in a form that this one does not know.

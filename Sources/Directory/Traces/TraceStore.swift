@@ -228,9 +228,14 @@ public final class TraceStore: Sendable {
         do { return try file.records(query) } catch { throw DirectoryError(error) }
     }
 
-    /// Hands over the traces that fit one by one, the newest first.
-    public func each(_ query: TraceQuery, _ body: (TraceRecord) throws -> Void) throws(DirectoryError) {
-        do { try file.each(query, body) } catch { throw DirectoryError(error) }
+    /// The trace of a number that a score has.
+    public func trace(number: Int64) throws(DirectoryError) -> TraceRecord? {
+        do { return try file.record(number: number) } catch { throw DirectoryError(error) }
+    }
+
+    /// Hands over the scores of messages since `date` one by one, those of the newest first, until `body` says `false`.
+    public func eachScore(since date: Date, _ body: (ScoreRecord) throws -> Bool) throws(DirectoryError) {
+        do { try file.eachScore(since: date, body) } catch { throw DirectoryError(error) }
     }
 
     /// What became of its recipients after the reply, in order.

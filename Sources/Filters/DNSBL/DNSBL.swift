@@ -22,7 +22,8 @@ public struct DNSBL: RecipientStage, MessageStage, BlocklistStage {
     public var blocklists: [Blocklist] { lists.map(\.blocklist) }
 
     public var currentEffects: Effects {
-        lists.contains(where: \.refuse) ? Self.effects : Self.effects.subtracting(.rejects)
+        guard !lists.isEmpty else { return [] }
+        return lists.contains(where: \.refuse) ? Self.effects : Self.effects.subtracting(.rejects)
     }
 
     public var remarks: [String] {

@@ -100,7 +100,7 @@ extension Greylist.Configuration {
     }
 
     /// Whole seconds, rounded up: who comes then has waited long enough.
-    private func whole(_ seconds: Double) -> Int { Int(max(0, seconds).rounded(.up)) }
+    private func whole(_ seconds: Double) -> Int { Int(saturating: max(0, seconds).rounded(.up)) }
 }
 
 extension AuthenticationResults {

@@ -27,11 +27,29 @@ public struct SenderLists: RecipientStage, MessageStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
-    /// Names the narrowest scope that has lists of its own.
+    /// Names the narrowest scope that has lists of its own, and says what can be said without the message: by the
+    /// client and the reverse-path.
     public func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding {
-        let scopes = try await transaction.services.listScopes(of: recipient.policyScope)
-        guard let narrowest = scopes.first, narrowest != .global else { return .none }
-        return Finding(edits: [.policy(narrowest.key)])
+        let services = transaction.services
+        guard let narrowest = try await services.listScopes(of: recipient.policyScope).first else { return .none }
+        let senders = MessageSenders([], isPlain: true, in: transaction)
+        let search = try await Self.search(for: senders, in: narrowest, services)
+        let byAuthor = try await services.authorLists(of: narrowest)
+        if let entry = search.entry, entry.action == .block, policy.block == .reject,
+            !Self.mayAllow(byAuthor, before: entry, in: narrowest)
+        {
+            try await services.noteUse(ofListEntry: entry.id)
+            return policy.finding(on: entry, search.words, transaction)
+        }
+        var finding = Finding()
+        if narrowest != .global { finding.edits.append(.policy(narrowest.key)) }
+        if let entry = search.entry {
+            finding.edits.append(.standing(.listed))
+            finding.note = "\(entry.words), \(entry.origin)"
+        } else if !byAuthor.isEmpty {
+            finding.edits.append(.standing(.open))
+        }
+        return finding
     }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
@@ -40,12 +58,7 @@ public struct SenderLists: RecipientStage, MessageStage {
         let written = MessageSenders.authors(of: message)
         let authors = try await Self.kept(written.addresses, transaction.services)
         let senders = MessageSenders(authors, isPlain: written.isPlain, in: transaction)
-        let probe = ListProbe(
-            scope: scope, client: senders.client, authors: senders.authors, sender: senders.envelope)
-        let found = try await transaction.services.listed(probe)
-        guard !found.isEmpty else { return .none }
-        let now = found.contains { $0.ends != nil } ? try await transaction.services.now() : nil
-        let search = senders.search(found, at: now)
+        let search = try await Self.search(for: senders, in: scope, transaction.services)
         guard let entry = search.entry else {
             return search.unproven.isEmpty ? .none : Finding(note: search.words)
         }
@@ -55,6 +68,28 @@ public struct SenderLists: RecipientStage, MessageStage {
 }
 
 extension SenderLists {
+    public func remark(behind other: any Stage) -> String? {
+        guard other is Greylist else { return nil }
+        return
+            "\(Greylist.name) makes senders wait before \(Self.name) has said who need not; let it be asked behind it"
+    }
+
+    /// Whether the author may be allowed in spite of an entry: by a list that comes before the one it is on.
+    private static func mayAllow(_ byAuthor: [SenderList], before entry: ListEntry, in scope: PolicyScope) -> Bool {
+        let own = SenderList(scope: entry.scope, action: entry.action)
+        return scope.allLists.prefix { $0 != own }.contains { $0.action == .allow && byAuthor.contains($0) }
+    }
+
+    private static func search(
+        for senders: MessageSenders, in scope: PolicyScope, _ services: Services
+    ) async throws(StageFailure) -> MessageSenders.Search {
+        let probe = ListProbe(
+            scope: scope, client: senders.client, authors: senders.authors, sender: senders.envelope)
+        let found = try await services.listed(probe)
+        let now = found.contains { $0.ends != nil } ? try await services.now() : nil
+        return senders.search(found, at: now)
+    }
+
     /// The authors with their domains in A-labels and without a final dot, as lists have them.
     private static func kept(
         _ written: [EmailAddress], _ services: Services
@@ -75,6 +110,15 @@ extension SenderLists {
         MessageSenders(probe, proven: proven).search(entries, at: now).entry
     }
 
+    /// What the entry says that has decided, if one has.
+    public static func decision(in finding: Finding) -> ListEntry.Action? {
+        if finding.edits.contains(where: { if case .exempt = $0 { true } else { false } }) { return .allow }
+        return finding.decidedBy == [Self.block] ? .block : nil
+    }
+
+    /// The option of that name.
+    static let block = "block"
+
     static let refusal = Reply(550, .deliveryNotAuthorized, "Mail from this sender is not wanted here")
 }
 
@@ -85,7 +129,7 @@ extension SenderLists.Configuration {
             let exemption = Exemption(reason: entry.words, origin: entry.origin, entry: entry.id)
             return Finding(edits: [.exempt(exemption)], note: note)
         case .block:
-            var finding = Finding(decidedBy: ["block"], note: note)
+            var finding = Finding(decidedBy: [SenderLists.block], note: note)
             switch block {
             case .reject: finding.verdict = .reject(SenderLists.refusal)
             case .junk:

@@ -4,11 +4,11 @@ public import Pipeline
 /// What rspamd says of a message.
 ///
 /// Its points count as points here: each of its symbols is one of ours. What follows from the sum is another stage's.
-public struct Rspamd: MessageStage {
+public struct Rspamd: MessageStage, ForeignScorer {
     public static let name: StageName = "rspamd"
     public static let effects: Effects = [.scores]
 
-    public struct Configuration: Decodable, Sendable {
+    public struct Configuration: Decodable, Sendable, ForeignScorerOptions {
         /// Asked one after the other until one answers.
         public var servers: [ScannerServer] = ["127.0.0.1:11333"]
         /// What it wants to be told by everybody who is not local.
@@ -33,23 +33,14 @@ public struct Rspamd: MessageStage {
     public init(_ configuration: Configuration) { policy = configuration }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
-        guard message.size <= policy.maxSize.octets else {
-            return Finding(decidedBy: ["max_size"], note: "not asked: the message has \(message.size) octets")
+        try await finding(on: message, in: transaction) {
+            $0.password = policy.password.isEmpty ? nil : policy.password
         }
-        var order = SpamScanQuestion.Order(
-            servers: policy.servers.map(\.address), patience: policy.serverTimeout, of: transaction)
-        order.password = policy.password.isEmpty ? nil : policy.password
-        let report = try await transaction.services.spamReport(SpamScanQuestion(.rspamd, message, order: order))
-        let symbols = policy.score.symbols(of: report)
-        let note = "\(report.server): \(report.score) points"
-        return Finding(edits: symbols.map(Edit.score), decidedBy: symbols.isEmpty ? [] : ["factor"], note: note)
     }
 }
 
 extension Rspamd.Configuration {
-    var score: ForeignScore {
-        ForeignScore(name: "RSPAMD", factor: factor, range: leastPoints...mostPoints, ignored: ignore)
-    }
+    static let scanner = SpamScanner.rspamd
 
     enum CodingKeys: String, CodingKey {
         case servers, password, factor, ignore
@@ -69,18 +60,6 @@ extension Rspamd.Configuration {
         mostPoints = table.value(.mostPoints, default: mostPoints)
         leastPoints = table.value(.leastPoints, default: leastPoints)
         ignore = table.value(.ignore, default: ignore)
-        guard !servers.isEmpty else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .servers, in: table, debugDescription: "must name a server: there is nobody to ask")
-        }
-        guard leastPoints <= 0, mostPoints >= 0 else {
-            throw DecodingError.dataCorruptedError(
-                forKey: leastPoints > 0 ? .leastPoints : .mostPoints, in: table,
-                debugDescription: leastPoints > 0 ? "must not be above zero" : "must not be below zero")
-        }
-        guard factor > 0, factor <= 100 else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .factor, in: table, debugDescription: "\(factor) is out of range: above 0, at most 100")
-        }
+        try check(table)
     }
 }

@@ -31,7 +31,7 @@ extension Symbol {
         guard let margin = answer.margin else { return nil }
         let opinion = LessonOpinion(margin: margin)
         let likeness = margin >= 0 ? "Like what was taught as spam" : "Like what was taught as good mail"
-        let percent = Int((opinion.probability * 100).rounded())
+        let percent = Int(saturating: (opinion.probability * 100).rounded())
         self.init(
             opinion.name, points: opinion.points,
             description:

@@ -1,34 +1,41 @@
+import MailTypes
 import Pipeline
 
 /// Which thresholds hold for a message, and where they stand.
-enum ThresholdsInForce: Sendable, Hashable {
-    case directory(SetThresholds)
-    /// Of the stage's file: for everybody, or in the domain's own table.
-    case file(Thresholds, isDomains: Bool)
-
-    var values: Thresholds {
-        switch self {
-        case .directory(let found): found.values
-        case .file(let values, _): values
-        }
+struct ThresholdsInForce: Sendable, Hashable {
+    enum Source: Sendable, Hashable {
+        case directory(SetThresholds)
+        /// The stage's file: for everybody, or in the domain's own table.
+        case file(isDomains: Bool)
     }
+
+    let values: Thresholds
+    /// Each once; of recipients in several domains there may be several. Empty: they have changed since RCPT.
+    var sources: [Source]
 
     /// Where the values stand that are not the file's.
     var origins: [String: ValueOrigin]? {
-        guard case .directory(let found) = self else { return nil }
+        let found = sources.compactMap { if case .directory(let found) = $0 { found.origin } else { nil } }
+        guard !found.isEmpty else { return nil }
         func origin(_ value: Double) -> ValueOrigin {
-            ValueOrigin(value: Thresholds.text(value), origin: found.origin)
+            ValueOrigin(value: Thresholds.text(value), origin: found.joined(separator: ", "))
         }
-        let values = found.values
         return ["defer": origin(values.defer), "junk": origin(values.junk), "reject": origin(values.reject)]
     }
 
     /// Whose they are, for people.
     var words: String {
+        guard !sources.isEmpty else { return "as they were at RCPT" }
+        return "of " + sources.map(\.words).joined(separator: ", ")
+    }
+}
+
+extension ThresholdsInForce.Source {
+    fileprivate var words: String {
         switch self {
-        case .directory(let found): "of \(found.scope)"
-        case .file(_, isDomains: true): "of the domain"
-        case .file(_, isDomains: false): "of everybody"
+        case .directory(let found): found.scope.description
+        case .file(isDomains: true): "the domain"
+        case .file(isDomains: false): "everybody"
         }
     }
 }
@@ -82,8 +89,9 @@ struct ScoreJudgement: Sendable {
             return "\(sentence), \(rest), \(exemption.origin)"
         }
         switch waited {
-        case .over(let seconds): return "\(sentence), came back after \(Int(seconds)) s and passes"
-        case .waiting(let seconds) where seconds > 0: return "\(sentence), came back after \(Int(seconds)) s"
+        case .over(let seconds): return "\(sentence), came back after \(Int(saturating: seconds)) s and passes"
+        case .waiting(let seconds) where seconds > 0:
+            return "\(sentence), came back after \(Int(saturating: seconds)) s"
         case .waiting, nil: return sentence
         }
     }

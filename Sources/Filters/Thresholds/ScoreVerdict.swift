@@ -22,14 +22,12 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
 
     // MARK: Recipients
 
-    /// Names the scope whose thresholds the directory has: who has others must come with a message of its own.
+    /// Names the thresholds where they are not the file's: who has others must come with a message of its own, and who
+    /// has the same need not, whoever set them.
     public func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding {
         guard policy.ownUsers == .judge || !transaction.isOwnUsers else { return .none }
-        guard let found = try await transaction.services.thresholds(for: recipient.policyScope) else { return .none }
-        switch found.scope {
-        case .global: return .none
-        case .domain, .mailbox: return Finding(edits: [.policy(found.scope.key)])
-        }
+        let (values, _) = try await thresholds(for: recipient.policyScope, transaction)
+        return values == policy.thresholds ? .none : Finding(edits: [.policy(values.description)])
     }
 
     // MARK: Message
@@ -38,7 +36,7 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
         let forged = message.header.fields.indices.filter { message.header.fields[$0].isAboutSpam }
         let taken: [Edit] = forged.isEmpty ? [] : [.removeFields(at: forged)]
         if transaction.isOwnUsers, policy.ownUsers != .judge {
-            let force = try await thresholds(in: transaction)
+            let force = try await thresholdsOfEverybody(transaction)
             var finding = policy.finding(onOwn: transaction.score, by: force.values)
             finding.edits += taken
             finding.origins = force.origins
@@ -55,14 +53,39 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
         return finding(on: judgement, taken, transaction)
     }
 
-    /// Those that hold for the recipients of this message, and where they stand.
-    private func thresholds(in transaction: Transaction) async throws(StageFailure) -> ThresholdsInForce {
-        let scope = transaction.policy.map(PolicyScope.init(key:)) ?? .global
+    /// Those that hold in a scope now, and where they stand.
+    private func thresholds(
+        for scope: PolicyScope, _ transaction: Transaction
+    ) async throws(StageFailure) -> (values: Thresholds, source: ThresholdsInForce.Source) {
         let found = try await transaction.services.thresholds(for: scope)
         // The file's word for a domain is nearer than the directory's for everybody.
         let isFileNearer = !transaction.ownOptions.isDisjoint(with: Configuration.thresholdKeys)
-        if let found, !(found.scope == .global && isFileNearer) { return .directory(found) }
-        return .file(policy.thresholds, isDomains: isFileNearer)
+        if let found, !(found.scope == .global && isFileNearer) { return (found.values, .directory(found)) }
+        return (policy.thresholds, .file(isDomains: isFileNearer))
+    }
+
+    /// Those that hold for all recipients of this message: what was named at RCPT, for that was compared. Where they
+    /// stand is looked up, for people.
+    private func thresholds(in transaction: Transaction) async throws(StageFailure) -> ThresholdsInForce {
+        let named = transaction.policy.map(Thresholds.init(text:))
+        var force = ThresholdsInForce(values: (named ?? policy.thresholds) ?? policy.thresholds, sources: [])
+        var scopes: Set<PolicyScope> = []
+        for recipient in transaction.recipients {
+            guard scopes.count < Self.mostSources else { break }
+            guard scopes.insert(recipient.policyScope).inserted else { continue }
+            let (values, source) = try await thresholds(for: recipient.policyScope, transaction)
+            if values == force.values, !force.sources.contains(source) { force.sources.append(source) }
+        }
+        return force
+    }
+
+    /// Scopes of one message whose thresholds are told; of more, those of the first.
+    private static let mostSources = 3
+
+    /// Those for mail of own users, which is judged alike whoever gets it.
+    private func thresholdsOfEverybody(_ transaction: Transaction) async throws(StageFailure) -> ThresholdsInForce {
+        let (values, source) = try await thresholds(for: .global, transaction)
+        return ThresholdsInForce(values: values, sources: [source])
     }
 
     private func finding(on judgement: ScoreJudgement, _ taken: [Edit], _ transaction: Transaction) -> Finding {
@@ -94,6 +117,18 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
         return finding
     }
 
+    /// What has followed from a score, if one was judged.
+    public static func consequence(in finding: Finding) -> Thresholds.Band? {
+        switch finding.verdict {
+        case .tempfail: return .defer
+        case .reject: return .reject
+        default: break
+        }
+        let isJudged = finding.edits.contains { if case .prependField("X-Spam-Score", _) = $0 { true } else { false } }
+        guard isJudged else { return nil }
+        return finding.effects.contains(.disposes) ? .junk : .deliver
+    }
+
     static let refusal = Reply(550, .deliveryNotAuthorized, "This message looks like spam")
 
     // MARK: Memory
@@ -105,6 +140,8 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
     {
         let now = try await transaction.services.now()
         let identity = MessageIdentity(message, sender: transaction.sender)
+        // Nobody waits for a message that nobody gets, and nothing would be remembered of it.
+        guard !transaction.recipients.isEmpty else { return .over(0) }
         var shortest = Double.infinity
         for recipient in transaction.recipients.prefix(Self.mostAsked) {
             if try await Patience.isProven(recipient.address, in: transaction, at: now) {
@@ -159,7 +196,7 @@ extension ScoreVerdict.Configuration {
 
     /// Whole seconds that are still to be waited, rounded up.
     func rest(after wait: ScoreJudgement.Wait?) -> Int {
-        guard case .waiting(let waited)? = wait else { return Int(delay.seconds.rounded(.up)) }
-        return Int(max(1, min(delay.seconds, delay.seconds - waited)).rounded(.up))
+        guard case .waiting(let waited)? = wait else { return Int(saturating: delay.seconds.rounded(.up)) }
+        return Int(saturating: max(1, min(delay.seconds, delay.seconds - waited)).rounded(.up))
     }
 }

@@ -70,6 +70,9 @@ public struct ListEntry: Sendable, Hashable, Codable {
     /// Where it stands, for a trace: `audit 34 (acme.test)`.
     public var origin: String { "audit \(audit) (\(scope))" }
 
+    /// Whether only the message tells if it is meant.
+    public var goesByAuthor: Bool { !sender.isNetwork && match != .envelopeFrom }
+
     /// `allow partner.example (header-from, needs dmarc)`
     public var words: String {
         var conditions: [String] = []
@@ -139,6 +142,32 @@ public struct ListProbe: Sendable, Hashable, Codable {
     }
 
     private static let mostLabels = 16
+}
+
+/// One of the two lists of a scope.
+public struct SenderList: Sendable, Hashable, Codable {
+    public var scope: PolicyScope
+    public var action: ListEntry.Action
+
+    public init(scope: PolicyScope, action: ListEntry.Action) {
+        self.scope = scope
+        self.action = action
+    }
+}
+
+extension PolicyScope {
+    /// Every list that may hold in this scope, in the order of their precedence: allow comes before block.
+    public var allLists: [SenderList] {
+        precedence.flatMap { scope in ListEntry.Action.allCases.map { SenderList(scope: scope, action: $0) } }
+    }
+}
+
+/// What lists can say of a message before it has come.
+public enum ListStanding: String, Sendable, Hashable, Codable {
+    /// One of them has an entry that holds, or an earlier one will: it is allowed or blocked, and need not wait.
+    case listed
+    /// That depends on its author, whom only the message names.
+    case open
 }
 
 /// Where stage memory keeps when entries of lists have changed an outcome.

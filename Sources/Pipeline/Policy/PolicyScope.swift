@@ -15,6 +15,16 @@ public enum PolicyScope: Sendable, Hashable {
         case .mailbox(let mailbox): [self, .domain(mailbox.domain), .global]
         }
     }
+
+    /// Whose lists are asked first: an operator's word for everybody counts more than a user's, and that more than the
+    /// domain's.
+    public var precedence: [PolicyScope] {
+        switch self {
+        case .global: [.global]
+        case .domain: [.global, self]
+        case .mailbox(let mailbox): [.global, self, .domain(mailbox.domain)]
+        }
+    }
 }
 
 extension PolicyScope: CustomStringConvertible {

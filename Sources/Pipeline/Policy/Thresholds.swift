@@ -91,9 +91,23 @@ public struct Thresholds: Sendable, Hashable, Codable {
 }
 
 extension Thresholds: CustomStringConvertible {
-    /// `defer=4 junk=6 reject=15`
+    /// `defer=4 junk=6 reject=15`. Equal thresholds have equal words, and others have others.
     public var description: String {
         "defer=\(Self.text(self.defer)) junk=\(Self.text(junk)) reject=\(Self.text(reject))"
+    }
+
+    /// Reads a ``description``.
+    public init?(text: String) {
+        let words = text.split(separator: " ", omittingEmptySubsequences: false)
+        var values: [Double] = []
+        for (key, word) in zip(CodingKeys.allCases, words) where word.hasPrefix("\(key.rawValue)=") {
+            let value = word.dropFirst(key.rawValue.count + 1)
+            values.append(value == "off" ? Self.highest : Double(value) ?? .nan)
+        }
+        guard words.count == CodingKeys.allCases.count, values.count == words.count,
+            let thresholds = try? Thresholds(defer: values[0], junk: values[1], reject: values[2])
+        else { return nil }
+        self = thresholds
     }
 }
 

@@ -213,6 +213,14 @@ enum TemplateReply {
     }
 }
 
+/// What its fuzzer does with each input.
+public enum ScannerTemplateFuzzing {
+    public static func packet(_ octets: [UInt8]) {
+        if let request = try? TemplateRequest(octets) { precondition(request.packet == octets) }
+        if let reply = try? TemplateReply(octets) { precondition(reply.packet == octets) }
+    }
+}
+
 // MARK: - On the command line
 
 extension ScannerOptions {

@@ -35,6 +35,7 @@ extension Fact {
 
     private static let types: [Fact] = [
         FileType.html, .svg, .pdf, .rtf, .zip, .rar, .sevenZip, .iso, .virtualDisk, .ace, .arj, .cab, .gzip, .oneNote,
+        .tnef,
         .script, .shortcut, .windowsProgram, .jar, .calendar, .compiledHelp, .installer,
     ].map { type in
         Fact("attachment.type_" + type.rawValue.underscored, "files that are \(type.rawValue) by their content") {
@@ -104,6 +105,15 @@ extension Fact {
             Fact("mime.is_signed", "the message has a signature of S/MIME or PGP") { reader in
                 reader.content.structure.parts[0].contentType.description == "multipart/signed"
             },
+            Fact("mime.is_sealed", "parts are encrypted by S/MIME or PGP") { reader in
+                reader.parts(of: ["multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"])
+            },
+            Fact("mime.is_piece", "parts are pieces of a message that its reader puts together") { reader in
+                reader.parts(of: ["message/partial"])
+            },
+            Fact("mime.is_elsewhere", "parts are fetched from elsewhere when they are opened") { reader in
+                reader.parts(of: ["message/external-body"])
+            },
         ]
         + MIMEDefect.all.map { defect, summary in
             Fact("mime." + defect.rawValue.underscored, summary) { $0.content.structure.defects.contains(defect) }
@@ -128,4 +138,11 @@ extension MIMEDefect {
         (.tooDeep, "parts are nested deeper than is followed"),
         (.tooManyParts, "there are more parts than are read"),
     ]
+}
+
+extension FactReader {
+    /// How many parts say that they are of one of these types. RFC 2046 §5.2, RFC 8551 §3.2.
+    fileprivate func parts(of types: Set<String>) -> Int {
+        content.structure.parts.count { types.contains($0.contentType.description) }
+    }
 }

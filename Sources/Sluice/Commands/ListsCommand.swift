@@ -25,16 +25,10 @@ struct ListsCommand: ParsableCommand {
             abstract: "Show the entries, and when each last changed an outcome.")
         @OptionGroup var configuration: ConfigurationOptions
         @OptionGroup var output: OutputOptions
-        @Argument(help: ArgumentHelp("Only those of a domain, or of a mailbox.", valueName: "domain or mailbox"))
-        var scope: String?
-        @Flag(help: "Only everybody's.") var global = false
-
-        func validate() throws {
-            if global, scope != nil { throw ValidationError("Name a domain or a mailbox, or say --global: not both.") }
-        }
+        @OptionGroup var choice: ScopeChoice
 
         func run(at site: PolicySite) throws {
-            let chosen = global || scope != nil ? try site.scope(scope) : nil
+            let chosen = try site.scope(choice)
             let entries: [ListEntry] = try told { try site.directory.listEntries(of: chosen) }
             let memory = site.memory()
             defer { memory?.close() }

@@ -21,16 +21,10 @@ struct ThresholdsCommand: ParsableCommand {
             abstract: "Show which thresholds hold for somebody, and where they stand; otherwise all that are set.")
         @OptionGroup var configuration: ConfigurationOptions
         @OptionGroup var output: OutputOptions
-        @Argument(help: ArgumentHelp("A domain, or a mailbox's address.", valueName: "domain or mailbox"))
-        var scope: String?
-        @Flag(help: "For everybody.") var global = false
-
-        func validate() throws {
-            if global, scope != nil { throw ValidationError("Name a domain or a mailbox, or say --global: not both.") }
-        }
+        @OptionGroup var choice: ScopeChoice
 
         func run(at site: PolicySite) throws {
-            if global || scope != nil { return try show(try site.scope(scope), at: site) }
+            if let scope = try site.scope(choice) { return try show(scope, at: site) }
             let entries: [ThresholdsEntry] = try told { try site.directory.thresholds() }
             let header = ["SCOPE", "DEFER", "JUNK", "REJECT", "SINCE", "WHO", "AUDIT"]
             try output.show(entries.map(ThresholdsReport.init), header: header) { entry in
@@ -108,7 +102,7 @@ struct ThresholdsCommand: ParsableCommand {
                 "Mail not older than this: 30m, 12h, 2026-11-21T03:00:00Z; otherwise 7d.", valueName: "moment"))
         var since: Moment?
         @Option(help: ArgumentHelp("How many traces at most, the newest first.", valueName: "number"))
-        var limit = 100_000
+        var limit = 1_000_000
 
         func validate() throws {
             try Self.check(limit: limit)
@@ -119,24 +113,18 @@ struct ThresholdsCommand: ParsableCommand {
             let scope = try site.scope(target.scope)
             let old = try ThresholdBook(site)
             let new = old.with(reset ? nil : try change.applied(to: old.thresholds(of: scope)), for: scope)
-            let preview = ThresholdPreview(try copies(for: scope, site), of: scope, from: old, to: new)
-            print(output.json ? try Terminal.json(preview) : preview.text)
-        }
-
-        /// What was scored, the newest first.
-        private func copies(for scope: PolicyScope, _ site: PolicySite) throws -> [ScoredCopy] {
             let traces = try TraceAccess(site.settings)
-            var copies: [ScoredCopy] = []
-            var query = TraceQuery()
-            query.since = (since ?? Moment(argument: "7d"))?.date
-            query.mentions = scope.domain
-            query.limit = limit
-            try traces.each(query) { record in
-                // A trace of another version has nothing that could be counted.
-                guard let trace = try? record.trace() else { return }
-                copies += trace.scoredCopies.filter { scope.covers($0.scope) }
+            var counting = ThresholdPreview.Counting(of: scope, from: old, to: new)
+            var (count, last) = (0, Int64?.none)
+            try traces.eachScore(since: (since ?? Moment(argument: "7d"))?.date ?? .distantPast) { score in
+                if score.trace != last { count += 1 }
+                last = score.trace
+                guard count <= limit else { return false }
+                counting.add(score)
+                return true
             }
-            return copies
+            let preview = try counting.preview { try traces.trace(number: $0) }
+            print(output.json ? try Terminal.json(preview) : preview.text)
         }
     }
 }

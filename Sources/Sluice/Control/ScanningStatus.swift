@@ -1,5 +1,6 @@
 import Adapters
 import Foundation
+import MailTypes
 import Sandbox
 
 /// What messages are scanned with, for `sluice status`.
@@ -47,7 +48,7 @@ struct ScanningStatus: Codable, Sendable, Hashable {
     private static func line(_ database: VirusDatabase) -> String {
         let version = database.version.map { " version \($0)," } ?? ""
         let age = database.built ?? database.written
-        let days = Int(max(0, Date().timeIntervalSince(age)) / 86_400)
+        let days = Int(saturating: max(0, Date().timeIntervalSince(age)) / 86_400)
         return "\(database.name):\(version) of \(age.stamp), \(Terminal.counted(days, "day")) old"
     }
 }

@@ -37,9 +37,14 @@ struct TraceAccess: ~Copyable {
     /// Those that fit, the newest first.
     func records(_ query: TraceQuery) throws -> [TraceRecord] { try told { try store.traces(query) } }
 
-    /// Those that fit one by one, the newest first.
-    func each(_ query: TraceQuery, _ body: (TraceRecord) throws -> Void) throws {
-        try told { try store.each(query, body) }
+    /// The one of a number that a score has, if this version can read it.
+    func trace(number: Int64) throws -> Trace? {
+        try told { try store.trace(number: number) }.flatMap { try? $0.trace() }
+    }
+
+    /// The scores of messages one by one, those of the newest first, until `body` says `false`.
+    func eachScore(since date: Date, _ body: (ScoreRecord) throws -> Bool) throws {
+        try told { try store.eachScore(since: date, body) }
     }
 
     func message(_ id: TransactionID) throws -> [UInt8]? { try told { try store.message(id) } }

@@ -173,6 +173,8 @@ extension Edit {
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
         case .policy(let name): "will be judged by \(name)"
         case .exempt(let exemption): "sets the score aside: \(exemption.reason)"
+        case .standing(.listed): "is on a list"
+        case .standing(.open): "may be on a list, which the message tells"
         }
     }
 }
@@ -198,6 +200,7 @@ extension Question {
         case .directory(.signing(let domain)): "directory: who signs for \(domain)"
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
+        case .directory(.authorLists(let scope)): "directory: which lists around \(scope) have authors"
         case .directory(.listed(let probe)):
             "directory: entries of \(probe.scope) about \(probe.client), \(probe.senders)"
         case .memory(.visit(let table, let key, _, _)): "memory: visit of \(key) in \(table)"
@@ -292,6 +295,8 @@ extension DirectoryAnswer {
         case .signing(let domain): domain.map(\.words) ?? "nobody"
         case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
         case .listScopes(let scopes): scopes.isEmpty ? "nobody" : scopes.map(\.description).joined(separator: ", ")
+        case .authorLists(let lists):
+            lists.isEmpty ? "none" : lists.map { "\($0.action.rawValue) of \($0.scope)" }.joined(separator: ", ")
         case .listed(let entries):
             entries.isEmpty ? "none" : entries.map { "\($0.words), \($0.origin)" }.joined(separator: "; ")
         }

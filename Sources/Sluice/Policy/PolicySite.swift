@@ -31,6 +31,11 @@ struct PolicySite {
     /// The scope as the directory names it.
     func scope(_ text: String?) throws -> PolicyScope { try told { try directory.policyScope(text) } }
 
+    /// The same for what may be left out; `nil` where it is.
+    func scope(_ choice: ScopeChoice) throws -> PolicyScope? {
+        choice.global || choice.scope != nil ? try scope(choice.scope) : nil
+    }
+
     /// Says so where nothing comes of a change, since the chain does not have the stage.
     func warn(without stage: StageName) {
         guard !chain.links.contains(where: { $0.name == stage && !$0.words.isObserved }) else { return }
@@ -68,5 +73,16 @@ struct ScopeOptions: ParsableArguments {
 
     func validate() throws {
         guard global == (scope == nil) else { throw ValidationError("Name a domain or a mailbox, or say --global.") }
+    }
+}
+
+/// Whose entries are to be shown; everything where nobody is named.
+struct ScopeChoice: ParsableArguments {
+    @Argument(help: ArgumentHelp("A domain, or a mailbox's address.", valueName: "domain or mailbox"))
+    var scope: String?
+    @Flag(help: "What is set for everybody.") var global = false
+
+    func validate() throws {
+        if global, scope != nil { throw ValidationError("Name a domain or a mailbox, or say --global: not both.") }
     }
 }

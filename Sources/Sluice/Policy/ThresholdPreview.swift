@@ -1,66 +1,7 @@
+import Directory
 import Foundation
 import MailTypes
 import Pipeline
-
-/// A message that was judged by its score, for one recipient.
-struct ScoredCopy {
-    let id: TransactionID
-    let started: Date
-    let from: String
-    let subject: String
-    let recipient: EmailAddress
-    /// Whose thresholds held.
-    let scope: PolicyScope
-    let score: Double
-    /// The score was set aside, whatever it was.
-    let isExempt: Bool
-    /// What an attempt to send it again has in common with the first; `nil` where nobody can tell.
-    let identity: String?
-}
-
-extension Trace {
-    /// What the stage `thresholds` has judged, for each recipient. Mail of own users is not among it.
-    var scoredCopies: [ScoredCopy] {
-        // In shadow, too: it is before a stage is let loose that somebody wants to know.
-        let judged = steps.filter { $0.phase == .message && $0.finding != nil }
-        var exempt: Set<String> = []
-        for step in judged where step.isApplied && step.finding?.isExempting == true {
-            exempt.formUnion(step.recipients)
-        }
-        var scores: [String: Double] = [:]
-        for step in judged {
-            guard let score = step.finding?.writtenScore else { continue }
-            for name in step.recipients { scores[name] = score }
-        }
-        guard !scores.isEmpty else { return [] }
-        return recipients.compactMap { recipient in
-            let name = recipient.address.description
-            return scores[name].map { copy(for: recipient, score: $0, isExempt: exempt.contains(name)) }
-        }
-    }
-
-    private func copy(for recipient: Recipient, score: Double, isExempt: Bool) -> ScoredCopy {
-        let identity = summary["message-id"].map { id in
-            "\(id) \(envelope?.sender?.key ?? "") \(recipient.address.key)"
-        }
-        return ScoredCopy(
-            id: id, started: started, from: summary["from"] ?? "", subject: summary["subject"] ?? "",
-            recipient: recipient.address, scope: recipient.policyScope, score: score, isExempt: isExempt,
-            identity: identity)
-    }
-}
-
-extension Finding {
-    fileprivate var isExempting: Bool { edits.contains { if case .exempt = $0 { true } else { false } } }
-
-    /// The score that the message carries.
-    fileprivate var writtenScore: Double? {
-        edits.lazy.compactMap { edit -> Double? in
-            guard case .prependField("X-Spam-Score", let value) = edit else { return nil }
-            return Double(value)
-        }.first
-    }
-}
 
 /// What a change of thresholds would have changed of the last days.
 struct ThresholdPreview: Encodable {
@@ -74,12 +15,6 @@ struct ThresholdPreview: Encodable {
         var score: Double
         var before: Thresholds.Band
         var after: Thresholds.Band
-
-        /// How far it goes; down is negative.
-        fileprivate var distance: Int {
-            let bands = Thresholds.Band.allCases
-            return (bands.firstIndex(of: after) ?? 0) - (bands.firstIndex(of: before) ?? 0)
-        }
     }
 
     /// How many messages go from one band to another.
@@ -103,64 +38,106 @@ struct ThresholdPreview: Encodable {
 
     private static let mostExamples = 10
 
-    /// `copies` come the newest first.
-    init(_ copies: some Sequence<ScoredCopy>, of scope: PolicyScope, from old: ThresholdBook, to new: ThresholdBook) {
-        self.scope = scope.description
-        (before, after) = (old.thresholds(of: scope), new.thresholds(of: scope))
-        var seen: Set<String> = []
-        var moved: [Move] = []
-        var (nowByBand, thenByBand) = ([Thresholds.Band: Int](), [Thresholds.Band: Int]())
-        for copy in copies where scope.covers(copy.scope) {
-            if let identity = copy.identity, !seen.insert(identity).inserted { continue }
+    /// Counts `scores`, which come the newest first; what is told of examples is looked up by their traces' numbers.
+    struct Counting {
+        let scope: PolicyScope
+        let old: ThresholdBook
+        let new: ThresholdBook
+        private var seen: Set<[UInt8]> = []
+        private var messages = 0
+        private var moves: [Pair: Int] = [:]
+        private var telling: [Candidate] = []
+        /// Thresholds before and after, by whose they are: few scopes have many messages.
+        private var known: [PolicyScope: (Thresholds, Thresholds)] = [:]
+
+        fileprivate struct Pair: Hashable {
+            var before: Thresholds.Band
+            var after: Thresholds.Band
+        }
+
+        init(of scope: PolicyScope, from old: ThresholdBook, to new: ThresholdBook) {
+            self.scope = scope
+            self.old = old
+            self.new = new
+        }
+
+        mutating func add(_ score: ScoreRecord) {
+            guard scope.covers(score.scope) else { return }
+            if let identity = score.identity, !seen.insert(identity).inserted { return }
             messages += 1
-            let band = copy.band(by: old.thresholds(of: copy.scope))
-            let next = copy.band(by: new.thresholds(of: copy.scope))
-            nowByBand[band, default: 0] += 1
-            thenByBand[next, default: 0] += 1
-            if band != next { moved.append(Move(copy, band, next)) }
+            let (before, after) =
+                known[score.scope] ?? (old.thresholds(of: score.scope), new.thresholds(of: score.scope))
+            known[score.scope] = (before, after)
+            let pair = Pair(before: score.band(by: before), after: score.band(by: after))
+            moves[pair, default: 0] += 1
+            guard pair.before != pair.after else { return }
+            let candidate = Candidate(score: score, before: pair.before, after: pair.after)
+            let place = telling.firstIndex { candidate.isMoreTelling(than: $0) } ?? telling.count
+            guard place < ThresholdPreview.mostExamples else { return }
+            telling.insert(candidate, at: place)
+            telling = Array(telling.prefix(ThresholdPreview.mostExamples))
         }
-        for band in Thresholds.Band.allCases {
-            now[band.rawValue] = nowByBand[band] ?? 0
-            then[band.rawValue] = thenByBand[band] ?? 0
-        }
-        moves = Self.counts(moved)
-        examples = Array(moved.sorted(by: Self.isMoreTelling).prefix(Self.mostExamples))
-    }
 
-    private static func counts(_ moved: [Move]) -> [Count] {
-        let bands = Thresholds.Band.allCases
-        return bands.flatMap { before in
-            bands.compactMap { after in
-                let messages = moved.count { $0.before == before && $0.after == after }
-                return messages == 0 ? nil : Count(before: before, after: after, messages: messages)
+        func preview(_ trace: (Int64) throws -> Trace?) rethrows -> ThresholdPreview {
+            var preview = ThresholdPreview(
+                scope: scope.description, before: old.thresholds(of: scope), after: new.thresholds(of: scope))
+            preview.messages = messages
+            let bands = Thresholds.Band.allCases
+            for band in bands {
+                preview.now[band.rawValue] = moves.reduce(0) { $0 + ($1.key.before == band ? $1.value : 0) }
+                preview.then[band.rawValue] = moves.reduce(0) { $0 + ($1.key.after == band ? $1.value : 0) }
             }
+            preview.moves = bands.flatMap { before in
+                bands.compactMap { after in
+                    guard before != after, let messages = moves[Pair(before: before, after: after)] else { return nil }
+                    return Count(before: before, after: after, messages: messages)
+                }
+            }
+            preview.examples = try telling.map { Move($0, try trace($0.score.trace)) }
+            return preview
         }
     }
 
-    /// The farthest first; of those that go as far, the good ones that would be lost, and the bad ones that would come.
-    private static func isMoreTelling(_ left: Move, _ right: Move) -> Bool {
-        if abs(left.distance) != abs(right.distance) { return abs(left.distance) > abs(right.distance) }
-        if (left.distance > 0) != (right.distance > 0) { return left.distance > 0 }
-        if left.score != right.score { return (left.score < right.score) == (left.distance > 0) }
-        return left.time > right.time
+    /// A message that would go elsewhere.
+    fileprivate struct Candidate {
+        let score: ScoreRecord
+        let before: Thresholds.Band
+        let after: Thresholds.Band
+
+        /// How far it goes; down is negative.
+        private var distance: Int {
+            let bands = Thresholds.Band.allCases
+            return (bands.firstIndex(of: after) ?? 0) - (bands.firstIndex(of: before) ?? 0)
+        }
+
+        /// The farthest first; of those that go as far, the good ones that would be lost, and the bad ones that would
+        /// come.
+        func isMoreTelling(than other: Candidate) -> Bool {
+            if abs(distance) != abs(other.distance) { return abs(distance) > abs(other.distance) }
+            if (distance > 0) != (other.distance > 0) { return distance > 0 }
+            if score.score != other.score.score { return (score.score < other.score.score) == (distance > 0) }
+            return score.started > other.score.started
+        }
     }
 }
 
-extension ScoredCopy {
+extension ScoreRecord {
     /// What becomes of it by its score.
-    func band(by thresholds: Thresholds) -> Thresholds.Band { isExempt ? .deliver : thresholds.band(of: score) }
+    fileprivate func band(by thresholds: Thresholds) -> Thresholds.Band {
+        isExempt ? .deliver : thresholds.band(of: score)
+    }
 }
 
 extension ThresholdPreview.Move {
-    init(_ copy: ScoredCopy, _ before: Thresholds.Band, _ after: Thresholds.Band) {
-        id = copy.id.text
-        time = copy.started
-        from = copy.from
-        subject = EncodedWord.decode(copy.subject)
-        recipient = copy.recipient.description
-        score = copy.score
-        self.before = before
-        self.after = after
+    fileprivate init(_ candidate: ThresholdPreview.Candidate, _ trace: Trace?) {
+        id = trace?.id.text ?? ""
+        time = candidate.score.started
+        from = trace?.summary["from"] ?? ""
+        subject = EncodedWord.decode(trace?.summary["subject"] ?? "")
+        recipient = candidate.score.recipient
+        score = candidate.score.score
+        before = candidate.before
+        after = candidate.after
     }
 }
 

@@ -104,7 +104,7 @@ extension ScannerState {
 
     private var oldAge: String? {
         guard let newest = databases.compactMap(\.built).max() else { return nil }
-        let days = Int(Date().timeIntervalSince(newest) / 86_400)
+        let days = Int(saturating: Date().timeIntervalSince(newest) / 86_400)
         return days > Self.mostDays ? "The virus databases are \(days) days old; does freshclam run?" : nil
     }
 }

@@ -111,9 +111,10 @@ final class Server: Sendable {
         await scanners.prepare(for: loaded.chain, settings)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
-        let (traces, log) = (traces, logger)
+        let (traces, log, counters) = (traces, logger, StageCounters())
         let traced: @Sendable (Trace, Message?) -> Void = { trace, message in
             trace.tellFailures(to: log)
+            counters.count(trace)
             traces.keep(trace, message)
         }
         var environment = SMTPEnvironment(

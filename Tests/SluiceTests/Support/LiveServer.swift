@@ -17,6 +17,8 @@ final class LiveServer: Sendable {
         var more = ""
         /// Files of filters.d instead of the usual ones, or beside them; an empty one is left out.
         var filters: [String: String] = [:]
+        /// Files of rules.d beside the program's rules.
+        var rules: [String: String] = [:]
         /// Whether rules are asked about messages; those of tests lack what any program writes, and would be put off.
         var isScored = false
         /// A program that becomes the server: `["prlimit", "--nofile=64"]`.
@@ -85,6 +87,7 @@ final class LiveServer: Sendable {
 
     private static func write(_ setup: Setup, _ ports: (Int, Int, Int, Int), in folder: TemporaryFolder) throws {
         try folder.write(settings(setup, ports), to: "sluice.toml")
+        for (name, text) in setup.rules { try folder.write(text, to: "rules.d/\(name)") }
         let unasked = setup.isScored ? [:] : ["44-spam.toml": ""]
         for (name, text) in setup.filters.merging(unasked, uniquingKeysWith: { own, _ in own }) {
             if text.isEmpty {
