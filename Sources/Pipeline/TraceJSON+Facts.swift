@@ -73,6 +73,7 @@ extension DirectoryQuestion {
         case .signing(let domain): text.wrapped("directory", "signing") { $0.string(domain) }
         case .thresholds(let scope): text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .listScopes(let scope): text.wrapped("directory", "listScopes") { $0.string(scope.key) }
+        case .authorLists(let scope): text.wrapped("directory", "authorLists") { $0.string(scope.key) }
         case .maySend, .listed: text.rare(Question.directory(self))
         }
     }
@@ -196,6 +197,8 @@ extension DirectoryAnswer {
         case .thresholds(nil): text.single("directory") { $0.object { $0.empty("thresholds") } }
         case .listScopes(let scopes):
             text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
+        case .authorLists(let lists):
+            text.wrapped("directory", "authorLists") { text in text.array(lists) { $0.rare($1) } }
         case .address, .maySend, .signing, .thresholds, .listed: text.rare(Answer.directory(self))
         }
     }
