@@ -1,7 +1,6 @@
 import Adapters
 import Foundation
 import Scoring
-import SluiceTesting
 import Testing
 
 @testable import Sandbox
@@ -29,8 +28,9 @@ import Testing
         func octets() throws -> [UInt8] { Array(try #require(FileManager.default.contents(atPath: try file()))) }
 
         func write(_ octets: [UInt8], to file: String) {
-            FileManager.default.createFile(
+            let isWritten = FileManager.default.createFile(
                 atPath: file, contents: Data(octets), attributes: [.posixPermissions: 0o600])
+            #expect(isWritten)
         }
 
         func setAge(_ seconds: Double, of file: String) throws {

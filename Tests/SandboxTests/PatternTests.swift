@@ -124,8 +124,9 @@ import Testing
     /// The lines of the workers' maps that are of the file of that number. proc_pid_maps(5).
     private func mappings(_ pool: SandboxPool, _ inode: UInt) -> [String] {
         pool.processes.flatMap { process in
-            let maps = (try? String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)) ?? ""
-            return maps.split(separator: "\n").map(String.init).filter {
+            // The kernel gives a page at a time.
+            let maps = FileHandle(forReadingAtPath: "/proc/\(process)/maps")?.readDataToEndOfFile() ?? Data()
+            return String(decoding: maps, as: UTF8.self).split(separator: "\n").map(String.init).filter {
                 $0.split(separator: " ").dropFirst(4).first.flatMap { UInt($0) } == inode
             }
         }
