@@ -51,7 +51,8 @@ import Testing
     }
 
     @Test func `each recipient's score is read without the trace, the newest first`() throws {
-        let store = try Self.open(try TemporaryFolder())
+        let folder = try TemporaryFolder()
+        let store = try Self.open(folder)
         for trace in [
             Self.trace(1, score: 4.25), Self.trace(2, score: -1, to: ["bert@acme.test", "carl@beta.test"], id: nil),
             Self.trace(3, score: 20, isExempt: true), Self.trace(4, score: 5),
