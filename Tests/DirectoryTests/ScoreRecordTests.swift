@@ -1,8 +1,9 @@
 import Directory
 import Foundation
 import MailTypes
-import Pipeline
 import Testing
+
+@testable import Pipeline
 
 /// The scores of messages, which are kept apart from their traces.
 @Suite struct ScoreRecordTests {
