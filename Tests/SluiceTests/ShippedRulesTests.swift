@@ -83,6 +83,10 @@ import Testing
             "GIFT_CARDS_WANTED", "I need some Apple gift cards; send a picture of the codes.",
             "Thank you for the card and the gift."
         ),
+        (
+            "REFUND_OTHER_LANGUAGE", "Votre remboursement est en attente, remplissez le formulaire.",
+            "Le remboursement du billet a eu lieu hier."
+        ),
         ("CRYPTO_WALLET", "Please validate your wallet today.", "I found your wallet in the train."),
     ]
 
@@ -141,6 +145,30 @@ import Testing
     @Test(arguments: goodMail) func `ordinary mail has few points`(message: String) throws {
         let hits = try Self.hits(message)
         #expect(hits.reduce(0) { $0 + $1.points } < 4, "\(hits.map { "\($0.rule.name) \($0.points)" })")
+    }
+
+    /// A notice of one's own account, from whom it says, with links to nobody else.
+    @Test func `who is proved and links to himself is no phisher`() throws {
+        let message = """
+            From: Example <noreply@service.example>
+            To: anna@acme.test
+            Subject: New sign-in to your account
+            Message-ID: <5@service.example>
+
+            We noticed an unusual sign-in to your account. If you did not do this, please review your account
+            activity now at https://service.example/sessions and verify your email address.
+            """
+        func points(_ result: AuthenticationResults.Result) throws -> Double {
+            let bench = try Self.bench.get()
+            let parsed = try Message(parsing: Bytes(message.utf8.flatMap { $0 == .lf ? [.cr, .lf] : [$0] }))
+            var evidence = Evidence(parsed, content: MessageContent(of: parsed))
+            evidence.authentication.entries = [AuthenticationResults.Entry(method: "dmarc", result: result)]
+            let hits = try bench.matcher.match(bench.rules.texts(of: evidence))
+            return bench.rules.evaluate(evidence, hits: hits).reduce(0) { $0 + $1.points }
+        }
+        let (proved, not) = (try points(.pass), try points(.fail))
+        #expect(proved < 4)
+        #expect(not >= proved + 2)
     }
 
     static let spam = [
