@@ -1,4 +1,3 @@
-import Dispatch
 import Pipeline
 import Synchronization
 
@@ -49,17 +48,17 @@ final class JobLine: Sendable {
 
     private let state: Mutex<State>
     /// What each worker sleeps at. Who is woken looks again for something to do, so a call too many does no harm.
-    private let bells: [DispatchSemaphore]
+    private let bells: [Bell]
     private let limit: Int
 
     init(workers: Int, limit: Int) {
         self.limit = limit
-        bells = (0..<workers).map { _ in DispatchSemaphore(value: 0) }
+        bells = (0..<workers).map { _ in Bell() }
         state = Mutex(State(answered: Array(repeating: [], count: workers)))
     }
 
     private func wake(_ worker: Int?) {
-        if let worker { bells[worker].signal() }
+        if let worker { bells[worker].ring() }
     }
 
     /// - Returns: `false` if too many wait, or the line is closed.
@@ -129,7 +128,7 @@ final class JobLine: Sendable {
             state.isClosed = true
             return Array(state.jobs[state.next...])
         }
-        for bell in bells { bell.signal() }
+        for bell in bells { bell.ring() }
         return left
     }
 }

@@ -3,8 +3,8 @@ import MailTypes
 
 /// Compiled patterns in memory that the server and all workers share, and that nobody can change any more.
 ///
-/// It is a file without a name, sealed (fcntl(2), F_ADD_SEALS) before a worker gets it: one that has been taken over can
-/// neither change what the others read nor shorten it under them.
+/// It is a file without a name, sealed (fcntl(2), F_ADD_SEALS) before a worker gets it: one that has been taken over
+/// can neither change what the others read nor shorten it under them.
 final class SharedImage: Sendable {
     let octets: Bytes
     /// The file; `nil` in a worker, which has mapped it and needs it no more.
