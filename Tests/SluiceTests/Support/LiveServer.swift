@@ -142,8 +142,9 @@ final class LiveServer: Sendable {
 
     // MARK: - Running
 
+    /// A server that scores compiles its patterns first: seconds, and more on a machine with much to do.
     private func isReady() async -> Bool {
-        await eventually(within: .seconds(30)) { self.log.contains("msg=serving") || self.child.hasEnded }
+        await eventually(within: .seconds(90)) { self.log.contains("msg=serving") || self.child.hasEnded }
             && !child.hasEnded
     }
 
