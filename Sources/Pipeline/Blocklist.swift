@@ -8,14 +8,41 @@ public struct Blocklist: Sendable, Hashable {
     public var listed: [String]
     /// Names in the zone that never are.
     public var unlisted: [String]
+    /// What else no sound list has: names that no cache can know; `nil`: nothing is known of such.
+    public var fresh: FreshNames?
     /// Answers by which the list says that it does not answer: too many questions, or none from here.
     public var errors: [Network]
 
-    public init(zone: String, listed: [String], unlisted: [String], errors: [Network] = []) {
+    public init(
+        zone: String, listed: [String], unlisted: [String], fresh: FreshNames? = nil, errors: [Network] = []
+    ) {
         self.zone = zone
         self.listed = listed
         self.unlisted = unlisted
+        self.fresh = fresh
         self.errors = errors
+    }
+
+    /// Names that are not listed, and so many that each is asked about once: a test point's answer may be an old one.
+    public enum FreshNames: Sendable, Hashable {
+        /// Hosts' own addresses, 127.128.0.0/9, far from those that test points may be. `isMapped`: as IPv6 addresses.
+        case addresses(isMapped: Bool)
+        /// Domains that nobody can have. RFC 2606 §2.
+        case domains
+
+        /// The one of that number.
+        public func name(_ number: UInt32) -> String {
+            // Of the second octet of an address the first bit is set.
+            let host = number & 0xFF_FFFF | 0x80_0000
+            switch self {
+            case .addresses(isMapped: false):
+                return "\(host & 0xFF).\(host >> 8 & 0xFF).\(host >> 16).127"
+            case .addresses(isMapped: true):
+                let digits = (0..<6).map { String(host >> (4 * $0) & 0xF, radix: 16) } + ["f", "7", "f", "f", "f", "f"]
+                return (digits + Array(repeating: "0", count: 20)).joined(separator: ".")
+            case .domains: return "\(String(number, radix: 36)).invalid"
+            }
+        }
     }
 
     /// What nearly all lists mean by these: an error, RFC 5782 §2.1 notwithstanding; and that they do not talk to us.

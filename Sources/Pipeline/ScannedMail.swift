@@ -11,6 +11,8 @@ public struct ScannedMail: Sendable {
     static let beginning = Bytes(Array("Received: by scanner\r\n".utf8))
     /// Characters of base64 that are tried where a message cannot be taken apart for sure.
     static let shortestRun = 48
+    /// What a scan finds where not all parts could be given, as ClamAV would call it.
+    public static let tooManyParts = "Heuristics.Limits.Exceeded.MaxFiles"
 
     private let message: Message
     private let structure: MIMEStructure
@@ -24,23 +26,34 @@ public struct ScannedMail: Sendable {
     public var whole: [Bytes] { [Self.beginning] + message.pieces }
 
     /// Calls `scan` with what does not stand in the message as it is: at most `most` times, and with at most `octets`
-    /// in all.
+    /// in all. Answers whether that was everything, whole; if not, ``tooManyParts`` is to be reported.
     public func eachPart<Failure: Error>(
         most: Int, octets: Int, _ scan: ([UInt8]) throws(Failure) -> Void
-    ) throws(Failure) {
-        var (left, room) = (most, octets)
-        func give(_ content: [UInt8]) throws(Failure) {
-            guard left > 0, room > 0, !content.isEmpty else { return }
+    ) throws(Failure) -> Bool {
+        var (left, room, isAll) = (most, octets, true)
+        func give(_ content: [UInt8], cut: Bool = false) throws(Failure) {
+            guard !content.isEmpty else { return }
+            guard left > 0, room > 0 else {
+                isAll = false
+                return
+            }
+            if cut { isAll = false }
             (left, room) = (left - 1, room - content.count)
             try scan(content)
         }
-        for part in structure.leaves where left > 0 && room > 0 {
+        for part in structure.leaves where isAll {
             let isPlain = part.encoding.isIdentity && (part.parent == nil || part.contentType.type == "text")
+            guard !isPlain else { continue }
             let beginning = part.contentType.isMessage ? Self.beginning.array : []
-            if !isPlain { try give(beginning + part.decoded(from: message.body, limit: room)) }
+            // One octet more than there is room for tells that there are more.
+            let content = part.decoded(from: message.body, limit: max(room, 0) + 1)
+            try give(beginning + content.prefix(max(room, 1)), cut: content.count > room)
         }
-        guard !structure.defects.isDisjoint(with: Self.doubts) else { return }
-        for run in Base64Runs.all(in: message.body, most: left) { try give(run) }
+        // More parts than are taken apart lie in no leaf.
+        if structure.defects.contains(.tooManyParts) || structure.defects.contains(.tooDeep) { isAll = false }
+        guard !structure.defects.isDisjoint(with: Self.doubts) else { return isAll }
+        for run in Base64Runs.all(in: message.body, most: max(left, 0) + 1) { try give(run) }
+        return isAll
     }
 
     /// Defects with which nobody knows where a part begins or how it is encoded.

@@ -307,16 +307,16 @@ extension Reply {
 
 extension Message {
     /// What people search for.
-    fileprivate var summary: [String: String] {
+    var summary: [String: String] {
         var summary: [String: String] = [:]
         for (key, field) in [
             ("from", header["From"]), ("subject", header["Subject"]), ("message-id", header["Message-ID"]),
         ] {
-            if let field { summary[key] = String(field.value.prefix(Self.longestSummary)) }
+            if let field { summary[key] = field.value.cut(toScalars: Self.longestSummary) }
         }
         return summary
     }
 
-    /// Characters of a field's value that the trace keeps.
+    /// Unicode scalars of a field's value that the trace keeps.
     private static let longestSummary = 200
 }

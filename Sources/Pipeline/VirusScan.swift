@@ -10,7 +10,7 @@ public enum ScanEngine: String, Sendable, Hashable, Codable, CaseIterable {
 public struct ScanReport: Sendable, Hashable, Codable {
     /// Names that one report has.
     public static let mostFindings = 16
-    /// Octets of a name.
+    /// Unicode scalars of a name.
     public static let longestName = 128
 
     /// The names of what was found, as the scanner writes them; none: nothing.
@@ -19,7 +19,7 @@ public struct ScanReport: Sendable, Hashable, Codable {
     public var scanner: String
 
     public init(_ findings: [String] = [], by scanner: String) {
-        self.findings = findings.prefix(Self.mostFindings).map { String($0.prefix(Self.longestName)) }
-        self.scanner = String(scanner.prefix(Self.longestName))
+        self.findings = findings.prefix(Self.mostFindings).map { $0.cut(toScalars: Self.longestName) }
+        self.scanner = scanner.cut(toScalars: Self.longestName)
     }
 }

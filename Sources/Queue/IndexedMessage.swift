@@ -68,6 +68,8 @@ final class IndexedMessage: @unchecked Sendable {
     var crashes: UInt8 = 0
     var hasBodyFile: Bool
     var isHeld = false
+    /// Somebody has let it go, so that it is in quarantine no more.
+    var wasReleased = false
     /// Read from the journal at the start, not committed since.
     var isRecovered = false
     /// No longer in the index.
@@ -100,4 +102,14 @@ final class IndexedMessage: @unchecked Sendable {
     }
 
     var isDone: Bool { first.isDone && others.allSatisfy(\.isDone) }
+
+    /// The recipients of its record, as they are by now.
+    func recipients(of record: AcceptedRecord) -> [QueueRecipient] {
+        guard wasReleased else { return record.recipients }
+        return record.recipients.map { recipient in
+            var recipient = recipient
+            if recipient.disposition == .quarantine { recipient.disposition = .deliver }
+            return recipient
+        }
+    }
 }

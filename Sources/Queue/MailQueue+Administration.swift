@@ -13,7 +13,8 @@ extension MailQueue {
         }
     }
 
-    /// Lets a held message go; what waited is due now, and it is suspected of nothing.
+    /// Lets a held message go; what waited is due now, and it is suspected of nothing. Nobody's copy is one in
+    /// quarantine any more, whatever it is held for later.
     public func release(_ id: QueueID, now: Date) async throws(QueueFailure) {
         try await change(id) { state, message in
             state.release(message, now: now.milliseconds)
@@ -37,15 +38,25 @@ extension MailQueue {
     /// that are being tried, and ``results(of:)`` tells what comes of that.
     @discardableResult
     public func remove(_ id: QueueID) async throws(QueueFailure) -> [Int] {
-        var tried: [Int] = []
+        try await remove(id, onlyIfHeld: false) ?? []
+    }
+
+    /// Forgets a message that is still held; answers `false` where it is not, and it stays.
+    public func removeHeld(_ id: QueueID) async throws(QueueFailure) -> Bool {
+        try await remove(id, onlyIfHeld: true) != nil
+    }
+
+    private func remove(_ id: QueueID, onlyIfHeld: Bool) async throws(QueueFailure) -> [Int]? {
+        var tried: [Int]?
         try await change(id) { state, message in
+            guard message.isHeld || !onlyIfHeld else { return false }
             tried = state.watch(message)
             _ = state.leave(message)
             return true
         } record: { run in
             run.append(.removed) { $0.put(id) }
         }
-        keeper.sweep()
+        if tried != nil { keeper.sweep() }
         return tried
     }
 
@@ -86,7 +97,8 @@ extension MailQueue {
                 id: id, sender: accepted.sender, received: Date(milliseconds: accepted.received),
                 size: accepted.contentCount, arrival: accepted.arrival,
                 holdReason: message.isHeld ? state.holdReasons[id] ?? "" : nil,
-                recipients: zip(accepted.recipients, 0..<message.recipientCount).map { recipient, number in
+                recipients: zip(message.recipients(of: accepted), 0..<message.recipientCount).map {
+                    recipient, number in
                     .init(recipient: recipient, progress: state.progress(message[number]))
                 })
         }
@@ -141,6 +153,7 @@ extension QueueState {
         guard message.isHeld, !message.isGone else { return false }
         counts.held -= 1
         message.isHeld = false
+        message.wasReleased = true
         message.crashes = 0
         holdReasons[message.id] = nil
         bringForward(message, now: now)

@@ -163,6 +163,8 @@ final class WorkerSlot: Sendable {
         /// Has the worker that is there take the patterns, unless it has them.
         private mutating func provide(_ image: PatternImage) throws(StageFailure) {
             guard self.image != image.number else { return }
+            // A worker lets its old ones go before it takes others, whatever comes of these.
+            self.image = nil
             let order = JobOrder.patternImage(number: image.number, size: image.octetCount)
             switch try exchange(.begin(job: 0, order), .image(image.shared)) {
             case .done(0, .patternImage(image.number)): self.image = image.number

@@ -8,7 +8,7 @@ import Testing
 @Suite struct BlocklistDeskTests {
     /// A world of lists, whose clock is moved by hand.
     final class World: Sendable {
-        enum Mood: Sendable { case sound, all, empty, dead, broken, error(IPAddress) }
+        enum Mood: Sendable { case sound, all, allBut(String), empty, dead, broken, error(IPAddress) }
 
         private struct State {
             var mood = Mood.sound
@@ -46,7 +46,8 @@ import Testing
             case .sound:
                 guard let answer = answer ?? (isTestPoint ? "127.0.0.2" : nil) else { return .noName }
                 return .records([.address(answer)], isSecure: false)
-            case .all: return .records([.address("127.0.0.2")], isSecure: false)
+            case .allBut(let cached) where question.name == cached: return .noName
+            case .all, .allBut: return .records([.address("127.0.0.2")], isSecure: false)
             case .empty: return answer.map { .records([.address($0)], isSecure: false) } ?? .noName
             case .dead: throw StageFailure("no answer in time", timedOut: true)
             case .broken: throw StageFailure("DNS: SERVFAIL")
@@ -83,6 +84,39 @@ import Testing
         for _ in 1...5 { #expect(await desk.answer(Self.question) == found) }
         #expect(world.asked.filter { $0.hasSuffix(".127.zone.example") }.count == 2)
         #expect(desk.troubles == [] && world.told == [])
+    }
+
+    @Test(arguments: [
+        ("2.0.0.127", "1.0.0.127", Blocklist.FreshNames.addresses(isMapped: false)), ("test", "invalid", .domains),
+    ])
+    func `a list that has begun to list everybody is found out while a cache keeps its test point`(
+        _ listed: String, _ unlisted: String, _ fresh: Blocklist.FreshNames
+    ) async {
+        world.mood = .allBut("\(unlisted).zone.example")
+        let desk = world.desk()
+        desk.watch([Blocklist(zone: "zone.example", listed: [listed], unlisted: [unlisted])])
+        await desk.look()
+        #expect(desk.troubles == [])
+        desk.watch([Blocklist(zone: "zone.example", listed: [listed], unlisted: [unlisted], fresh: fresh)])
+        await desk.look()
+        #expect(desk.troubles.count == 1 && world.told.contains { $0.contains("it may list everything") })
+        world.forget()
+        world.advance(.seconds(3600))
+        await desk.look()
+        #expect(world.asked.count == 3 && Set(world.asked).count == 3)
+        world.mood = .sound
+        world.list("\(listed).zone.example")
+        world.advance(.seconds(3600))
+        await desk.look()
+        #expect(desk.troubles == [])
+    }
+
+    @Test func `fresh names are no public address and no domain that there can be`() {
+        #expect(Blocklist.FreshNames.domains.name(.max) == "1z141z3.invalid")
+        #expect(Blocklist.FreshNames.addresses(isMapped: false).name(0x12_3456) == "86.52.146.127")
+        #expect(Blocklist.FreshNames.addresses(isMapped: false).name(.max) == "255.255.255.127")
+        let mapped = Blocklist.FreshNames.addresses(isMapped: true).name(0x12_3456)
+        #expect(mapped.hasPrefix("6.5.4.3.2.9.f.7.f.f.f.f.0.0.") && mapped.utf8.count == 63)
     }
 
     @Test func `where nothing is listed, no test point is asked for a message`() async {

@@ -86,10 +86,15 @@ import Testing
         #expect(isMeant || finding == .none)
     }
 
+    static func authors(_ count: Int) -> String {
+        (1...count).map { "a\($0)@out.example" }.joined(separator: ", ")
+    }
+
     /// With several authors one is enough for a refusal, and all are needed for an allowance.
     @Test(arguments: [
         ("alice@out.example, mallory@bad.example", true, false), ("alice@out.example, bob@out.example", true, true),
         ("mallory@bad.example", false, false), ("alice@out.example <mallory@bad.example>", true, false),
+        (ListsTests.authors(10), true, true), (ListsTests.authors(11), true, false),
         ("<alice@out.example.>", true, false), ("alice@out.example <alice@out.example", true, false),
     ])
     func `nobody hides behind a better name`(_ from: String, isBlocked: Bool, isAllowed: Bool) async throws {

@@ -98,6 +98,29 @@ import Testing
         #expect(try await finding(4).verdict == .continue)
     }
 
+    @Test func `what gets its Message-ID and Date here is known again all the same`() async throws {
+        let stage = ScoreVerdict(ScoreVerdict.Configuration())
+        func verdict(_ number: UInt32, _ identifier: String?, _ subject: String = "x") async throws -> Verdict {
+            var transaction = Transaction(
+                id: TransactionID(milliseconds: 1_795_219_200_000 + UInt64(number) * 60_000, random: number),
+                hostname: "mx.here.example", session: .sample(), services: Services(world))
+            transaction.recipients = [Recipient.local("bob@here.example")]
+            transaction.symbols = [Symbol("TESTED", points: 4, description: "")]
+            let message = Message(
+                header: Header(fields: [
+                    HeaderField(name: "Subject", value: subject), HeaderField(name: "Date", value: "at \(number)"),
+                    HeaderField(name: "Message-ID", value: identifier ?? "<\(transaction.id)@mx.here.example>"),
+                ]), body: Bytes(Array("body\r\n".utf8)))
+            return try await stage.message(message, in: transaction).verdict
+        }
+        for identifier in [nil, "<its.own@out.example>"] {
+            #expect(try await verdict(1, identifier) != .continue)
+            world.time.advance(by: "300s")
+            #expect(try await verdict(2, identifier, "other") != .continue)
+            #expect(try await verdict(3, identifier) == .continue)
+        }
+    }
+
     @Test func `who comes back too late begins anew`() async throws {
         _ = try await finding(4)
         world.time.advance(by: "2d")

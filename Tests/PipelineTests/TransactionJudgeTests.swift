@@ -46,6 +46,17 @@ import Testing
         #expect(trace.outcome == .discarded)
     }
 
+    @Test func `a limit of text counts scalars, since one character may have any number of them`() {
+        let marks = "a" + String(repeating: "\u{301}", count: 40_000)
+        #expect(marks.count == 1 && marks.cut(toScalars: 200).unicodeScalars.count == 200)
+        #expect("äöü".cut(toScalars: 2) == "äö" && "ab".cut(toScalars: 2) == "ab" && "".cut(toScalars: 2) == "")
+        let header = Header(fields: [HeaderField(name: "Subject", value: marks)])
+        let report = ScanReport([marks], by: marks)
+        #expect(report.scanner.utf8.count <= 4 * ScanReport.longestName)
+        #expect((report.findings.first ?? marks).utf8.count <= 4 * ScanReport.longestName)
+        #expect((Message(header: header, body: Bytes([])).summary["subject"] ?? marks).utf8.count <= 800)
+    }
+
     @Test func `an observed stage is traced and changes nothing`() async throws {
         var words = Link.Words()
         words.isObserved = true

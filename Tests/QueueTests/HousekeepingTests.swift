@@ -63,6 +63,12 @@ import Testing
                 ? .delivered : .deferred(until: Sample.start.addingTimeInterval(300), reply: reply, warned: true)
             try await queue.settle(id, work.recipients.map { RecipientOutcome($0.number, result) })
         }
+        var quarantined = Sample.submission(1001, to: [Sample.local("c@here.example")])
+        quarantined.recipients[0].disposition = .quarantine
+        quarantined.holdReason = "quarantine"
+        let released = try await queue.commit([quarantined])[0]
+        try await queue.release(released, now: Sample.start)
+        try await queue.hold(released, reason: "by hand")
         let home = queue.segment(of: id)
         // Stragglers in many segments make copying worth it.
         var kept: Set<QueueID> = []
@@ -71,8 +77,9 @@ import Testing
             if number % 10 == 0 { kept.insert(new) }
             try await finish(queue, except: kept)
         }
-        #expect(queue.segment(of: id) != home)
+        #expect(queue.segment(of: id) != home && queue.segment(of: released) != home)
         let (again, _) = try Sample.open(disk.afterPowerLoss(), Self.options)
+        #expect(try again.show(released).recipients.map(\.recipient.disposition) == [.deliver])
         let listing = try again.show(id)
         #expect(listing.recipients.map(\.progress.status) == [.waiting, .delivered])
         #expect(listing.recipients[0].progress.lastReply == reply)

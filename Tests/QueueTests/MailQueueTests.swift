@@ -118,6 +118,44 @@ import Testing
         again.close()
     }
 
+    @Test func `what is removed only while it is held stays when it was released before`() async throws {
+        let (queue, _) = try Sample.open(disk)
+        for number in 1...2 {
+            var quarantined = Sample.submission(number)
+            quarantined.holdReason = "quarantine"
+            _ = try await queue.commit([quarantined])
+        }
+        try await queue.release(Sample.id(1), now: Sample.start)
+        #expect(try await !queue.removeHeld(Sample.id(1)))
+        #expect(try await queue.removeHeld(Sample.id(2)))
+        #expect(queue.claimDue(now: Sample.start, limit: 9).map(\.id) == [Sample.id(1)])
+        queue.close()
+        let (again, _) = try Sample.open(disk.afterKill())
+        #expect(again.ids == [Sample.id(1)])
+        again.close()
+    }
+
+    @Test func `what was released is in quarantine no more, over restarts, though it is held again`() async throws {
+        let (queue, _) = try Sample.open(disk)
+        var recipient = Sample.local("b@here.example")
+        recipient.disposition = .quarantine
+        var quarantined = Sample.submission(1, to: [recipient])
+        quarantined.holdReason = "quarantine"
+        _ = try await queue.commit([quarantined])
+        func dispositions(_ queue: MailQueue) throws -> [Disposition] {
+            try queue.show(Sample.id(1)).recipients.map(\.recipient.disposition)
+        }
+        #expect(try dispositions(queue) == [.quarantine])
+        try await queue.release(Sample.id(1), now: Sample.start)
+        try await queue.hold(Sample.id(1), reason: "by hand")
+        #expect(try dispositions(queue) == [.deliver])
+        queue.close()
+        let (again, _) = try Sample.open(disk.afterKill())
+        #expect(try dispositions(again) == [.deliver])
+        #expect(try again.show(Sample.id(1)).holdReason == "by hand")
+        again.close()
+    }
+
     @Test func `retry makes waiting recipients due`() async throws {
         let (queue, _) = try Sample.open(disk)
         let id = try await queue.commit([Sample.submission(1)])[0]

@@ -82,6 +82,29 @@ import Testing
         }
     }
 
+    @Test func `parts beyond the limits are told of, and none is called clean unseen`() async throws {
+        let clamd = try FakeClamd(.honest)
+        func found(_ parts: Int, most: Int = 3, octets: Int = 10_000) async throws -> [String] {
+            var options = ClamdClient.Options()
+            (options.servers, options.maxParts, options.maxPartSize) = ([clamd.server], most, ByteCount(octets))
+            let client = ClamdClient(options)
+            client.use(options)
+            defer { client.stop() }
+            let part = VirusSamples.part([UInt8](repeating: 0x41, count: 500))
+            let lines = (0..<parts).flatMap { _ in ["--parts"] + part }
+            let message = try VirusSamples.message(
+                lines + ["--parts--"],
+                fields: ["MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=parts"])
+            return try await Self.found(client, message).get()
+        }
+        let limits = "Heuristics.Limits.Exceeded.MaxFiles"
+        #expect(try await found(3) == ["Fake.Virus"])
+        #expect(try await found(4) == ["Fake.Virus", limits])
+        #expect(try await found(2, octets: 1000) == ["Fake.Virus"])
+        #expect(try await found(2, octets: 999) == ["Fake.Virus", limits])
+        #expect(try await found(3, octets: 1000) == ["Fake.Virus", limits])
+    }
+
     // MARK: Others
 
     /// What a server says instead of the truth; `nil`: nobody listens.

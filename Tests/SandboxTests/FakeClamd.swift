@@ -119,9 +119,11 @@ final class FakeClamd: Sendable {
             say(text)
             if !thenHangsUp { _ = read { _ in false } }
         default:
-            guard read(until: isOver) else { return }
-            say("2: stream: Fake.Virus FOUND\0")
-            _ = read { _ in false }
+            var number = 2
+            while read(until: isOver) {
+                say("\(number): stream: Fake.Virus FOUND\0")
+                (heard, number) = ([], number + 1)
+            }
         }
     }
 }

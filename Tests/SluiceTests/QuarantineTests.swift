@@ -62,12 +62,16 @@ import Testing
     @Test func `the key is made once, for its owner alone, and a wrong one is not used`() throws {
         let folder = try TemporaryFolder()
         let path = folder.path + "/quarantine.key"
+        // As a crash leaves it, with the number of a process that comes again.
+        let left = "\(path).\(ProcessInfo.processInfo.processIdentifier)"
+        try Data([1]).write(to: URL(filePath: left))
+        defer { #expect(FileManager.default.fileExists(atPath: left), "it is nobody else's to remove") }
         let first = try QuarantineKey.open(path, try ScryptHashing())
         #expect(first.count == QuarantineKey.size)
         #expect(try QuarantineKey.open(path, try ScryptHashing()) == first)
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["quarantine.key"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).count == 2, "and no draft is left")
         try Data([1, 2, 3]).write(to: URL(filePath: path))
         #expect(throws: CommandFailure.self) { try QuarantineKey.open(path, try ScryptHashing()) }
     }
@@ -142,6 +146,18 @@ import Testing
         #expect(world.queue.list().count == 2)
         await world.keeper.look(at: Self.now.addingTimeInterval(30 * 86_400))
         #expect(world.queue.list().map { $0.recipients[0].recipient.disposition } == [.deliver])
+    }
+
+    @Test func `what was released once does not go with its time, though it is held again`() async throws {
+        let world = try World(link: nil)
+        defer { world.queue.close() }
+        try await world.hold(1, for: ["bob@here.example"])
+        let id = QueueID(TransactionID(milliseconds: 1_795_219_200_000, random: 1))
+        try await world.queue.release(id, now: Self.now)
+        try await world.queue.hold(id, reason: "held by an operator")
+        #expect(QuarantinedMessage(try world.queue.show(id)) == nil, "the link of a digest works once")
+        await world.keeper.look(at: Self.now.addingTimeInterval(31 * 86_400))
+        #expect(world.queue.list().map(\.id) == [id])
     }
 
     @Test func `an owner is told once of each message, once a day, with links that are good`() async throws {
@@ -240,6 +256,38 @@ import Testing
             #expect(try await listed().isEmpty)
             #expect(server.everything().count == 3)
             #expect(server.everything().allSatisfy { !$0.contains("X-Spam: Yes") || $0.contains("X-Spam-Score") })
+        }
+    }
+
+    @Test func `who is allowed is read from the whole message, and all before anything is written`() async throws {
+        try await LiveServer.run(Self.setup) { server in
+            let wire = try await server.smtp()
+            try await wire.greet()
+            // Cut to what a trace keeps of it, it would name another one.
+            let padded = "(" + String(repeating: "p", count: 170) + ") ceo@bank.test.evil.example"
+            for (subject, from) in [
+                ("padded", padded), ("two", "a@out.test, b@out.test"), ("good", "c@out.test"),
+            ] {
+                let message = "From: \(from)\r\nSubject: \(subject)\r\n\r\nbody\r\n"
+                #expect(try await wire.deliver(message, to: ["anna@acme.test"]).hasPrefix("250"), "\(subject)")
+            }
+            func listed() async throws -> [Entry] {
+                let ran = try await server.sluice("quarantine", "list", "--json")
+                return try JSONDecoder().decode([Entry].self, from: Data(ran.output.utf8))
+            }
+            _ = try await eventually { try await listed().allSatisfy { $0.subject != nil } }
+            let held = try await listed()
+            #expect(held.count == 3, "\(held)")
+            func id(_ subject: String) throws -> String { try #require(held.first { $0.subject == subject }).id }
+            let both = try await server.sluice("quarantine", "allow", try id("good"), try id("two"))
+            #expect(both.code == 1 && both.errors.contains("one author"), "\(both)")
+            #expect(try await !server.sluice("lists", "show").output.contains("out.test"), "all or nothing")
+            #expect(try await listed().count == 3)
+            let allowed = try await server.sluice("quarantine", "allow", try id("padded"))
+            #expect(allowed.code == 0 && allowed.errors.contains("anybody can send mail in the name of"), "\(allowed)")
+            let lists = try await server.sluice("lists", "show").output
+            #expect(lists.contains("allow  ceo@bank.test.evil.example  header-from"), "\(lists)")
+            #expect(!lists.contains("ceo@bank.test "), "\(lists)")
         }
     }
 }

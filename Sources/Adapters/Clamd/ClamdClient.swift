@@ -18,7 +18,7 @@ public final class ClamdClient: Sendable {
         /// Messages that wait for a session; more fail at once.
         public var maxWaiting = 1000
         /// Of a message's parts, those that are sent once more as we read them: how many, and how many octets.
-        public var maxParts = 100
+        public var maxParts = 1000
         public var maxPartSize: ByteCount = "100MB"
         public init() {}
     }
@@ -122,9 +122,11 @@ public final class ClamdClient: Sendable {
         }
         var names: [String] = []
         try names.add(connection.scan(mail.whole))
-        try mail.eachPart(most: options.maxParts, octets: options.maxPartSize.octets) { octets throws(ClamdFault) in
+        let isAll = try mail.eachPart(most: options.maxParts, octets: options.maxPartSize.octets) {
+            octets throws(ClamdFault) in
             try names.add(connection.scan([Bytes(octets)]))
         }
+        if !isAll { try names.add(.found(ScannedMail.tooManyParts)) }
         connection.finish()
         note(server, version: version)
         let words = version.split(separator: "/").prefix(2).joined(separator: "/").dropFirst("ClamAV ".count)

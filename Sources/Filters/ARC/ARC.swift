@@ -96,7 +96,7 @@ extension Authors {
     static func onlyDomain(of header: Header) -> String? { only(of: header)?.domain }
 
     /// The author, if there is one From field with one.
-    static func only(of header: Header) -> EmailAddress? {
+    public static func only(of header: Header) -> EmailAddress? {
         let fields = header.fields(named: "From")
         guard fields.count == 1, let found = addresses(in: fields[0]), found.count == 1 else { return nil }
         return found.first

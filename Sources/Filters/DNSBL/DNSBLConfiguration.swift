@@ -123,7 +123,8 @@ extension DNSBL.Configuration.List {
         switch kind {
         case .domain:
             return Blocklist(
-                zone: zone, listed: listed ?? ["test"], unlisted: unlisted ?? ["invalid"], errors: errors)
+                zone: zone, listed: listed ?? ["test"], unlisted: unlisted ?? ["invalid"],
+                fresh: unlisted == nil ? .domains : nil, errors: errors)
         case .ip:
             // An IPv6 list has the IPv4 test points mapped. RFC 5782 §2.4.
             let isMapped = !families.contains(.ipv4)
@@ -131,7 +132,8 @@ extension DNSBL.Configuration.List {
                 (own.map { $0.compactMap { IPAddress($0) } } ?? [standard]).map { $0.listName(isMapped: isMapped) }
             }
             return Blocklist(
-                zone: zone, listed: names(listed, "127.0.0.2"), unlisted: names(unlisted, "127.0.0.1"), errors: errors)
+                zone: zone, listed: names(listed, "127.0.0.2"), unlisted: names(unlisted, "127.0.0.1"),
+                fresh: unlisted == nil ? .addresses(isMapped: isMapped) : nil, errors: errors)
         }
     }
 }

@@ -37,10 +37,12 @@ struct MessageSenders {
     }
 
     /// Of all From fields, and whether they can be read without doubt. Where they cannot, whoever is mentioned counts.
+    /// More than are looked at are a doubt, too: behind those that may be allowed there could be any stranger.
     static func authors(of message: Message) -> (addresses: [EmailAddress], isPlain: Bool) {
         let fields = message.header.fields.filter { $0.isNamed("From") }
-        let addresses = fields.flatMap { AddressList($0, limit: ListProbe.mostAuthors).addresses }
-        let isPlain = fields.allSatisfy { Authors.addresses(in: $0) != nil }
+        let addresses = fields.flatMap { AddressList($0, limit: ListProbe.mostAuthors + 1).addresses }
+        let isPlain =
+            addresses.count <= ListProbe.mostAuthors && fields.allSatisfy { Authors.addresses(in: $0) != nil }
         return (isPlain ? addresses : addresses + fields.flatMap(Authors.mentions), isPlain)
     }
 

@@ -1,7 +1,7 @@
 import MailTypes
 
 /// Who a From or Sender field says has written. RFC 5322 §3.6.2, RFC 6854.
-enum Authors {
+public enum Authors {
     /// More in one field is an attack on whoever reads it.
     private static let most = 1000
 

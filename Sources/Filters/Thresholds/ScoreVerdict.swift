@@ -139,7 +139,7 @@ public struct ScoreVerdict: RecipientStage, MessageStage {
         -> ScoreJudgement.Wait
     {
         let now = try await transaction.services.now()
-        let identity = MessageIdentity(message, sender: transaction.sender)
+        let identity = MessageIdentity(message, sender: transaction.sender, in: transaction.id)
         // Nobody waits for a message that nobody gets, and nothing would be remembered of it.
         guard !transaction.recipients.isEmpty else { return .over(0) }
         var shortest = Double.infinity

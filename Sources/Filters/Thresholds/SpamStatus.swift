@@ -40,7 +40,7 @@ struct SpamStatus {
     private static func words(for symbol: Symbol) -> String {
         let points = [symbol].score
         let text = points == points.rounded() ? "\(Int(points))" : "\(points)"
-        let name = plain(String(symbol.name.prefix(longestName)))
+        let name = plain(symbol.name.cut(toScalars: longestName))
         let description = plain(symbol.description)
         return "\(name)=\(text)" + (description.isEmpty ? "" : " (\(description))")
     }

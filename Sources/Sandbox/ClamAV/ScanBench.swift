@@ -29,9 +29,11 @@ final class ScanBench: Bench {
         whole.reserveCapacity(message.size + 100)
         for piece in mail.whole { piece.withUnsafeBytes { whole.append(contentsOf: $0) } }
         var names = try scan(whole)
-        try mail.eachPart(most: options.maxFiles, octets: options.maxScanSize.octets) { octets throws(JobFailure) in
+        let isAll = try mail.eachPart(most: options.maxFiles, octets: options.maxScanSize.octets) {
+            octets throws(JobFailure) in
             for name in try scan(octets) where !names.contains(name) { names.append(name) }
         }
+        if !isAll, !names.contains(ScannedMail.tooManyParts) { names.append(ScannedMail.tooManyParts) }
         return names
     }
 

@@ -140,12 +140,7 @@ extension ListAdditionCommand {
         } else {
             print("\(entry.scope): \(entry.words) (audit \(entry.audit)).")
         }
-        if entry.isForgeable {
-            Terminal.complain(
-                "warning: anybody can send mail in the name of \(entry.sender); ask for proof (--needs), or allow a "
-                    + "network."
-            )
-        }
+        entry.warnOfForgery()
         site.warn(without: SenderLists.name)
     }
 }
@@ -213,7 +208,14 @@ struct Word<Value: RawRepresentable<String> & CaseIterable & Sendable>: Expressi
 
 extension ListEntry {
     /// Whether any stranger can make it hold.
-    fileprivate var isForgeable: Bool { action == .allow && needs == .none && !sender.isNetwork }
+    private var isForgeable: Bool { action == .allow && needs == .none && !sender.isNetwork }
+
+    /// Tells who has made the entry that strangers can use it, if they can.
+    func warnOfForgery() {
+        guard isForgeable else { return }
+        Terminal.complain(
+            "warning: anybody can send mail in the name of \(sender); ask for proof (--needs), or allow a network.")
+    }
 }
 
 /// An entry for people and programs.

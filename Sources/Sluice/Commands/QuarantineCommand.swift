@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Directory
+import Filters
 import Foundation
 import MailTypes
 import Pipeline
@@ -72,7 +73,10 @@ struct QuarantineCommand: ParsableCommand {
     struct Allow: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Release messages, and allow their authors for the mailboxes that they are for.",
-            discussion: "The entry is a mailbox's own: it holds for nobody else (sluice lists).")
+            discussion: """
+                The entry is a mailbox's own: it holds for nobody else (sluice lists). Where the author was proven \
+                (dmarc=pass), the entry asks for that proof each time. A message must have one author.
+                """)
         @OptionGroup var place: QueueOptionsGroup
         @OptionGroup var output: OutputOptions
         @Argument(help: "The messages' ids; or a transaction's.") var ids: [QueueIDArgument]
@@ -80,7 +84,7 @@ struct QuarantineCommand: ParsableCommand {
         func run() async throws {
             let site = try QuarantineSite(place)
             let messages = try await site.named(ids)
-            for message in messages { try site.allowAuthor(of: message) }
+            try await site.allowAuthors(of: messages)
             try await site.change(messages, .release)
             try site.show(messages, "Allowed and released", output)
         }
@@ -215,26 +219,44 @@ struct QuarantineSite {
         return found
     }
 
-    /// Puts the author on the list of each mailbox that the message is for.
-    func allowAuthor(of message: QuarantinedMessage) throws {
-        guard let field = traces(of: [message])[message.id.transaction]?.summary["from"] else {
-            throw CommandFailure.wrong("The author of \(message.id) is not known any more; use sluice lists allow.")
-        }
-        let authors = AddressList(HeaderField(name: "From", value: field), limit: 2).addresses
-        guard authors.count == 1, let author = authors.first else {
-            throw CommandFailure.wrong("\(message.id) does not have one author; use sluice lists allow.")
+    /// Puts the authors on the lists of the mailboxes that their messages are for: all of them, or none.
+    ///
+    /// They are read from the messages: the summary of a trace is cut, and what is left of a field may name another.
+    func allowAuthors(of messages: [QuarantinedMessage]) async throws {
+        let known = traces(of: messages)
+        var wanted: [(message: QuarantinedMessage, entry: NewListEntry)] = []
+        for message in messages {
+            guard !message.mailboxes.isEmpty else {
+                throw CommandFailure.wrong(
+                    "\(message.id) is for no mailbox here, so nothing was allowed; use sluice quarantine release.")
+            }
+            var entry = NewListEntry(.allow, try await author(of: message).description)
+            entry.reason = "released \(message.id)"
+            let trace = known[message.id.transaction]
+            if trace?.authentication.contains("dmarc", .pass) == true { entry.needs = .dmarc }
+            wanted.append((message, entry))
         }
         let directory = try told { try Stores.directory(in: DataFolder(access.settings).entered(), access.settings) }
         defer { directory.close() }
-        try told {
+        let made: [ListEntry] = try told {
             try directory.change(by: DirectoryOptions.actor) { changes in
-                for mailbox in message.mailboxes {
-                    var entry = NewListEntry(.allow, author.description)
-                    entry.reason = "released \(message.id)"
-                    try changes.addListEntry(entry, for: mailbox.description)
+                try wanted.flatMap { message, entry in
+                    try message.mailboxes.map { try changes.addListEntry(entry, for: $0.description) }
                 }
             }
         }
+        var warned: Set<String> = []
+        for entry in made where warned.insert(entry.sender.description).inserted { entry.warnOfForgery() }
+    }
+
+    /// The one whom its `From` names.
+    private func author(of message: QuarantinedMessage) async throws -> EmailAddress {
+        let octets = try await access.content(of: message.id)
+        guard let parsed = try? Message(parsing: Bytes(octets)), let author = Authors.only(of: parsed.header) else {
+            throw CommandFailure.wrong(
+                "\(message.id) does not have one author for sure, so nothing was allowed; use sluice lists allow.")
+        }
+        return author
     }
 }
 

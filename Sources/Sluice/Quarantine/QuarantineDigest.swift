@@ -1,5 +1,6 @@
 import Foundation
 import MailTypes
+import Pipeline
 import Queue
 
 /// The mail that tells a mailbox's owner what is held, with a link for each message that lets it come.
@@ -60,7 +61,7 @@ struct QuarantineDigest {
 
     /// A stranger's words on one line, with nothing in them that a reader could follow.
     private static func shown(_ words: String) -> String {
-        let decoded = String(Terminal.harmless(EncodedWord.decode(words)).prefix(longestText))
+        let decoded = Terminal.harmless(EncodedWord.decode(words)).cut(toScalars: longestText)
         return decoded.replacing("://", with: ":\u{2060}//").replacing("www.", with: "www\u{2060}.")
     }
 }

@@ -85,7 +85,8 @@ final class QuarantineKeeper: Sendable {
 
     private func expire(_ message: QuarantinedMessage) async {
         do throws(QueueFailure) {
-            _ = try await queue.remove(message.id)
+            // Somebody may have released it since the quarantine was looked through.
+            guard try await queue.removeHeld(message.id) else { return }
             logger.notice(
                 "quarantined message deleted",
                 metadata: ["id": "\(message.id)", "received": "\(message.listing.received.stamp)"])
@@ -134,10 +135,11 @@ final class QuarantineKeeper: Sendable {
             for message in messages { lines.append(try await line(about: message, for: mailbox, at: now)) }
             let digest = QuarantineDigest(
                 hostname: options.hostname, mailbox: mailbox, lines: lines, keepFor: options.keepFor)
-            guard await mail.send(digest.message(as: id, at: now), as: id, to: mailbox, at: now) == .queued else {
+            // It is not held: nobody would look for it after a crash, and another one does no harm.
+            let message = digest.message(as: id, at: now)
+            guard await mail.send(message, as: id, to: mailbox, at: now, isHeld: false) == .queued else {
                 return logger.notice("digest not sent", metadata: ["to": "\(mailbox)"])
             }
-            try await mail.release(id, at: now)
         } catch {
             return logger.error("digest not sent", metadata: ["to": "\(mailbox)", "reason": "\(error)"])
         }

@@ -13,7 +13,9 @@ enum QuarantineKey {
     /// Reads it, or makes it where there is none. Two processes that make it at once have one key.
     static func open(_ path: String, _ hashing: any PasswordHashing) throws -> [UInt8] {
         if let key = try read(path) { return key }
-        let draft = "\(path).\(getpid())"
+        // A crash may have left one behind, and numbers of processes come again.
+        let ending = try hashing.randomBytes(8).map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined()
+        let draft = "\(path).\(ending)"
         let key = try hashing.randomBytes(size)
         let descriptor = Glibc.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw SystemError(call: "open", path: draft, code: errno) }

@@ -14,7 +14,7 @@ struct HouseMail: Sendable {
     let traced: @Sendable (Trace, Message?) -> Void
 
     enum Outcome: Sendable, Hashable {
-        /// It is on stable storage, and held until somebody releases it.
+        /// It is on stable storage; and held until somebody releases it, where that was wished.
         case queued
         /// The chain wants it nowhere.
         case refused(String)
@@ -24,9 +24,12 @@ struct HouseMail: Sendable {
     /// Why it is held: what is to be written down first is being written.
     static let heldFor = "being written down as sent"
 
-    func send(_ message: Message, as id: TransactionID, to address: EmailAddress, at now: Date) async -> Outcome {
+    /// `isHeld`: it waits until ``release(_:at:)``. Who asks for that must find it again after a crash.
+    func send(
+        _ message: Message, as id: TransactionID, to address: EmailAddress, at now: Date, isHeld: Bool = true
+    ) async -> Outcome {
         var judged = await judging.judge(message, as: id, to: address, at: now)
-        for place in judged.submissions.indices where judged.submissions[place].holdReason == nil {
+        for place in judged.submissions.indices where isHeld && judged.submissions[place].holdReason == nil {
             judged.submissions[place].holdReason = Self.heldFor
         }
         if let refusal = judged.refusal {
