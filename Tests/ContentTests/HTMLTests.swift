@@ -168,7 +168,8 @@ import Testing
         let read = Self.render("<p>go <bdo dir=rtl>won <a href='http://a.example/'>elpmaxe.a</a> ot</bdo></p>")
         let range = try #require(read.references.first?.text)
         #expect(String(decoding: read.visible, as: UTF8.self) == "go to a.example now")
-        #expect(String(decoding: read.visible[range], as: UTF8.self) == "a.example")
+        // The blank that was written before the link is within it, turned round or not.
+        #expect(String(decoding: read.visible[range], as: UTF8.self) == "a.example ")
     }
 
     @Test func `what only Outlook leaves out is seen, and counted`() {
