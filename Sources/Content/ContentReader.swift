@@ -61,26 +61,33 @@ struct ContentReader {
         part.contentType.subtype == "html" || part.contentType.subtype == "xhtml+xml"
     }
 
-    /// Of alternatives the last is shown that a reader's program can show; what is below a part that is not
-    /// shown is not shown either. A parent always comes before its parts.
+    /// Of alternatives the last is shown that a reader's program can show, and HTML wherever it stands: many programs
+    /// prefer it. What is below a part that is not shown is not shown either. A parent always comes before its parts.
     private mutating func findShown() {
-        var chosen: [Int: Int] = [:]
+        var chosen: [Int: Set<Int>] = [:]
         // From behind, so that a container knows whether something in it can be shown.
         var canShow = parts.indices.map { isLeaf[$0] && isText(parts[$0]) && !parts[$0].isAttachment }
+        var hasHTML = parts.indices.map { canShow[$0] && isHTML(parts[$0]) }
+        // Alternatives of which an HTML is chosen already.
+        var isSatisfied: Set<Int> = []
         for index in parts.indices.reversed() {
             guard let parent = parts[index].parent, canShow[index] else { continue }
             canShow[parent] = true
-            if parts[parent].contentType.description == "multipart/alternative", chosen[parent] == nil {
-                // Calendars and the like are not the text, though they come last.
-                let type = parts[index].contentType
-                if type.type != "text" || ["plain", "html", "enriched"].contains(type.subtype) {
-                    chosen[parent] = index
-                }
+            if hasHTML[index] { hasHTML[parent] = true }
+            guard parts[parent].contentType.description == "multipart/alternative", !isSatisfied.contains(parent) else {
+                continue
             }
+            // Calendars and the like are not the text, though they come last.
+            let type = parts[index].contentType
+            let isText = type.type != "text" || ["plain", "html"].contains(type.subtype)
+            guard hasHTML[index] || chosen[parent] == nil && isText else { continue }
+            chosen[parent, default: []].insert(index)
+            if hasHTML[index] { isSatisfied.insert(parent) }
         }
         for (index, part) in parts.enumerated() {
             guard let parent = part.parent else { continue }
-            isShown[index] = isShown[parent] && !part.isAttachment && (chosen[parent].map { $0 == index } ?? true)
+            isShown[index] =
+                isShown[parent] && !part.isAttachment && (chosen[parent].map { $0.contains(index) } ?? true)
         }
     }
 
@@ -112,18 +119,20 @@ struct ContentReader {
     }
 
     private func compareAlternatives(_ content: inout MessageContent) {
-        var plain: [Int: Int] = [:]
+        // The text of an alternative that waits for one of the other kind.
+        var waiting: [Int: Int] = [:]
         for (place, part) in ownTexts {
             let text = content.texts[place]
             guard let alternative = alternative(above: part) else { continue }
-            if text.html == nil {
-                if plain[alternative] == nil { plain[alternative] = place }
-            } else if let other = plain[alternative] {
-                let similarity = WordSketch(content.texts[other].visible).similarity(to: WordSketch(text.visible))
-                content.alternatives.append(.init(part: outer?.part ?? alternative, similarity: similarity))
-                // A second one would be compared with a text that it does not stand for.
-                plain[alternative] = nil
+            guard let other = waiting[alternative] else {
+                waiting[alternative] = place
+                continue
             }
+            guard (content.texts[other].html == nil) != (text.html == nil) else { continue }
+            let similarity = WordSketch(content.texts[other].visible).similarity(to: WordSketch(text.visible))
+            content.alternatives.append(.init(part: outer?.part ?? alternative, similarity: similarity))
+            // A second one would be compared with a text that it does not stand for.
+            waiting[alternative] = nil
         }
     }
 

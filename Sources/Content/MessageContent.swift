@@ -10,7 +10,8 @@ public struct MessageContent: Sendable {
         public let part: Int
         /// How many messages are around it.
         public let nesting: Int
-        /// A reader's program shows it when the message is opened: of alternatives the last that it can show.
+        /// A reader's program shows it when the message is opened: of alternatives
+        /// the last that it can show, and HTML wherever it stands.
         public internal(set) var isShown: Bool
         public let charset: Charset
         public let declaredCharset: String?

@@ -28,6 +28,8 @@ public enum DirectoryError: Error, Sendable, Hashable {
     case newerSchema(path: String)
     /// The database cannot be read or written now.
     case unavailable(String)
+    /// `lessons.sqlite`, or the folder beside it, cannot be used.
+    case lessonsUnavailable(path: String, reason: String, isDamaged: Bool)
 }
 
 extension DirectoryError: CustomStringConvertible {
@@ -56,6 +58,10 @@ extension DirectoryError: CustomStringConvertible {
             "\(path) was written by a newer version of Sluice; this version must not touch it."
         case .unavailable(let reason):
             "The directory cannot be used now: \(reason)."
+        case .lessonsUnavailable(let path, let reason, false):
+            "The lessons in \(path) cannot be used now: \(reason)."
+        case .lessonsUnavailable(let path, let reason, true):
+            "The lessons in \(path) are damaged: \(reason). A server that starts sets them aside."
         }
     }
 

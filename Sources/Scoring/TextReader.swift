@@ -6,8 +6,13 @@ struct TextReader {
     private let evidence: Evidence
     private(set) var texts = PatternTexts()
 
-    /// Octets of what a reader sees that are looked at.
-    private static let mostBody = 256 << 10
+    /// Octets of what a reader sees that are looked at: the first, and of what is longer the last.
+    private static let mostBodyStart = 192 << 10
+    private static let mostBodyEnd = 64 << 10
+    /// With fewer words than that a message says by other means what it has to say.
+    static let fewWords = 30
+    /// Octets of hidden text from which on it may be the message itself.
+    static let muchHidden = 100
     private static let mostHidden = 64 << 10
     private static let mostRaw = 128 << 10
     /// Fields of one name, and octets of each.
@@ -42,14 +47,56 @@ struct TextReader {
         }
     }
 
+    /// Whether the text is longer than what patterns are held against.
+    static func cutsBody(of content: MessageContent) -> Bool {
+        content.texts.reduce(0) { $0 + ($1.isShown ? $1.visible.count : 0) } > mostBodyStart + mostBodyEnd
+    }
+
     private mutating func readBody(_ number: Int) {
+        let shown = evidence.content.texts.filter(\.isShown)
+        let isCut = Self.cutsBody(of: evidence.content)
+        var room = isCut ? Self.mostBodyStart : Self.mostBodyStart + Self.mostBodyEnd
         var body: [UInt8] = []
-        for text in evidence.content.texts where text.isShown && body.count < Self.mostBody {
+        for text in shown where room > 0 {
             if !body.isEmpty { body.append(.lf) }
-            let room = Self.mostBody - body.count
             body += ReadableText(text.visible, isHTML: text.html != nil, limit: room).octets
+            room -= Swift.min(room, text.visible.count)
         }
-        if !body.isEmpty { texts.add(body, view: number, limit: Self.mostBody) }
+        if !isCut, Self.hasFewWords(body) { body += unseen(shown) }
+        if !body.isEmpty { texts.add(body, view: number) }
+        // A text by itself: nothing is found that only the cut put together.
+        if isCut { texts.add(bodyEnd(shown), view: number) }
+    }
+
+    private func bodyEnd(_ shown: [MessageContent.Text]) -> [UInt8] {
+        var pieces: [[UInt8]] = []
+        var room = Self.mostBodyEnd
+        for text in shown.reversed() where room > 0 {
+            // Not from the middle of a character.
+            let end = text.visible.suffix(room).drop { $0 & 0xC0 == 0x80 }
+            pieces.append(ReadableText(Array(end), isHTML: text.html != nil).octets)
+            room -= Swift.min(room, text.visible.count)
+        }
+        return Array(pieces.reversed().joined(separator: [.lf]))
+    }
+
+    private static func hasFewWords(_ body: [UInt8]) -> Bool {
+        body.split(maxSplits: fewWords, whereSeparator: { $0 <= 0x20 }).count < fewWords
+    }
+
+    /// What stands in place of pictures, and text that is said to be hidden: where there is hardly anything else, a
+    /// rule of the style sheet that is not understood here may show it.
+    private func unseen(_ shown: [MessageContent.Text]) -> [UInt8] {
+        var found: [UInt8] = []
+        for html in shown.lazy.compactMap(\.html) where found.count < Self.mostHidden {
+            var more = [html.alternatives]
+            if html.hidden.count >= Self.muchHidden { more.append(html.hidden) }
+            for text in more where !text.isEmpty {
+                found.append(.lf)
+                found += ReadableText(text, isHTML: true, limit: Self.mostHidden).octets
+            }
+        }
+        return found
     }
 
     private mutating func readHidden(_ number: Int) {

@@ -70,7 +70,7 @@ import Testing
         ("<div style='width:1px;overflow:hidden'>x</div>", .emptyBox),
         ("<div style='position:absolute;left:-9999px'>x</div>", .offScreen),
         ("<div style='left:-9999px'>x</div>", nil), ("<div style='text-indent:-9999em'>x</div>", .offScreen),
-        ("<div style='clip:rect(0,0,0,0)'>x</div>", .emptyBox), ("<p style='mso-hide:all'>x</p>", .office),
+        ("<div style='clip:rect(0,0,0,0)'>x</div>", .emptyBox),
         ("<template>x</template>", .notRendered), ("<iframe>x</iframe>", .notRendered),
         ("<style>.h{display:none}</style><p class='a H'>x</p>", .displayNone),
         ("<style>#i{display:none}</style><p id=i>x</p>", .displayNone),
@@ -146,5 +146,35 @@ import Testing
         let octets = Array(raw.utf8)
         let found = CharacterReferences.attributeValue(octets, octets.indices)
         #expect(String(decoding: found, as: UTF8.self) == value)
+    }
+
+    static let turned: [(html: String, text: String, octets: Int)] = [
+        ("<bdo dir=rtl>sllip paehc</bdo>", "cheap pills", 11), ("<bdo dir=ltr>plain</bdo>", "plain", 0),
+        ("<p dir=rtl>plain</p>", "plain", 0), ("a <bdo dir=rtl>c <b>b</b></bdo> d", "a b c d", 3),
+        ("<bdo dir=rtl>eno<br>owt</bdo>", "one\ntwo", 6), ("<bdo dir=rtl>\u{5D0}\u{5D1}</bdo>", "\u{5D0}\u{5D1}", 0),
+        ("<span style='direction:rtl;unicode-bidi:bidi-override'>\u{E9}fac</span>", "caf\u{E9}", 5),
+        ("<style>.x{unicode-bidi:isolate-override}</style><div dir=rtl><i class=x>cba</i> de</div>", "abc de", 3),
+        ("<bdo dir=rtl>cb<bdo dir=ltr>x1</bdo>a</bdo>", "bcx1a", 3), ("<bdo dir=rtl>cba", "abc", 3),
+    ]
+
+    @Test(arguments: turned)
+    func `text that is turned round is as it is seen`(html: String, text: String, octets: Int) {
+        let read = Self.render(html)
+        #expect(String(decoding: read.visible, as: UTF8.self) == text)
+        #expect(read.observations.turnedOctets == octets)
+    }
+
+    @Test func `a link's text is turned round with it`() throws {
+        let read = Self.render("<p>go <bdo dir=rtl>won <a href='http://a.example/'>elpmaxe.a</a> ot</bdo></p>")
+        let range = try #require(read.references.first?.text)
+        #expect(String(decoding: read.visible, as: UTF8.self) == "go to a.example now")
+        // The blank that was written before the link is within it, turned round or not.
+        #expect(String(decoding: read.visible[range], as: UTF8.self) == "a.example ")
+    }
+
+    @Test func `what only Outlook leaves out is seen, and counted`() {
+        let read = Self.render("<p style='mso-hide:all'>cheap <b>pills</b></p><p>else</p>")
+        #expect(String(decoding: read.visible, as: UTF8.self) == "cheap pills\n\nelse")
+        #expect(read.hidden.isEmpty && read.observations.hiddenOctets[.office] == 11)
     }
 }

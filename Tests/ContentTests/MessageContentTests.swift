@@ -108,6 +108,29 @@ import Testing
         ),
     ]
 
+    /// The parts of a multipart/alternative in order, and which of them are shown.
+    static let orders: [(types: [String], shown: [Bool])] = [
+        (["plain", "html"], [false, true]), (["html", "plain"], [true, true]), (["html", "enriched"], [true, false]),
+        (["plain", "enriched"], [true, false]), (["enriched"], [true]), (["html", "html"], [false, true]),
+        (["html", "plain", "html"], [false, false, true]), (["html", "calendar", "plain"], [true, false, true]),
+    ]
+
+    @Test(arguments: orders)
+    func `HTML is shown wherever it stands`(types: [String], shown: [Bool]) throws {
+        let parts = types.map { "--b\nContent-Type: text/\($0)\n\nsome words of it\n" }.joined()
+        let message = "Content-Type: multipart/alternative; boundary=b\n\n\(parts)--b--\n"
+        let content = try Self.content(message)
+        #expect(content.texts.map(\.isShown) == shown)
+        if types == ["html", "plain"] { #expect(content.alternatives.map(\.similarity) == [100]) }
+    }
+
+    @Test func `HTML inside of a multipart/related is shown wherever that stands`() throws {
+        let message =
+            "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: multipart/related; "
+            + "boundary=c\n\n--c\nContent-Type: text/html\n\nthree\n--c--\n--b\n\nplain\n--b--\n"
+        #expect(try Self.content(message).texts.map(\.isShown) == [true, true])
+    }
+
     @Test(arguments: shown)
     func `programs show these texts`(message: String, shown: [Bool], nesting: [Int]) throws {
         let content = try Self.content(message)

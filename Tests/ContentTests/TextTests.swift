@@ -77,4 +77,9 @@ import Testing
     func `likeness is common words`(one: String, other: String, percent: Int) {
         #expect(WordSketch(Array(one.utf8)).similarity(to: WordSketch(Array(other.utf8))) == percent)
     }
+
+    @Test func `marks through letters are counted, each letter once`() {
+        let text = TextObservations(of: Array("p\u{338}i\u{336}\u{338}ll \u{338}e\u{301}".utf8))
+        #expect(text.struckLetters == 2)
+    }
 }

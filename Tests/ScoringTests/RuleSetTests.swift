@@ -80,6 +80,49 @@ struct RuleBench {
         #expect(try bench.holding(evidence).contains("A") == row.holds)
     }
 
+    private func body(_ html: String, _ words: String) throws -> Bool {
+        let bench = try RuleBench("[rule.A]\nbody = '\(words)'")
+        let message = "From: a@out.example\nContent-Type: text/html; charset=utf-8\n\n\(html)\n"
+        return try bench.holding(message).contains("A")
+    }
+
+    @Test func `of a long text the beginning and the end are looked at, and it is said`() throws {
+        let bench = try RuleBench(
+            """
+            [rule.FIRST]
+            body = 'first words'
+            [rule.LAST]
+            body = 'last words'
+            [rule.MIDDLE]
+            body = 'middle words'
+            [rule.CUT]
+            when = 'text.not_read'
+            """)
+        func message(_ count: Int) -> String {
+            let padding = String(repeating: "caf\u{E9} and more of it \n", count: count)
+            let header = "From: a@out.example\nContent-Type: text/plain; charset=utf-8\n\n"
+            return "\(header)first words\n\(padding)middle words\n\(padding)last words\n"
+        }
+        #expect(try bench.holding(message(6_000)) == ["FIRST", "LAST", "CUT"])
+        #expect(try bench.holding(message(1_000)) == ["FIRST", "LAST", "MIDDLE"])
+    }
+
+    @Test func `where hardly anything is said, hidden text and that of pictures are part of it`() throws {
+        let hidden = "<p style='display:none'>cheap pills \(String(repeating: "for you ", count: 12))</p>"
+        let words = "<p>\(String(repeating: "minutes ", count: 30))</p>"
+        #expect(try body("<p>Hello</p>\(hidden)", "cheap pills"))
+        #expect(try !body("\(words)\(hidden)", "cheap pills"))
+        #expect(try !body("<p>Hello</p><p style='display:none'>cheap pills</p>", "cheap pills"))
+        #expect(try body("<p>Hello</p><img src='http://a.example/1' alt='cheap pills'>", "^cheap pills$"))
+        #expect(try !body("\(words)<img src='http://a.example/1' alt='cheap pills'>", "cheap pills"))
+    }
+
+    @Test func `what a reader sees is found, however it is written`() throws {
+        #expect(try body("<p>ch\u{338}eap pi\u{336}lls</p>", "cheap pills"))
+        #expect(try body("<bdo dir=rtl>sllip paehc</bdo>", "cheap pills"))
+        #expect(try body("<p style='mso-hide:all'>cheap pills</p>", "cheap pills"))
+    }
+
     @Test func `rules build upon each other, wherever they stand`() throws {
         let bench = try RuleBench(
             """

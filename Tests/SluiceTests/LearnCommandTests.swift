@@ -82,4 +82,65 @@ import Testing
         let ran = try await learn(place, ["spam", "missing.eml"])
         #expect(ran.code == 1 && ran.errors.contains("There is no file or folder missing.eml."), "\(ran)")
     }
+
+    @Test func `nothing is taught where a path is missing`() async throws {
+        let place = try await Place()
+        try place.folder.write(message(1, "one"), to: "one.eml")
+        #expect(try await learn(place, ["spam", "one.eml", "missing.eml"]).code == 1)
+        #expect(try await json(place, ["stats"]).isEmpty)
+    }
+
+    @Test func `what was taught before something went wrong is told, and in the audit log`() async throws {
+        let place = try await Place()
+        let folder = place.folder
+        try folder.write(message(1, "one"), to: "one.eml")
+        // A folder that is there and cannot be read as one: its `cur` is a file.
+        try folder.write("", to: "odd/cur")
+        let ran = try await learn(place, ["spam", "one.eml", "odd"])
+        #expect(ran.code == 1 && ran.errors.contains("1 lesson counted before this went wrong"), "\(ran)")
+        #expect(ran.errors.contains("odd/cur cannot be read"), "\(ran)")
+        #expect(try await json(place, ["stats"]).map { $0["spam"] as? Int } == [1])
+        let audit = try await Programs.run(
+            Programs.sluice, ["audit", "--json", "--object", "global", "--config", "sluice.toml"],
+            folder: folder.path)
+        let verbs = try #require(try audit.json() as? [[String: Any]]).map { $0["verb"] as? String }
+        #expect(verbs == ["learn.spam"], "\(audit)")
+    }
+
+    @Test func `that lessons do not count yet is said`() async throws {
+        let place = try await Place()
+        try place.folder.write(message(1, "one"), to: "one.eml")
+        #expect(try await learn(place, ["stats"]).code == 0)
+        // No model can be made: its lock is a folder.
+        let lock = place.folder.path + "/data/lessons/lock"
+        try? FileManager.default.removeItem(atPath: lock)
+        try FileManager.default.createDirectory(atPath: lock, withIntermediateDirectories: true)
+        let ran = try await learn(place, ["spam", "one.eml"])
+        #expect(ran.output == "Learnt 1 message as spam.\n", "\(ran)")
+        #expect(ran.errors.contains("does not count yet"), "\(ran)")
+    }
+
+    @Test func `a server with damaged lessons starts without them, and says so`() async throws {
+        let place = try await Place()
+        try place.folder.write(message(1, "one"), to: "one.eml")
+        #expect(try await learn(place, ["spam", "one.eml"]).code == 0)
+        let path = place.folder.path + "/data/lessons.sqlite"
+        // What SQLite keeps beside it may have the same pages, sound.
+        for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        let file = try #require(FileHandle(forWritingAtPath: path))
+        try file.write(contentsOf: [UInt8](repeating: 0xA5, count: 200))
+        try file.close()
+        let refused = try await learn(place, ["stats"])
+        #expect(refused.code == 1 && refused.errors.contains("lessons.sqlite are damaged"), "\(refused)")
+        try await Turnstile.servers.pass {
+            let server = try await LiveServer.start(LiveServer.Setup(), in: place)
+            let status = try await server.sluice("status")
+            await server.stop()
+            #expect(server.log.contains("damaged lessons set aside"), "\(server.log)")
+            #expect((status.output + status.errors).contains("lessons.sqlite.damaged-"), "\(status)")
+        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: place.folder.path + "/data")
+        #expect(names.contains { $0.hasPrefix("lessons.sqlite.damaged-") }, "\(names)")
+        #expect(try await learn(place, ["spam", "one.eml"]).output == "Learnt 1 message as spam.\n")
+    }
 }

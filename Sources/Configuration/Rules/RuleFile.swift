@@ -76,7 +76,7 @@ struct RuleFile {
         }
     }
 
-    private mutating func number(_ entry: TOMLTable.Entry) -> Double? {
+    private mutating func number(_ entry: TOMLTable.Entry, most: Double = Rule.mostPoints) -> Double? {
         let number: Double? =
             switch entry.value.content {
             case .integer(let number): Double(number)
@@ -87,9 +87,8 @@ struct RuleFile {
             note(entry.value.location, "`\(entry.key)` must be a number, not \(entry.value.kind)")
             return nil
         }
-        guard number.magnitude <= Rule.mostPoints else {
-            note(
-                entry.value.location, "`\(entry.key)` must be from -\(Int(Rule.mostPoints)) to \(Int(Rule.mostPoints))")
+        guard number.magnitude <= most else {
+            note(entry.value.location, "`\(entry.key)` must be from -\(Int(most)) to \(Int(most))")
             return nil
         }
         return number
@@ -133,7 +132,9 @@ struct RuleFile {
     }
 
     private mutating func atLeast(_ table: TOMLTable, of test: TOMLTable.Entry) -> Int {
-        guard let entry = table.entry("at_least"), let number = number(entry) else { return 1 }
+        guard let entry = table.entry("at_least"), let number = number(entry, most: .greatestFiniteMagnitude) else {
+            return 1
+        }
         guard test.key != "when" else {
             note(entry.location, "`at_least` is for patterns", hint: "a condition has `count(A, B) >= 2`")
             return 1

@@ -98,7 +98,8 @@ private struct Joined {
             let place = first[cycle[0]] ?? SourceLocation(file: "")
             diagnostics.append(Diagnostic(.error, at: place, "rules build upon themselves: \(ring)"))
         }
-        let (everywhere, domains) = points(names, &diagnostics)
+        let silent = Set(rules.filter { $0.description.isEmpty }.map(\.name))
+        let (everywhere, domains) = points(names, silent: silent, &diagnostics)
         rules = rules.map { rule in
             guard let points = everywhere[rule.name] else { return rule }
             return Rule(rule.name, points: points, description: rule.description, test: rule.test, place: rule.place)
@@ -109,13 +110,18 @@ private struct Joined {
     }
 
     private func points(
-        _ names: Set<String>, _ diagnostics: inout [Diagnostic]
+        _ names: Set<String>, silent: Set<String>, _ diagnostics: inout [Diagnostic]
     ) -> (everywhere: [String: Double], domains: [String: [String: Double]]) {
         var everywhere: [String: Double] = [:]
         var domains: [String: [String: Double]] = [:]
         for change in files.flatMap(\.points) {
             let word = Expression.Word(text: change.value.rule, kind: .rule, offset: 0)
             diagnostics += Self.unknown(Located(word, at: change.location), names)
+            if silent.contains(change.value.rule), change.value.points != 0 {
+                let message = "`\(change.value.rule)` has no `describe`, and so no points"
+                let hint = "describe = \"what a person is to read where the rule holds\""
+                diagnostics.append(Diagnostic(.error, at: change.location, message, hint: hint))
+            }
             if let domain = change.value.domain {
                 domains[domain, default: [:]][change.value.rule] = change.value.points
             } else {

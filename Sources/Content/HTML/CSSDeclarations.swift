@@ -28,6 +28,9 @@ struct CSSDeclarations: Sendable {
     var isHiddenForOffice: Bool?
     var isClippedAway: Bool?
     var keepsSpace: Bool?
+    var isRightToLeft: Bool?
+    /// `unicode-bidi: bidi-override`. CSS Writing Modes 3 §2.2.
+    var overridesDirection: Bool?
     /// Some of it came from a style sheet.
     var isByRule = false
     var isEmpty = true
@@ -55,6 +58,8 @@ struct CSSDeclarations: Sendable {
         isHiddenForOffice = other.isHiddenForOffice ?? isHiddenForOffice
         isClippedAway = other.isClippedAway ?? isClippedAway
         keepsSpace = other.keepsSpace ?? keepsSpace
+        isRightToLeft = other.isRightToLeft ?? isRightToLeft
+        overridesDirection = other.overridesDirection ?? overridesDirection
     }
 }
 

@@ -5,6 +5,7 @@ enum CSSParser {
     private enum Property: UInt8, Sendable {
         case display, visibility, opacity, fontSize, font, color, background, width, height, overflow, position
         case left, top, indent, margin, marginLeft, marginTop, officeHide, clip, whiteSpace
+        case direction, unicodeBidi
     }
 
     private static let names: [(String, Property)] = [
@@ -15,7 +16,7 @@ enum CSSParser {
         ("overflow-x", .overflow), ("overflow-y", .overflow), ("position", .position), ("left", .left),
         ("top", .top), ("text-indent", .indent), ("margin", .margin), ("margin-left", .marginLeft),
         ("margin-top", .marginTop), ("mso-hide", .officeHide), ("clip", .clip), ("clip-path", .clip),
-        ("white-space", .whiteSpace),
+        ("white-space", .whiteSpace), ("direction", .direction), ("unicode-bidi", .unicodeBidi),
     ]
     private static let properties = PackedTable(names.map { (name: PackedName($0.0), value: $0.1) })
 
@@ -120,6 +121,10 @@ enum CSSParser {
         case .officeHide: result.isHiddenForOffice = text.equalsIgnoringCase("all")
         case .clip: result.isClippedAway = isNothing(octets, value)
         case .whiteSpace: result.keepsSpace = text.first.map { $0 | 0x20 } == UInt8(ascii: "p")
+        case .direction: result.isRightToLeft = text.equalsIgnoringCase("rtl")
+        case .unicodeBidi:
+            result.overridesDirection =
+                text.equalsIgnoringCase("bidi-override") || text.equalsIgnoringCase("isolate-override")
         }
     }
 

@@ -93,8 +93,8 @@ enum HTMLElement: UInt8, CaseIterable, Sendable {
 
 /// The attributes that mean something.
 enum HTMLAttribute: UInt8, CaseIterable, Sendable {
-    case action, alt, background, bgcolor, charset, `class`, color, content, data, formaction, height, hidden, href, id
-    case name, placeholder, poster, rel, size, src, srcset, style, title, type, value, width
+    case action, alt, background, bgcolor, charset, `class`, color, content, data, dir, formaction, height, hidden, href
+    case id, name, placeholder, poster, rel, size, src, srcset, style, title, type, value, width
     case httpEquiv = 100
     case xlinkHref = 101
 

@@ -72,6 +72,11 @@ extension HTMLRenderer {
             own.isByAttribute = true
             own.isEmpty = false
         }
+        if values[.dir] != nil || element == .bdo {
+            if values[.dir] != nil { own.isRightToLeft = has(.dir, "rtl") }
+            if element == .bdo { own.overridesDirection = true }
+            own.isEmpty = false
+        }
         if element == .a, values[.href] != nil {
             own.color = .opaque(0x0000EE)
             own.isEmpty = false

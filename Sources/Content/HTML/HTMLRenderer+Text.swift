@@ -17,10 +17,49 @@ extension HTMLRenderer {
         if let reason = style.hidden {
             hide(range, reason: reason, isByRule: style.isByRule)
         } else {
+            if style.isHiddenForOffice { result.observations.hiddenOctets[.office, default: 0] += range.count }
+            turn(style.isTurned)
             show(
                 range,
                 keepsSpace: style.keepsSpace || isOpen(.pre) || isOpen(.textarea) || isOpen(.xmp)
                     || isOpen(.plaintext) || isOpen(.listing))
+        }
+    }
+
+    /// Notes where text begins that is turned round, or puts it into the order in which it is seen.
+    ///
+    /// A line is turned as a whole, whatever elements it is made of.
+    private mutating func turn(_ isTurned: Bool) {
+        if turnedStart != nil, !isTurned || pendingSpace >= 2 { endTurn() }
+        if isTurned, turnedStart == nil {
+            writeSpace()
+            turnedStart = result.visible.count
+        }
+    }
+
+    /// Reverses what was turned round, and the links in it.
+    mutating func endTurn() {
+        guard let start = turnedStart else { return }
+        turnedStart = nil
+        let end = result.visible.count
+        guard end > start else { return }
+        let turned = result.visible[start..<end]
+        // Hebrew and Arabic go that way by themselves, and are stored as they are read.
+        guard !turned.contains(where: { 0xD6...0xDB ~= $0 }) else { return }
+        result.observations.turnedOctets += turned.count
+        let text = String(decoding: turned, as: UTF8.self).unicodeScalars.reversed()
+        var reversed = String.UnicodeScalarView()
+        reversed.append(contentsOf: text)
+        let octets = Array(String(reversed).utf8)
+        // Only octets that are no UTF-8 would change the count, and there are none here.
+        guard octets.count == turned.count else { return }
+        result.visible.replaceSubrange(start..<end, with: octets)
+        for place in result.references.indices.reversed() {
+            guard let text = result.references[place].text else { continue }
+            guard text.lowerBound >= start else { break }
+            if text.upperBound <= end {
+                result.references[place].text = (start + end - text.upperBound)..<(start + end - text.lowerBound)
+            }
         }
     }
 

@@ -30,6 +30,8 @@ struct HTMLRenderer {
     var values = AttributeValues()
     /// White space that is written if text follows: 0 for none, 1 a space, 2 a line end, 3 an empty line.
     var pendingSpace = 0
+    /// Where in ``HTMLText/visible`` the line of text begins that is being written and is turned round.
+    var turnedStart: Int?
     /// The sheet got rules after text had been read that they might hide.
     private(set) var sheetCameLate = false
 
@@ -80,6 +82,7 @@ struct HTMLRenderer {
         let tolerated: Set<HTMLElement> = [.html, .body, .head, .p, .li, .dd, .dt, .tr, .td, .th, .tbody, .option]
         result.observations.unclosedElements = stack.count { !tolerated.contains($0.element) } + overflow
         for place in stack.indices.reversed() { closeLink(stack[place]) }
+        endTurn()
         result.observations.isUnterminated = tokenizer.isUnterminated
         result.observations.hasTooManyAttributes = tokenizer.hasTooManyAttributes
         result.observations.hasTooManyRules = sheet.isFull

@@ -12,7 +12,7 @@ public enum HiddenReason: String, Sendable, Hashable, CaseIterable {
     /// A box without height or width that shows nothing outside of it.
     case emptyBox = "empty-box"
     case offScreen = "off-screen"
-    /// Only Outlook leaves it out.
+    /// Only Outlook leaves it out: elsewhere it is seen, and so is no hidden text.
     case office
     /// An element whose content is never shown: `<template>`, `<iframe>`, `<noframes>`.
     case notRendered = "not-rendered"
@@ -32,6 +32,11 @@ struct HTMLStyle {
     /// What no descendant can undo.
     var fixed: HiddenReason?
     var isByRule = false
+    /// Outlook leaves the text out.
+    var isHiddenForOffice = false
+    var isRightToLeft = false
+    /// All characters are written in the element's direction, whatever they are; what is inside goes along.
+    var isTurned = false
 
     /// Why the text is not seen, if so.
     var hidden: HiddenReason? {
@@ -56,6 +61,9 @@ struct HTMLStyle {
         style.setColors(own)
         if let isVisible = own.isVisible { style.isInvisible = !isVisible }
         if let keepsSpace = own.keepsSpace { style.keepsSpace = keepsSpace }
+        if let isHiddenForOffice = own.isHiddenForOffice { style.isHiddenForOffice = isHiddenForOffice }
+        if let isRightToLeft = own.isRightToLeft { style.isRightToLeft = isRightToLeft }
+        if own.overridesDirection == true { style.isTurned = style.isRightToLeft }
         if style.fixed == nil { style.fixed = Self.fixedReason(own) }
         if style.hidden != before { style.isByRule = own.isByRule }
         return style
@@ -83,7 +91,7 @@ struct HTMLStyle {
         if own.isClippedAway == true { return .emptyBox }
         if own.isPositioned == true, isFarOut(own.left) || isFarOut(own.top) { return .offScreen }
         if isFarOut(own.indent) || isFarOut(own.marginLeft) || isFarOut(own.marginTop) { return .offScreen }
-        return own.isHiddenForOffice == true ? .office : nil
+        return nil
     }
 
     private static func isNothing(_ length: CSSDeclarations.Length?) -> Bool {

@@ -78,7 +78,9 @@ public struct HTMLObservations: Sendable, Hashable {
     public var encodedAttributes = 0
     /// Names of elements that HTML has not.
     public var unknownTags = 0
-    /// Octets of hidden text for each reason.
+    /// Octets of text that is turned round by force, letter by letter: `<bdo dir=rtl>`.
+    public var turnedOctets = 0
+    /// Octets of hidden text for each reason; of ``HiddenReason/office``, of text that only Outlook hides.
     public var hiddenOctets: [HiddenReason: Int] = [:]
     /// The text ends inside of a tag or comment.
     public var isUnterminated = false

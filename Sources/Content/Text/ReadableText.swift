@@ -4,7 +4,8 @@ import MailTypes
 ///
 /// - Blanks of any kind and single line ends of plain text become one space; empty lines, and in HTML each line end,
 ///   become one line end.
-/// - Characters that take no room are left out; typographic quotes and dashes become `'`, `"` and `-`.
+/// - Characters that take no room, and marks through Latin letters, are left out;
+///   typographic quotes and dashes become `'`, `"` and `-`.
 /// - Full-width, circled and mathematical letters become ASCII, and so do letters of other scripts that look like Latin
 ///   ones where a word has Latin letters, too.
 public struct ReadableText: Sendable {
@@ -65,6 +66,7 @@ public struct ReadableText: Sendable {
         case 0x201C...0x201F, 0x2033: readASCII(UInt8(ascii: "\""))
         case 0x2010...0x2015, 0x2212: readASCII(UInt8(ascii: "-"))
         case _ where Homoglyphs.isInvisible(scalar): break
+        case _ where Homoglyphs.isOverlay(scalar) && breaks == 0 && !hasBlank && octets.last?.isLetter == true: break
         default:
             if let plain = Homoglyphs.plain(scalar) { return readASCII(plain) }
             if breaks > 0 || hasBlank { space() }

@@ -16,6 +16,8 @@ public struct TextObservations: Sendable, Hashable {
     public var lookalikeWords = 0
     /// Marks above marks: more than two on one letter.
     public var stackedMarks = 0
+    /// ASCII letters with a mark through or around them.
+    public var struckLetters = 0
     /// Characters for private use, and U+FFFD.
     public var unreadable = 0
     /// Characters beyond ASCII.
@@ -49,6 +51,7 @@ public struct TextObservations: Sendable, Hashable {
         var letters = 0
         var foreignLetters = 0
         var lookalikes = 0
+        var isBehindLetter = false
         while position < text.count {
             let octet = text[position]
             if octet < 0x80 {
@@ -56,6 +59,7 @@ public struct TextObservations: Sendable, Hashable {
                 scripts.insert(.latin)
                 letters += 1
                 marks = 0
+                isBehindLetter = true
                 position += 1
                 continue
             }
@@ -63,6 +67,12 @@ public struct TextObservations: Sendable, Hashable {
             position += count
             foreign += 1
             note(scalar, &marks)
+            if Homoglyphs.isOverlay(scalar) {
+                if isBehindLetter { struckLetters += 1 }
+                isBehindLetter = false
+                continue
+            }
+            isBehindLetter = false
             if Homoglyphs.isInvisible(scalar) {
                 invisibleHere += 1
                 continue

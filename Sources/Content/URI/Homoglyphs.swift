@@ -5,6 +5,11 @@ enum Homoglyphs {
         case latin, greek, cyrillic, armenian, hebrew, arabic, han, kana, hangul, thai, cherokee, other
     }
 
+    /// A mark that is drawn through or around the character before it, as U+0338 in `a̸`.
+    static func isOverlay(_ scalar: UInt32) -> Bool {
+        0x334...0x338 ~= scalar || 0x20D0...0x20F0 ~= scalar
+    }
+
     /// `nil` for what is no letter or belongs to all scripts.
     static func script(of scalar: UInt32) -> Script? {
         switch scalar {

@@ -10,14 +10,16 @@ struct LessonFile {
     let digest: KeyDigest
 
     init(path: String) throws(DirectoryError) {
-        pool = try DatabaseFile.open(path, durability: .full, givesBackSpace: true)
-        try DatabaseFile.migrate(pool, with: Self.migrator)
+        let failure = { Self.failure($0, at: path) }
+        pool = try DatabaseFile.open(path, durability: .full, givesBackSpace: true, failure: failure)
+        try DatabaseFile.migrate(pool, with: Self.migrator, failure: failure)
         do {
             digest = try pool.write { db in
                 if let known = try Data.fetchOne(db, sql: "SELECT value FROM secret") {
                     // A secret that cannot be read would make every lesson a new one.
                     guard let digest = KeyDigest(secret: Array(known)) else {
-                        throw DirectoryError.unavailable("the secret in \(path) is damaged")
+                        throw DirectoryError.lessonsUnavailable(
+                            path: path, reason: "the secret is none", isDamaged: true)
                     }
                     return digest
                 }
@@ -26,8 +28,32 @@ struct LessonFile {
                 return made
             }
         } catch {
-            throw DirectoryError(error)
+            throw failure(error)
         }
+    }
+
+    /// What went wrong, told as a matter of the lessons; without SQL and its arguments, which are a user's data.
+    static func failure(_ error: any Error, at path: String) -> DirectoryError {
+        switch error {
+        case let error as DirectoryError: error
+        case let error as DatabaseError:
+            .lessonsUnavailable(
+                path: path, reason: error.message ?? "SQLite result \(error.resultCode.rawValue)",
+                isDamaged: error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB)
+        case let error as CocoaError:
+            .lessonsUnavailable(path: path, reason: error.localizedDescription, isDamaged: false)
+        default: .lessonsUnavailable(path: path, reason: String(describing: error), isDamaged: false)
+        }
+    }
+
+    /// Renames a damaged file, and what SQLite keeps beside it; returns its new name.
+    static func setAside(_ path: String, now: Date) throws(DirectoryError) -> String {
+        let time = now.formatted(.iso8601.dateSeparator(.omitted).timeSeparator(.omitted))
+        let place = "\(path).damaged-\(time)"
+        for suffix in ["", "-wal", "-shm"] where rename(path + suffix, place + suffix) != 0 && errno != ENOENT {
+            throw failure(SystemError(call: "rename", path: path + suffix, code: errno), at: path)
+        }
+        return place
     }
 
     private static var migrator: DatabaseMigrator {

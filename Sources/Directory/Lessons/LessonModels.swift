@@ -90,6 +90,15 @@ final class LessonModels: Sendable {
         generation.advance()
     }
 
+    /// There are no lessons of anybody any more.
+    func removeAll() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        for name in names where name.hasSuffix(".model") {
+            unlink("\(folder)/\(name)")
+        }
+        generation.advance()
+    }
+
     private func syncFolder() throws {
         let descriptor = Glibc.open(folder, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError(call: "open", path: folder, code: errno) }

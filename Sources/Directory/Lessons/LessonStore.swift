@@ -3,6 +3,7 @@ import GRDB
 public import MailTypes
 public import Pipeline
 public import Scoring
+import Synchronization
 
 /// What mail people have called spam and what good, and what follows from it for other mail.
 ///
@@ -43,21 +44,57 @@ public final class LessonStore: Sendable {
     private let models: LessonModels
     private let reads = WorkerPool(name: "lessons", threads: 1, waiting: 1_000)
 
+    /// A file that was damaged, and so was renamed when this store was opened.
+    public struct SetAside: Sendable, Hashable {
+        /// Where it is now.
+        public var file: String
+        public var reason: String
+    }
+
+    public let setAside: SetAside?
+    private let path: String
+    private let failure = Mutex<String?>(nil)
+
     /// Opens or makes `lessons.sqlite` at `path`, and beside it the folder `lessons`.
-    public static func open(_ path: String, options: Options = Options()) throws(DirectoryError) -> LessonStore {
-        let file = try LessonFile(path: path)
-        do {
-            let folder = ((path as NSString).deletingPathExtension)
-            return LessonStore(file: file, models: try LessonModels(folder: folder), options: options)
+    ///
+    /// With `setsDamagedAside`, a file that is damaged gets another name, and there are no lessons; else that is an
+    /// error.
+    public static func open(
+        _ path: String, options: Options = Options(), setsDamagedAside: Bool = false
+    ) throws(DirectoryError) -> LessonStore {
+        let folder = (path as NSString).deletingPathExtension
+        let models: LessonModels
+        do { models = try LessonModels(folder: folder) } catch { throw LessonFile.failure(error, at: folder) }
+        do throws(DirectoryError) {
+            return LessonStore(file: try LessonFile(path: path), models: models, options: options, path: path)
         } catch {
-            throw DirectoryError(error)
+            guard setsDamagedAside, case .lessonsUnavailable(_, let reason, true) = error else { throw error }
+            let place = SetAside(file: try LessonFile.setAside(path, now: options.now()), reason: reason)
+            // Nobody could tell what they say, nor undo it.
+            models.removeAll()
+            return LessonStore(
+                file: try LessonFile(path: path), models: models, options: options, path: path, setAside: place)
         }
     }
 
-    private init(file: LessonFile, models: LessonModels, options: Options) {
+    private init(
+        file: LessonFile, models: LessonModels, options: Options, path: String, setAside: SetAside? = nil
+    ) {
         self.file = file
         self.models = models
         self.options = options
+        self.path = path
+        self.setAside = setAside
+    }
+
+    /// What an operator should look at.
+    public var troubles: [String] {
+        var troubles: [String] = []
+        if let setAside {
+            troubles.append("\(path) was damaged: \(setAside.reason). It is \(setAside.file) now; no lesson counts.")
+        }
+        if let reason = failure.withLock(\.self) { troubles.append("Lessons cannot be gone through: \(reason)") }
+        return troubles
     }
 
     deinit { close() }
@@ -137,7 +174,7 @@ public final class LessonStore: Sendable {
                 return report
             }
         } catch {
-            throw DirectoryError(error)
+            throw LessonFile.failure(error, at: path)
         }
     }
 
@@ -146,6 +183,17 @@ public final class LessonStore: Sendable {
     /// Makes what is missing, damaged or older than its lessons; tells of which scopes.
     @discardableResult
     public func catchUp() throws(DirectoryError) -> [LessonScope] {
+        do throws(DirectoryError) {
+            let scopes = try makeModels()
+            failure.withLock { $0 = nil }
+            return scopes
+        } catch {
+            failure.withLock { $0 = error.description }
+            throw error
+        }
+    }
+
+    private func makeModels() throws(DirectoryError) -> [LessonScope] {
         let known = try read { rows in
             try rows.scopes().map { (scope: $0, change: try rows.change(of: $0)) }
         }
@@ -155,7 +203,7 @@ public final class LessonStore: Sendable {
                 try models.model(of: scope)?.change != change && train(scope) ? scope : nil
             }
         } catch {
-            throw DirectoryError(error)
+            throw LessonFile.failure(error, at: path)
         }
     }
 
@@ -219,7 +267,7 @@ public final class LessonStore: Sendable {
         do {
             return try file.pool.read { db in try body(LessonRows(db: db, now: options.now())) }
         } catch {
-            throw DirectoryError(error)
+            throw LessonFile.failure(error, at: path)
         }
     }
 

@@ -12,10 +12,12 @@ enum DatabaseFile {
         case normal = "NORMAL"
     }
 
-    /// `givesBackSpace`: what is deleted can be given back to the file system by `PRAGMA incremental_vacuum`.
+    /// - Parameters:
+    ///   - givesBackSpace: What is deleted can be given back to the file system by `PRAGMA incremental_vacuum`.
+    ///   - failure: How an error is told.
     static func open(
         _ path: String, durability: Durability, busyTimeout: Interval = "5s", readers: Int = 4,
-        givesBackSpace: Bool = false
+        givesBackSpace: Bool = false, failure: (any Error) -> DirectoryError = { DirectoryError($0) }
     ) throws(DirectoryError) -> DatabasePool {
         var configuration = configuration(busyTimeout: busyTimeout, readers: readers)
         configuration.prepareDatabase { db in
@@ -32,7 +34,7 @@ enum DatabaseFile {
             }
             return pool
         } catch {
-            throw DirectoryError(error)
+            throw failure(error)
         }
     }
 
@@ -44,12 +46,15 @@ enum DatabaseFile {
     }
 
     /// Applies the migrations that the file has not seen; refuses a file that has seen more.
-    static func migrate(_ pool: DatabasePool, with migrator: DatabaseMigrator) throws(DirectoryError) {
+    static func migrate(
+        _ pool: DatabasePool, with migrator: DatabaseMigrator,
+        failure: (any Error) -> DirectoryError = { DirectoryError($0) }
+    ) throws(DirectoryError) {
         do {
             if try pool.read(migrator.hasBeenSuperseded) { throw DirectoryError.newerSchema(path: pool.path) }
             try migrator.migrate(pool)
         } catch {
-            throw DirectoryError(error)
+            throw failure(error)
         }
     }
 

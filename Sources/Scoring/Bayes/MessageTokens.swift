@@ -61,6 +61,14 @@ struct Tokenizer {
         for text in texts where text.isShown && words > 0 {
             words -= addWords("w:", text.visible, most: words, arePaired: true)
         }
+        if limits.maxWords - words < TextReader.fewWords {
+            // As patterns have it: what says so little says it by other means.
+            for html in texts.lazy.filter(\.isShown).compactMap(\.html) where words > 0 {
+                words -= addWords("w:", html.alternatives, most: words, arePaired: true)
+                guard words > 0, html.hidden.count >= TextReader.muchHidden else { continue }
+                words -= addWords("w:", html.hidden, most: words, arePaired: true)
+            }
+        }
         var hiddenWords = limits.maxHiddenWords
         for text in texts where hiddenWords > 0 {
             guard let hidden = text.html?.hidden, !hidden.isEmpty else { continue }

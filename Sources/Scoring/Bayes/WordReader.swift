@@ -112,10 +112,11 @@ extension WordReader {
         let scalar: UInt32
         let count: Int
 
-        /// Characters that take no room.
+        /// Characters that take no room, and marks drawn through others.
         var isInvisible: Bool {
             scalar == 0xAD || scalar == 0x34F || 0x200B...0x200F ~= scalar || 0x202A...0x202E ~= scalar
                 || 0x2060...0x206F ~= scalar || 0xFE00...0xFE0F ~= scalar || scalar == 0xFEFF
+                || 0x334...0x338 ~= scalar || 0x20D0...0x20F0 ~= scalar
         }
 
         /// Whether its script puts no blanks between words: Thai to Khmer, kana, Han, Hangul with it.

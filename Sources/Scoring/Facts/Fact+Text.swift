@@ -36,7 +36,13 @@ extension Fact {
             {
                 $0.content.alternatives.map(\.similarity).min() ?? 100
             },
-            Fact("text.not_read", "something of the message was not read to its end") { !$0.content.excess.isEmpty },
+            Fact("text.struck_letters", "letters with a mark drawn through or around them") { $0.sum(\.struckLetters) },
+            Fact(
+                "text.not_read",
+                "something of the message was not read to its end, or its text not held against patterns"
+            ) {
+                !$0.content.excess.isEmpty || TextReader.cutsBody(of: $0.content)
+            },
             Fact("text.names_recipient", "a recipient's address stands there") { reader in
                 let wanted = reader.recipients.map { Array($0.description.asciiLowercased.utf8) }
                 return reader.shown.contains { text in
@@ -105,6 +111,7 @@ extension Fact {
     private typealias Number = KeyPath<HTMLObservations, Int> & Sendable
 
     private static let numbers: [(String, String, any Number)] = [
+        ("turned", "octets of text that is turned round by force, as by `<bdo dir=rtl>`", \.turnedOctets),
         ("tags", "tags", \.tags), ("comments", "comments", \.comments),
         ("conditional_comments", "conditional comments of Internet Explorer and Outlook", \.conditionalComments),
         ("scripts", "scripts", \.scripts), ("forms", "forms", \.forms), ("inputs", "fields of forms", \.inputs),

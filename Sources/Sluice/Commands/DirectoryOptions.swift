@@ -63,6 +63,7 @@ func told<Result>(_ body: () throws -> Result) throws -> Result {
     } catch DirectoryError.unavailable(let reason) {
         throw CommandFailure.again("The directory cannot be used now: \(reason).")
     } catch let error as DirectoryError {
+        if case .lessonsUnavailable(_, _, isDamaged: false) = error { throw CommandFailure.again(error.description) }
         throw CommandFailure.wrong(error.description)
     }
 }

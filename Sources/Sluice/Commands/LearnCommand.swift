@@ -43,8 +43,7 @@ struct LearnCommand: ParsableCommand {
         func run() throws {
             try LessonAccess(place).change { access in
                 let scope = try access.scope(scope)
-                let report = try access.each(paths) { try access.store.forget($0, in: scope) }
-                try access.note("forget", in: scope, report)
+                let report = try access.each(paths, "forget", in: scope) { try access.store.forget($0, in: scope) }
                 print("Undid \(Terminal.counted(report.forgotten, "lesson"))\(report.rest("were never taught")).")
             }
         }
@@ -131,10 +130,9 @@ extension Teaching {
     func run() throws {
         try LessonAccess(place).change { access in
             let scope = try access.scope(scope)
-            let report = try access.each(paths) {
+            let report = try access.each(paths, Self.isSpam ? "spam" : "ham", in: scope) {
                 try access.store.teach($0, as: Self.isSpam, in: scope, by: DirectoryOptions.actor)
             }
-            try access.note(Self.isSpam ? "spam" : "ham", in: scope, report)
             var words = "Learnt \(Terminal.counted(report.taught, "message")) as \(Self.isSpam ? "spam" : "ham")"
             if report.changed > 0 { words += ", and \(report.changed) that were the opposite before" }
             print("\(words)\(report.rest("were taught already")).")
@@ -179,8 +177,15 @@ struct LessonAccess {
         defer { close() }
         try told {
             // Lessons count even if what comes behind them fails.
-            defer { _ = try? store.catchUp() }
+            defer { catchUp() }
             try body(self)
+        }
+    }
+
+    /// What was taught is kept, whatever happens here.
+    private func catchUp() {
+        do throws(DirectoryError) { try store.catchUp() } catch {
+            Terminal.complain("What was taught is kept, and does not count yet. \(error)")
         }
     }
 
@@ -206,24 +211,42 @@ struct LessonAccess {
         try directory.change(by: DirectoryOptions.actor) { try $0.noteLessons(verb, in: scope, report) }
     }
 
-    /// Hands the messages of files and folders to `body`, many at a time.
-    func each(_ paths: [String], _ body: ([LessonSubject]) throws -> LessonReport) throws -> LessonReport {
+    /// Hands the messages of files and folders to `body`, many at a time, and writes each time down what came of it.
+    ///
+    /// After an error, what was read before it is handed over, too, and it is said how much that was.
+    func each(
+        _ paths: [String], _ verb: String, in scope: LessonScope, _ body: ([LessonSubject]) throws -> LessonReport
+    ) throws -> LessonReport {
+        for path in paths { try MailPile(path).requireExistence() }
         var sum = LessonReport()
         var batch: [LessonSubject] = []
-        for path in paths {
-            try MailPile(path).forEach { octets in
-                guard let message = try? Message(parsing: octets) else {
-                    Terminal.complain("\(path): a message is too complex to be read, and left out.")
-                    return
-                }
-                batch.append(LessonSubject(message))
-                if batch.count == Self.batch {
-                    sum += try body(batch)
-                    batch = []
+        func hand() throws {
+            guard !batch.isEmpty else { return }
+            let subjects = batch
+            // What failed once is not tried again.
+            batch = []
+            let report = try body(subjects)
+            sum += report
+            try note(verb, in: scope, report)
+        }
+        do {
+            for path in paths {
+                try MailPile(path).forEach { octets in
+                    guard let message = try? Message(parsing: octets) else {
+                        Terminal.complain("\(path): a message is too complex to be read, and left out.")
+                        return
+                    }
+                    batch.append(LessonSubject(message))
+                    if batch.count == Self.batch { try hand() }
                 }
             }
+            try hand()
+        } catch {
+            do { try hand() } catch { Terminal.complain("\(error)") }
+            let done = sum.taught + sum.changed + sum.forgotten
+            Terminal.complain("\(Terminal.counted(done, "lesson")) counted before this went wrong; the rest did not:")
+            throw error
         }
-        if !batch.isEmpty { sum += try body(batch) }
         return sum
     }
 }

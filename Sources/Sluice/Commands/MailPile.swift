@@ -10,6 +10,13 @@ struct MailPile {
 
     init(_ path: String) { self.path = path }
 
+    /// Says if there is nothing of that name.
+    func requireExistence() throws {
+        guard path == "-" || FileManager.default.fileExists(atPath: path) else {
+            throw CommandFailure.wrong("There is no file or folder \(path).")
+        }
+    }
+
     /// Calls `body` with the octets of each message.
     func forEach(_ body: (Bytes) throws -> Void) throws {
         if path == "-" {
@@ -17,9 +24,8 @@ struct MailPile {
             return
         }
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw CommandFailure.wrong("There is no file or folder \(path).")
-        }
+        try requireExistence()
+        _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         guard isFolder.boolValue else { return try Self.forEach(inFile: path, body) }
         let folders = ["cur", "new"].map { "\(path)/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
         for folder in folders.isEmpty ? [path] : folders {

@@ -292,7 +292,7 @@ final class Server: Sendable {
 
     /// What fails of the server without keeping it from its work.
     private var troubles: [String] {
-        keyWatch.troubles.map(\.text) + blocklists.troubles.map(\.text) + scanners.troubles
+        keyWatch.troubles.map(\.text) + blocklists.troubles.map(\.text) + scanners.troubles + lessons.troubles
     }
 
     /// What an admin should look at while mail flows.

@@ -32,9 +32,14 @@ enum Stores {
 
     static func lessons(in data: DataFolder) throws -> LessonStore { try LessonStore.open(data.lessons) }
 
-    /// Opened for a server: what is missing or damaged is made anew while it serves.
+    /// Opened for a server, which damaged lessons don't stop; what is made of them is made anew while it serves.
     static func lessons(in data: DataFolder, _ logger: Logger) throws -> LessonStore {
-        let store = try lessons(in: data)
+        let store = try LessonStore.open(data.lessons, setsDamagedAside: true)
+        if let damaged = store.setAside {
+            logger.error(
+                "damaged lessons set aside",
+                metadata: ["file": "\(data.lessons)", "now": "\(damaged.file)", "reason": "\(damaged.reason)"])
+        }
         Thread.detachNewThread { [weak store] in
             do {
                 for scope in try store?.catchUp() ?? [] {

@@ -189,6 +189,45 @@ import Testing
         #expect(try await margin(last, "cheap pills") == sound)
     }
 
+    @Test func `damaged lessons are set aside where that is wanted, and else an error that names the file`() throws {
+        let folder = try TemporaryFolder()
+        try taught(folder).close()
+        let path = folder.file("lessons.sqlite")
+        // What SQLite keeps beside it may have the same pages, sound.
+        for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        let handle = try #require(FileHandle(forWritingAtPath: path))
+        try handle.write(contentsOf: [UInt8](repeating: 0xA5, count: 200))
+        try handle.close()
+        let error = #expect(throws: DirectoryError.self) { try LessonStore.open(path) }
+        guard case .lessonsUnavailable(path, _, isDamaged: true) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(error?.description.hasPrefix("The lessons in \(path) are damaged: ") == true)
+        var options = LessonStore.Options()
+        options.now = { Self.start }
+        let store = try LessonStore.open(path, options: options, setsDamagedAside: true)
+        #expect(store.setAside?.file == "\(path).damaged-20260509T061320Z")
+        #expect(store.troubles.count == 1)
+        #expect(try store.tallies().isEmpty)
+        #expect(FileManager.default.fileExists(atPath: store.setAside?.file ?? ""))
+        #expect(store.immediate([.global]) != [.global])
+        #expect(try store.teach(Self.spam(2), as: true, in: .global, by: "test").taught == 2)
+        store.close()
+        let again = try LessonStore.open(path, options: options, setsDamagedAside: true)
+        #expect(again.setAside == nil && again.troubles.isEmpty)
+        #expect(try again.tallies().map(\.spam) == [2])
+    }
+
+    @Test func `a folder that cannot be made is named`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("lessons.sqlite")
+        try Data("mine".utf8).write(to: URL(filePath: folder.file("lessons")))
+        let error = #expect(throws: DirectoryError.self) { try LessonStore.open(path) }
+        #expect(error?.description.hasPrefix("The lessons in \(folder.file("lessons")) cannot be used now: ") == true)
+        #expect(error?.description.contains("NSCocoaErrorDomain") == false)
+    }
+
     @Test func `lessons of another process count as soon as it is done`() async throws {
         let folder = try TemporaryFolder()
         let (server, command) = (try taught(folder), try open(folder))
