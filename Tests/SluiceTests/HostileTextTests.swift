@@ -54,7 +54,7 @@ import Testing
         let pool = SandboxPool(options, observer: observer) { _ throws(StageFailure) in
             throw StageFailure("nobody asks")
         }
-        let image = try PatternImage(rules)
+        let image = try await ShippedPatterns.image.value
         var texts = rules.patterns.enumerated().map { number, pattern in
             (view: rules.views.firstIndex(of: pattern.view) ?? 0, text: Self.nearMiss(pattern.expression))
         }
