@@ -99,7 +99,8 @@ import Testing
     @Test func `elements of office programs are nothing unknown`() async throws {
         func names(_ element: String) async throws -> [String] {
             let html = String(repeating: "<p>word<\(element)></\(element)></p>", count: 12)
-            return try await Self.hits("From: a@out.test\nSubject: x\nContent-Type: text/html\n\n\(html)\n").map(\.rule.name)
+            return try await Self.hits("From: a@out.test\nSubject: x\nContent-Type: text/html\n\n\(html)\n").map(
+                \.rule.name)
         }
         #expect(try await !names("o:p").contains("HTML_UNKNOWN_TAGS"))
         #expect(try await !names("my-element").contains("HTML_UNKNOWN_TAGS"))
