@@ -46,7 +46,8 @@ import Testing
         let channel = try await Self.listening(witness)
         #expect(try await Self.waits(channel, after: errno) == !isShortage)
         var isWaiting = false
-        for _ in 0..<1000 where !isWaiting {
+        let end = ContinuousClock.now + patience
+        while !isWaiting, ContinuousClock.now < end {
             try await Task.sleep(for: .milliseconds(10))
             isWaiting = try await channel.getOption(.autoRead).get()
         }

@@ -111,7 +111,8 @@ private struct LiveTransport: DialogTransport {
     func startTLS() async throws { try await client.startTLS() }
 
     func isClosed() async throws -> Bool {
-        for _ in 0..<500 where !client.isClosed { try await Task.sleep(for: .milliseconds(10)) }
+        let end = ContinuousClock.now + patience
+        while !client.isClosed, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
         return client.isClosed
     }
 

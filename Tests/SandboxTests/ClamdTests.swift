@@ -162,7 +162,7 @@ import Testing
 
 /// Waits until the condition holds; false if it does not in time.
 func eventuallyTrue(_ condition: () async -> Bool) async -> Bool {
-    for _ in 0..<300 {
+    for _ in 0..<600 {
         if await condition() { return true }
         try? await Task.sleep(for: .milliseconds(100))
     }

@@ -86,7 +86,7 @@ final class Gate: Sendable {
 }
 
 /// Waits until `condition` holds; `false` if it does not in time.
-func eventually(within limit: Duration = .seconds(30), _ condition: () -> Bool) async -> Bool {
+func eventually(within limit: Duration = .seconds(60), _ condition: () -> Bool) async -> Bool {
     let end = ContinuousClock.now + limit
     while ContinuousClock.now < end {
         if condition() { return true }

@@ -181,7 +181,7 @@ import Testing
                 return try JSONDecoder().decode(Preview.self, from: Data(ran.output.utf8))
             }
             // Traces are written behind.
-            #expect(try await eventually(within: .seconds(20)) { try await preview().messages == Self.batch.count })
+            #expect(try await eventually { try await preview().messages == Self.batch.count })
             let shown = try await preview()
             #expect(shown.now == first)
             #expect(shown.then == ["deliver": 5, "defer": 3, "junk": 0, "reject": 3])
@@ -274,7 +274,7 @@ import Testing
                 return try JSONDecoder().decode([Entry].self, from: Data(shown.output.utf8))
             }
             // Memory is written behind.
-            let counts = try await eventually(within: .seconds(20)) {
+            let counts = try await eventually {
                 try await entries().map(\.used) == [1, 1, 1]
             }
             let last = try await entries()

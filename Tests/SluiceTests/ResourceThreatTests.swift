@@ -24,7 +24,7 @@ import Testing
             #expect(try await good.deliver(Self.message).hasPrefix("250"))
             // A letter now and then is not a command: the time of the whole one counts.
             #expect(
-                await eventually(within: .seconds(30)) {
+                await eventually {
                     for wire in slow { wire.push([0x78]) }
                     try? await Task.sleep(for: .milliseconds(500))
                     return slow.allSatisfy(\.isClosed)
@@ -42,7 +42,7 @@ import Testing
             wire.push(Array("EHLO deaf.test\r\n".utf8))
             for _ in 0..<200 { wire.push(burst) }
             #expect(
-                try await eventually(within: .seconds(40)) {
+                try await eventually {
                     let status = try await server.sluice("status", "--json").json() as? [String: Any]
                     return status?["connections"] as? Int == 0
                 })

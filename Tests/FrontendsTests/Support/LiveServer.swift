@@ -75,8 +75,9 @@ final class LiveServer: Sendable {
     func stop() async { await frontend.stop() }
 
     /// Waits until `condition` holds; a test that would wait for ever fails instead.
-    func eventually(within seconds: Int = 20, _ condition: @Sendable () -> Bool) async -> Bool {
-        for _ in 0..<seconds * 100 {
+    func eventually(within limit: Duration = patience, _ condition: @Sendable () -> Bool) async -> Bool {
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end {
             if condition() { return true }
             try? await Task.sleep(for: .milliseconds(10))
         }

@@ -4,6 +4,9 @@ import NIOPosix
 import NIOSSL
 import Synchronization
 
+/// How long a test waits for what must come: long, as sixteen tests share the machine, and none measures time.
+let patience = Duration.seconds(60)
+
 /// A client that says exactly what it is told to, octet by octet, and waits for what comes.
 final class TestClient: Sendable {
     struct Timeout: Error, CustomStringConvertible {
@@ -85,11 +88,8 @@ final class TestClient: Sendable {
 
     /// Waits until the server closes; what came before, unread.
     func end() async throws -> String {
-        for _ in 0..<1000 {
-            if inbox.isClosed { return inbox.take(all: true) }
-            try await Task.sleep(for: .milliseconds(10))
-        }
-        throw Timeout(wanted: "the end", got: inbox.text)
+        guard try await wait(until: { inbox.isClosed }) else { throw Timeout(wanted: "the end", got: inbox.text) }
+        return inbox.take(all: true)
     }
 
     var isClosed: Bool { inbox.isClosed }
@@ -103,12 +103,24 @@ final class TestClient: Sendable {
     func close() async throws { try await channel.close() }
 
     private func wait(for what: String, _ end: @Sendable ([UInt8]) -> Int?) async throws -> String {
-        for _ in 0..<2000 {
-            if let text = inbox.take(end) { return text }
-            if inbox.isClosed { break }
+        var text: String?
+        // Closed first: what came before the end is in the inbox by then.
+        _ = try await wait {
+            let isClosed = inbox.isClosed
+            text = inbox.take(end)
+            return text != nil || isClosed
+        }
+        if let text { return text }
+        throw Timeout(wanted: what, got: inbox.text + (inbox.isClosed ? " and the end" : ""))
+    }
+
+    private func wait(until condition: () -> Bool) async throws -> Bool {
+        let end = ContinuousClock.now + patience
+        while !condition() {
+            guard ContinuousClock.now < end else { return condition() }
             try await Task.sleep(for: .milliseconds(5))
         }
-        throw Timeout(wanted: what, got: inbox.text + (inbox.isClosed ? " and the end" : ""))
+        return true
     }
 
     // MARK: - TLS
@@ -130,10 +142,7 @@ final class TestClient: Sendable {
                 channel.writeAndFlush(ByteBuffer(string: early), promise: nil)
             }
         }.get()
-        for _ in 0..<2000 {
-            if inbox.isSecure || inbox.isClosed { break }
-            try await Task.sleep(for: .milliseconds(10))
-        }
+        _ = try await wait { inbox.isSecure || inbox.isClosed }
         guard inbox.isSecure else { throw Timeout(wanted: "a handshake", got: inbox.text) }
         return try await channel.nioSSL_tlsVersion().get()
     }

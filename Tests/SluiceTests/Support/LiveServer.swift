@@ -185,7 +185,7 @@ final class LiveServer: Sendable {
     }
 
     /// The mailbox's messages as text, once there are that many.
-    func mail(of address: String, count: Int, within limit: Duration = .seconds(20)) async throws -> [String] {
+    func mail(of address: String, count: Int, within limit: Duration = .seconds(60)) async throws -> [String] {
         guard await eventually(within: limit, { self.mail(of: address).count >= count }) else {
             throw Timeout("\(address) has \(mail(of: address).count) messages, not \(count)")
         }
@@ -209,7 +209,7 @@ final class LiveServer: Sendable {
     }
 
     /// Waits until nothing is queued any more.
-    func queueIsEmpty(within limit: Duration = .seconds(20)) async throws -> Bool {
+    func queueIsEmpty(within limit: Duration = .seconds(60)) async throws -> Bool {
         try await eventually(within: limit) { try await queue().isEmpty }
     }
 

@@ -170,7 +170,7 @@ final class Child: Sendable {
 
     /// Asks it to end, and makes it end if it does not listen.
     @discardableResult
-    func stop(within limit: Duration = .seconds(20)) async -> Int32 {
+    func stop(within limit: Duration = .seconds(60)) async -> Int32 {
         send(signal: SIGTERM)
         let watch = Task {
             try await Task.sleep(for: limit)
@@ -211,7 +211,7 @@ extension String {
 
 /// Waits until `condition` holds; `false` if it does not in time.
 func eventually(
-    within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+    within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
 ) async rethrows -> Bool {
     let end = ContinuousClock.now + limit
     while ContinuousClock.now < end {

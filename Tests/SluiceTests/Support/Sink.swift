@@ -83,7 +83,7 @@ final class Sink: Sendable {
 
     func stop() async { try? await channel.close() }
 
-    func messages(count: Int, within limit: Duration = .seconds(20)) async throws -> [Message] {
+    func messages(count: Int, within limit: Duration = .seconds(60)) async throws -> [Message] {
         guard await eventually(within: limit, { self.messages.count >= count }) else {
             throw Timeout("the sink has \(messages.count) messages, not \(count)")
         }

@@ -24,7 +24,7 @@ struct SocketTransport: DialogTransport {
 
     mutating func receive() async throws -> [UInt8] {
         let isOver = heard.replies >= expected
-        _ = await eventually(within: isOver ? .milliseconds(60) : .seconds(10)) {
+        _ = await eventually(within: .milliseconds(isOver ? 60 : 60_000)) {
             wire.isClosed || !wire.unread.isEmpty
         }
         let octets = wire.takeOctets()
@@ -34,7 +34,7 @@ struct SocketTransport: DialogTransport {
 
     mutating func startTLS() async throws { try await wire.startTLS() }
 
-    mutating func isClosed() async throws -> Bool { await eventually(within: .seconds(10)) { wire.isClosed } }
+    mutating func isClosed() async throws -> Bool { await eventually { wire.isClosed } }
 
     func takenMessages() async throws -> [[UInt8]]? { nil }
 

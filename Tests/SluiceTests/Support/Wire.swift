@@ -49,11 +49,13 @@ final class Wire: Sendable {
     func push(_ octets: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: octets), promise: nil) }
 
     /// The next whole reply, its lines as they came, without the last line end.
-    func reply(within limit: Duration = .seconds(20)) async throws -> String {
+    func reply(within limit: Duration = .seconds(60)) async throws -> String {
         let end = ContinuousClock.now + limit
         while true {
+            // Asked first: what came before the end is in the inbox by then.
+            let isClosed = inbox.isClosed
             if let text = inbox.takeReply() { return text }
-            if inbox.isClosed { throw Timeout("the end came instead of a reply, after \(inbox.text.debugDescription)") }
+            if isClosed { throw Timeout("the end came instead of a reply, after \(inbox.text.debugDescription)") }
             if ContinuousClock.now > end { throw Timeout("no reply, only \(inbox.text.debugDescription)") }
             try await Task.sleep(for: .milliseconds(2))
         }
@@ -101,7 +103,7 @@ final class Wire: Sendable {
 
     /// Waits until the server closes; what came before, unread.
     @discardableResult
-    func end(within limit: Duration = .seconds(20)) async throws -> String {
+    func end(within limit: Duration = .seconds(60)) async throws -> String {
         guard await eventually(within: limit, { self.inbox.isClosed }) else {
             throw Timeout("the connection is still open, after \(inbox.text.debugDescription)")
         }
