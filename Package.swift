@@ -102,7 +102,7 @@ let package = Package(
                 "MailTypes", "Content", "Scoring", "Protocols", "Pipeline", "Filters", "Adapters", "Sandbox",
                 "Directory", "Queue",
                 "Mailboxes", "Delivery", "Frontends", "Configuration", arguments, lifecycle, signals, logging, metrics,
-                nio, nioPosix, nioSSL,
+                "CJemalloc", nio, nioPosix, nioSSL,
             ],
             resources: chainFiles.map { .embedInCode("Resources/filters.d/\($0)") }
                 + ruleFiles.map { .embedInCode("Resources/rules.d/\($0)") }
@@ -110,6 +110,9 @@ let package = Package(
 
         // C libraries, each imported by one Swift file.
         .target(name: "CTOML", path: "Sources/CLibraries/CTOML"),
+        // In malloc's place, in the program alone: nothing imports it.
+        .target(
+            name: "CJemalloc", path: "Sources/CLibraries/CJemalloc", linkerSettings: [.linkedLibrary("jemalloc")]),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/CLibraries/COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"])]),
@@ -159,7 +162,7 @@ let package = Package(
             dependencies: ["Sandbox", "SandboxProbe", "Adapters", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),
         // What the tests start in a worker's place.
         .executableTarget(
-            name: "SandboxProbe", dependencies: ["Sandbox", "MailTypes", "CSeccomp"], path: "Tests/SandboxProbe"),
+            name: "SandboxProbe", dependencies: ["Sandbox", "MailTypes", "CJemalloc", "CSeccomp"], path: "Tests/SandboxProbe"),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(
@@ -191,7 +194,7 @@ let package = Package(
 )
 
 // One set of switches for every Swift target; nothing opts out.
-for target in package.targets where target.type != .system && target.name != "CTOML" {
+for target in package.targets where target.type != .system && !["CTOML", "CJemalloc"].contains(target.name) {
     target.swiftSettings = [
         .treatAllWarnings(as: .error),  // SE-0480
         .enableUpcomingFeature("ExistentialAny"),  // SE-0335

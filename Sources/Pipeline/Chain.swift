@@ -58,7 +58,9 @@ public enum FailurePolicy: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// One stage at its place in the chain: one file of `filters.d`.
-public struct Link: Sendable {
+///
+/// Never changed, and handed on at each question: a reference costs less than a copy of all that it has.
+public final class Link: Sendable {
     public let number: Int
     /// The file's name, for people: `30-greylist.toml`.
     public let file: String
@@ -133,8 +135,14 @@ public struct Link: Sendable {
 }
 
 /// A stage with one set of values, and where each value comes from.
-public struct StageVariant: Sendable {
+public final class StageVariant: Sendable {
     public let stage: any Stage
+    /// The stage as each phase asks it, where it takes part: to find out at each question costs more than most answers.
+    let connect: (any ConnectStage)?
+    let hello: (any HelloStage)?
+    let sender: (any SenderStage)?
+    let recipient: (any RecipientStage)?
+    let message: (any MessageStage)?
     /// The domain whose own values these are; `nil` for everybody's.
     public let scope: String?
     /// The origin of each option of the stage.
@@ -143,6 +151,11 @@ public struct StageVariant: Sendable {
 
     public init(_ stage: any Stage, scope: String? = nil, values: [String: ValueOrigin] = [:]) {
         self.stage = stage
+        connect = stage as? any ConnectStage
+        hello = stage as? any HelloStage
+        sender = stage as? any SenderStage
+        recipient = stage as? any RecipientStage
+        message = stage as? any MessageStage
         self.scope = scope
         self.values = values
         phases = StageVariant.phases(of: type(of: stage))

@@ -66,11 +66,14 @@ struct Draft: Sendable {
         let policy: String?
     }
 
+    /// Whether `link` can have other values for one recipient than for another, or than everybody's.
+    func isDivisible(by link: Link) -> Bool {
+        !link.domains.isEmpty || recipients.contains { $0.policies[link.file] != nil }
+    }
+
     /// The parts of this draft for which `link` has the same values.
     func divided(by link: Link) -> [(StageVariant, Draft)] {
-        guard !link.domains.isEmpty || recipients.contains(where: { $0.policies[link.file] != nil }) else {
-            return [(link.base, self)]
-        }
+        guard isDivisible(by: link) else { return [(link.base, self)] }
         var parts: [(StageVariant, Draft)] = []
         var places: [Values: Int] = [:]
         for recipient in recipients {
@@ -92,11 +95,7 @@ struct Draft: Sendable {
     mutating func pass(_ place: Int, _ finding: Finding?) {
         passed = place + 1
         guard let finding else { return }
-        // Places are those of the message the stage saw, so fields go before others come.
-        if finding.edits.contains(where: \.changesContent) { content = ContentBox() }
-        message.header.remove(at: finding.edits.flatMap(\.removedFields))
-        for edit in finding.edits { apply(edit) }
-        changeRecipients(finding.edits)
+        apply(finding.edits)
         switch finding.verdict {
         case .continue: break
         case .accept: state = .accepted
@@ -108,6 +107,16 @@ struct Draft: Sendable {
             for place in recipients.indices { recipients[place].disposition = .quarantine }
         case .discard: state = .discarded
         }
+    }
+
+    private mutating func apply(_ edits: [Edit]) {
+        guard !edits.isEmpty else { return }
+        // Places are those of the message the stage saw, so fields go before others come.
+        if edits.contains(where: \.changesContent) { content = ContentBox() }
+        let removed = edits.flatMap(\.removedFields)
+        if !removed.isEmpty { message.header.remove(at: removed) }
+        for edit in edits { apply(edit) }
+        changeRecipients(edits)
     }
 
     private mutating func apply(_ edit: Edit) {

@@ -55,15 +55,15 @@ struct StageRunner: Sendable {
     }
 
     private func ask(_ transaction: Transaction) async throws(StageFailure) -> Finding {
-        switch (phase, subject, variant.stage) {
-        case (.connect, _, let stage as any ConnectStage): try await stage.connect(transaction)
-        case (.hello, _, let stage as any HelloStage): try await stage.hello(transaction)
-        case (.sender, _, let stage as any SenderStage): try await stage.sender(transaction)
-        case (.recipient, .recipient(let recipient), let stage as any RecipientStage):
-            try await stage.recipient(recipient, in: transaction)
-        case (.message, .message(let message, _), let stage as any MessageStage):
-            try await stage.message(message, in: transaction)
-        default: Finding.none
+        switch (phase, subject) {
+        case (.connect, _): try await variant.connect?.connect(transaction) ?? Finding.none
+        case (.hello, _): try await variant.hello?.hello(transaction) ?? Finding.none
+        case (.sender, _): try await variant.sender?.sender(transaction) ?? Finding.none
+        case (.recipient, .recipient(let recipient)):
+            try await variant.recipient?.recipient(recipient, in: transaction) ?? Finding.none
+        case (.message, .message(let message, _)):
+            try await variant.message?.message(message, in: transaction) ?? Finding.none
+        case (.recipient, _), (.message, _): Finding.none
         }
     }
 

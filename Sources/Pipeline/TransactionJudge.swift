@@ -158,6 +158,13 @@ public final class TransactionJudge {
     private func judge(_ drafts: [Draft], passed: Int = 0) async -> [Draft] {
         var drafts = drafts
         for (place, link) in chain.links(in: .message).enumerated().dropFirst(passed) {
+            // Nearly always there is one for all.
+            if drafts.count == 1, !drafts[0].isDivisible(by: link) {
+                guard drafts[0].state == .open else { continue }
+                let finding = await ask(link, link.base, about: drafts[0])
+                drafts[0].pass(place, finding)
+                continue
+            }
             var next: [Draft] = []
             for draft in drafts {
                 guard draft.state == .open else {

@@ -18,7 +18,12 @@ import Testing
     }
 
     @Test func `a word ends at a blank or a line end`() {
-        #expect(CanonicalBody.longestWord("ab cde\tf\r\nghij\r\n") == 4)
-        #expect(CanonicalBody.longestWord("") == 0)
+        let bodies = [("ab cde\tf\r\nghij\r\n", 4), ("", 0), ("abcde", 5), ("\r\n\r\n", 0), (" abc", 3), ("a bcd ", 3)]
+        for (body, longest) in bodies {
+            for limit in 0..<10 {
+                let isLonger = CanonicalBody.hasWord(longerThan: limit, in: Bytes(Array(body.utf8)))
+                #expect(isLonger == (longest > limit), "\(body.debugDescription), \(limit)")
+            }
+        }
     }
 }

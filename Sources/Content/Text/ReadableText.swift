@@ -33,6 +33,15 @@ public struct ReadableText: Sendable {
         var place = text.startIndex
         while place < text.endIndex {
             let octet = text[place]
+            if octet.isLetter {
+                // The letters of a word in one go: most of a text.
+                let end = text[place...].firstIndex { !$0.isLetter } ?? text.endIndex
+                if breaks > 0 || hasBlank { space() }
+                hasLatin = true
+                octets += text[place..<end]
+                place = end
+                continue
+            }
             if octet < 0x80 {
                 place += 1
                 readASCII(octet)

@@ -39,17 +39,18 @@ struct URIFinder {
     }()
 
     private mutating func scan() {
+        let (text, kinds) = (text, Self.kinds)
         var position = 0
         while position < text.count, !isFull {
-            while position < text.count, Self.kinds[Int(text[position])] & 1 != 0 { position += 1 }
+            while position < text.count, kinds[Int(text[position])] & 1 != 0 { position += 1 }
             let start = position
             var marks: UInt8 = 0
             while position < text.count {
-                let kind = Self.kinds[Int(text[position])]
+                let kind = kinds[Int(text[position])]
                 if kind & 1 != 0 { break }
                 position += 1
                 // A dot or colon at the end of a word is of the sentence.
-                if kind != 2 || position < text.count && Self.kinds[Int(text[position])] & 1 == 0 { marks |= kind }
+                if kind != 2 || position < text.count && kinds[Int(text[position])] & 1 == 0 { marks |= kind }
             }
             if marks == 0 { continue }
             if marks & 4 == 0 {

@@ -126,6 +126,8 @@ extension AuthenticationResults.Entry {
     /// the header makes it a message of another kind. RFC 6532.
     fileprivate func tidied(isUTF8: Bool) -> Self {
         func tidy(_ text: String) -> String {
+            let isShort = text.utf8.count <= Self.longestWords
+            if isShort, isUTF8 || text.utf8.allSatisfy({ $0 < 0x80 }) { return text }
             let scalars = text.unicodeScalars.prefix(Self.longestWords)
             return String(String.UnicodeScalarView(scalars.map { isUTF8 || $0.isASCII ? $0 : "?" }))
         }

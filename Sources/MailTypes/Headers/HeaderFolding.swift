@@ -26,6 +26,7 @@ enum HeaderFolding {
 
     /// The value without control characters; a line break and the blanks after it become one space.
     private static func clean(_ value: String) -> [UInt8] {
+        if value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return Array(value.utf8) }
         var octets: [UInt8] = []
         octets.reserveCapacity(value.utf8.count)
         var isAfterBreak = false

@@ -13,22 +13,14 @@ public struct Base64Decoder: Sendable {
     public mutating func decode(_ input: UnsafeRawBufferPointer, into output: inout [UInt8], limit: Int = .max) {
         let values = Base64.values
         var place = 0
-        while place < input.count {
-            // Whole groups, which is nearly all of it.
-            while count == 0, place + 3 < input.count {
-                let (first, second) = (values[Int(input[place])], values[Int(input[place + 1])])
-                let (third, fourth) = (values[Int(input[place + 2])], values[Int(input[place + 3])])
-                guard first | second | third | fourth < 64 else { break }
-                output.append(first << 2 | second >> 4)
-                output.append(second << 4 | third >> 2)
-                output.append(third << 6 | fourth)
-                place += 4
-                if output.count >= limit { return }
+        while place < input.count, output.count < limit {
+            if count == 0, place + 3 < input.count {
+                let groups = Swift.min((limit - output.count - 1) / 3 + 1, (input.count - place) / 4)
+                place += Base64.decodeGroups(input[place...], most: groups, into: &output) * 4
             }
-            guard place < input.count else { return }
+            guard place < input.count, output.count < limit else { return }
             take(input[place], values[Int(input[place])], &output)
             place += 1
-            if output.count >= limit { return }
         }
     }
 
@@ -79,6 +71,39 @@ public enum Base64 {
         for (value, octet) in alphabet.enumerated() { values[Int(octet)] = UInt8(value) }
         return values
     }()
+
+    /// Decodes whole groups of four, which is nearly all that there is, up to the first that is none; answers how many.
+    fileprivate static func decodeGroups(
+        _ input: Slice<UnsafeRawBufferPointer>, most: Int, into output: inout [UInt8]
+    ) -> Int {
+        let input = UnsafeRawBufferPointer(rebasing: input)
+        return values.withUnsafeBufferPointer { values in
+            // On the stack, as an array looks after its room at each octet.
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 3 * groupsAtOnce) { room in
+                var total = 0
+                while total < most {
+                    let wanted = Swift.min(groupsAtOnce, most - total)
+                    var done = 0
+                    while done < wanted {
+                        let place = (total + done) * 4
+                        let (first, second) = (values[Int(input[place])], values[Int(input[place + 1])])
+                        let (third, fourth) = (values[Int(input[place + 2])], values[Int(input[place + 3])])
+                        guard first | second | third | fourth < 64 else { break }
+                        room[done * 3] = first << 2 | second >> 4
+                        room[done * 3 + 1] = second << 4 | third >> 2
+                        room[done * 3 + 2] = third << 6 | fourth
+                        done += 1
+                    }
+                    output.append(contentsOf: room[..<(done * 3)])
+                    total += done
+                    guard done == wanted else { break }
+                }
+                return total
+            }
+        }
+    }
+
+    private static let groupsAtOnce = 256
 
     /// The octets in base64, on one line or, with `lineLength`, on lines of that many characters.
     public static func encode(_ octets: some Sequence<UInt8>, lineLength: Int? = nil) -> [UInt8] {

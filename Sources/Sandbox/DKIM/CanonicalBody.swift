@@ -14,15 +14,19 @@ enum CanonicalBody {
         }
     }
 
-    /// The longest run of octets without a blank or a line end.
-    static func longestWord(_ body: Bytes) -> Int {
+    /// Whether a run of more than `limit` octets has neither a blank nor a line end.
+    static func hasWord(longerThan limit: Int, in body: Bytes) -> Bool {
         body.withUnsafeBytes { octets in
-            var (longest, current) = (0, 0)
-            for octet in octets {
-                current = octet.isBlank || octet == .cr || octet == .lf ? 0 : current + 1
-                longest = max(longest, current)
+            // Where such a word begins at the earliest. It covers whatever lies `limit` octets behind, so most octets
+            // need no look.
+            var start = 0
+            while start + limit < octets.count {
+                var place = start + limit
+                while place >= start, !octets[place].endsWord { place -= 1 }
+                if place < start { return true }
+                start = place + 1
             }
-            return longest
+            return false
         }
     }
 
@@ -66,4 +70,8 @@ enum CanonicalBody {
             return total == 0 && !isRelaxed ? 2 : total
         }
     }
+}
+
+extension UInt8 {
+    fileprivate var endsWord: Bool { isBlank || self == .cr || self == .lf }
 }

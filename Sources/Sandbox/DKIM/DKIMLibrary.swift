@@ -60,7 +60,7 @@ final class SignatureVerification {
     private var entries: [Entry] = []
     /// The From fields of the message.
     private var fromCount = 0
-    private lazy var longestWord = CanonicalBody.longestWord(body)
+    private lazy var hasOverlongWord = CanonicalBody.hasWord(longerThan: CanonicalBody.longestHashedWord, in: body)
 
     /// Reads the header; `most` signatures are looked at, the author's own first: ``SignatureChoice``.
     init(_ library: DKIMLibrary, _ content: Message, most: Int) throws(JobFailure) {
@@ -338,7 +338,7 @@ final class SignatureVerification {
         _ = dkim_sig_getcanons(signature, &header, &bodyForm)
         let isRelaxed = bodyForm == DKIM_CANON_RELAXED
         // The library takes no more of a word into the hash, and says nothing.
-        if isRelaxed, longestWord > CanonicalBody.longestHashedWord {
+        if isRelaxed, hasOverlongWord {
             fault(index, .tooLarge, "a line of the body is too long to be verified")
         }
         if let text = tag("l", of: signature), let signed = Int(text) {

@@ -108,9 +108,9 @@ extension Fact {
         }
     }
 
-    private typealias Number = KeyPath<HTMLObservations, Int> & Sendable
+    private typealias Number = @Sendable (HTMLObservations) -> Int
 
-    private static let numbers: [(String, String, any Number)] = [
+    private static let numbers: [(String, String, Number)] = [
         ("turned", "octets of text that is turned round by force, as by `<bdo dir=rtl>`", \.turnedOctets),
         ("tags", "tags", \.tags), ("comments", "comments", \.comments),
         ("conditional_comments", "conditional comments of Internet Explorer and Outlook", \.conditionalComments),

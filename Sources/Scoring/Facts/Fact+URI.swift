@@ -9,10 +9,10 @@ extension Fact {
             Fact("uri.clickable", "URIs of the web that a reader can follow") { $0.clickable.count },
             Fact("uri.domains", "domains that a reader can follow links to") { $0.linkDomains.count },
             Fact("uri.of_author", "links to the author's domain") { reader in
-                reader.clickable.count { $0.address.host.map(FactReader.owned) == reader.authorDomain }
+                reader.clickableDomains.count { $0 == reader.authorDomain }
             },
             Fact("uri.foreign", "links to other domains than the author's") { reader in
-                reader.clickable.count { $0.address.host.map(FactReader.owned) != reader.authorDomain }
+                reader.clickableDomains.count { $0 != reader.authorDomain }
             },
             Fact(
                 "uri.mismatched", "links whose text names another host than the one they lead to, nor one of its domain"
@@ -51,17 +51,16 @@ extension Fact {
                 let wanted = reader.recipients.flatMap(Self.spellings)
                 return !wanted.isEmpty
                     && reader.clickable.contains { uri in
-                        let rest = uri.address.rest
-                        return wanted.contains { rest.contains($0) }
+                        let rest = uri.address.rest.utf8
+                        return wanted.contains { rest.contains(octets: $0) }
                     }
             },
             Fact("uri.names_recipient_domain", "a recipient's domain stands in the host of a link to another domain") {
                 reader in
                 reader.recipients.contains { recipient in
                     let owned = FactReader.owned(recipient.domain)
-                    return reader.clickable.contains { uri in
-                        guard let host = uri.address.host else { return false }
-                        return FactReader.owned(host) != owned && host.contains(owned)
+                    return zip(reader.clickable, reader.clickableDomains).contains { uri, domain in
+                        domain != owned && uri.address.host?.containsOctets(of: owned) == true
                     }
                 }
             },
@@ -77,11 +76,10 @@ extension Fact {
         ] + tricks
 
     /// How an address is written in a link.
-    private static func spellings(of address: EmailAddress) -> [String] {
-        let plain = address.description
-        let encoded = String(decoding: Base64.encode(Array(plain.utf8)), as: UTF8.self)
-        let bare = encoded.prefix { $0 != "=" }
-        return [plain, plain.replacing("@", with: "%40"), String(bare)]
+    private static func spellings(of address: EmailAddress) -> [[UInt8]] {
+        let plain = Array(address.description.utf8)
+        let encoded = Base64.encode(plain).prefix { $0 != UInt8(ascii: "=") }
+        return [plain, plain.flatMap { $0 == UInt8(ascii: "@") ? Array("%40".utf8) : [$0] }, Array(encoded)]
     }
 
     private static let tricks: [Fact] = [

@@ -18,15 +18,12 @@ final class FactReader {
     private(set) lazy var subjectWords = TextMeasure([Array(subject.utf8)])
     private(set) lazy var html: [HTMLText] = content.texts.filter(\.isShown).compactMap(\.html)
 
-    func sum(_ number: KeyPath<TextObservations, Int>) -> Int {
-        shown.reduce(0) { $0 + $1.characters[keyPath: number] }
-    }
+    private lazy var characters: [TextObservations] = shown.map(\.characters)
+    private lazy var tags: [HTMLObservations] = html.map(\.observations)
 
-    func sum(_ number: KeyPath<HTMLObservations, Int>) -> Int {
-        html.reduce(0) { $0 + $1.observations[keyPath: number] }
-    }
-
-    func any(_ flag: KeyPath<HTMLObservations, Bool>) -> Bool { html.contains { $0.observations[keyPath: flag] } }
+    func sum(_ number: (TextObservations) -> Int) -> Int { characters.reduce(0) { $0 + number($1) } }
+    func sum(_ number: (HTMLObservations) -> Int) -> Int { tags.reduce(0) { $0 + number($1) } }
+    func any(_ flag: (HTMLObservations) -> Bool) -> Bool { tags.contains(where: flag) }
 
     // MARK: People
 
@@ -63,7 +60,9 @@ final class FactReader {
     private(set) lazy var clickable: [FoundURI] = links.filter {
         $0.source == .link || $0.source == .text || $0.source == .form || $0.source == .refresh
     }
-    private(set) lazy var linkDomains: Set<String> = Set(clickable.compactMap { $0.address.host.map(Self.owned) })
+    /// The domain of each of them.
+    private(set) lazy var clickableDomains: [String?] = clickable.map { $0.address.host.map(Self.owned) }
+    private(set) lazy var linkDomains: Set<String> = Set(clickableDomains.compactMap(\.self))
 
     func uris(_ trick: URITrick) -> Int { content.uris.count { $0.address.tricks.contains(trick) } }
 }
@@ -92,25 +91,44 @@ struct TextMeasure {
 
     private mutating func measure(_ text: ArraySlice<UInt8>) {
         octets += text.count
-        var (length, upper, lineLength) = (0, 0, 0)
-        for octet in text {
-            if octet <= 0x20 {
-                endWord(&length, &upper)
-                if octet == .lf, lineLength > 0 {
+        var place = text.startIndex
+        // Where the line has more than blanks.
+        var hasText = false
+        while place < text.endIndex {
+            if text[place] <= 0x20 {
+                if text[place] == .lf, hasText {
                     lines += 1
-                    lineLength = 0
+                    hasText = false
                 }
+                place += 1
                 continue
             }
-            length += 1
-            lineLength += 1
-            if octet.isLetter {
-                letters += 1
-                if octet & 0x20 == 0 {
-                    capitals += 1
-                    upper += 1
-                }
-            } else if octet.isDigit {
+            hasText = true
+            let end = text[place...].firstIndex { $0 <= 0x20 } ?? text.endIndex
+            measureWord(text[place..<end])
+            place = end
+        }
+        if hasText { lines += 1 }
+    }
+
+    private mutating func measureWord(_ word: ArraySlice<UInt8>) {
+        var (capitals, letters) = (0, 0)
+        for octet in word where octet.isLetter {
+            letters += 1
+            if octet & 0x20 == 0 { capitals += 1 }
+        }
+        self.letters += letters
+        self.capitals += capitals
+        if letters < word.count { measureOthers(word) }
+        words += 1
+        longestWord = max(longestWord, word.count)
+        if capitals >= 4, capitals == word.count { shoutedWords += 1 }
+    }
+
+    /// Counts what are no letters.
+    private mutating func measureOthers(_ word: ArraySlice<UInt8>) {
+        for octet in word where !octet.isLetter {
+            if octet.isDigit {
                 digits += 1
             } else if octet >= 0x80 {
                 foreign += 1
@@ -120,16 +138,6 @@ struct TextMeasure {
                 currency += 1
             }
         }
-        endWord(&length, &upper)
-        if lineLength > 0 { lines += 1 }
-    }
-
-    private mutating func endWord(_ length: inout Int, _ upper: inout Int) {
-        guard length > 0 else { return }
-        words += 1
-        longestWord = max(longestWord, length)
-        if upper >= 4, upper == length { shoutedWords += 1 }
-        (length, upper) = (0, 0)
     }
 
     /// Capital letters, in percent of all letters of ASCII; 0 for less than ten letters.

@@ -1,20 +1,29 @@
 import MailTypes
 
 extension Collection<UInt8> {
+    /// Whether `wanted` stands somewhere in these octets just so.
+    func contains(octets wanted: [UInt8]) -> Bool { search(wanted) { $0 } }
+
     /// Whether `wanted`, which is in lower case, stands somewhere in these octets, their ASCII letters taken in lower
     /// case. Octets and not characters: addresses are looked for in texts of strangers, and of any length.
-    func containsIgnoringCase(_ wanted: [UInt8]) -> Bool {
-        withContiguousStorageIfAvailable { Self.contains($0, wanted) }
-            ?? Array(self).withUnsafeBufferPointer { Self.contains($0, wanted) }
+    func containsIgnoringCase(_ wanted: [UInt8]) -> Bool { search(wanted, \.asciiLowercased) }
+
+    @inline(__always)
+    private func search(_ wanted: [UInt8], _ form: (UInt8) -> UInt8) -> Bool {
+        withContiguousStorageIfAvailable { Self.search($0, wanted, form) }
+            ?? Array(self).withUnsafeBufferPointer { Self.search($0, wanted, form) }
     }
 
-    private static func contains(_ octets: UnsafeBufferPointer<UInt8>, _ wanted: [UInt8]) -> Bool {
+    @inline(__always)
+    private static func search(
+        _ octets: UnsafeBufferPointer<UInt8>, _ wanted: [UInt8], _ form: (UInt8) -> UInt8
+    ) -> Bool {
         guard let first = wanted.first else { return true }
         guard wanted.count <= octets.count else { return false }
         return wanted.withUnsafeBufferPointer { wanted in
-            for start in 0...(octets.count - wanted.count) where octets[start].asciiLowercased == first {
+            for start in 0...(octets.count - wanted.count) where form(octets[start]) == first {
                 var length = 1
-                while length < wanted.count, octets[start + length].asciiLowercased == wanted[length] { length += 1 }
+                while length < wanted.count, form(octets[start + length]) == wanted[length] { length += 1 }
                 if length == wanted.count { return true }
             }
             return false

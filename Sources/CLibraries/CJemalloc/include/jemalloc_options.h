@@ -1,0 +1,2 @@
+#pragma once
+// Nothing to call: jemalloc takes the place of malloc in whatever this is linked into.
