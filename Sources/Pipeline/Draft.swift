@@ -68,7 +68,7 @@ struct Draft: Sendable {
 
     /// Whether `link` can have other values for one recipient than for another, or than everybody's.
     func isDivisible(by link: Link) -> Bool {
-        !link.domains.isEmpty || recipients.contains { $0.policies[link.file] != nil }
+        !link.domains.isEmpty || recipients.contains { $0.policy(of: link.file) != nil }
     }
 
     /// The parts of this draft for which `link` has the same values.
@@ -78,7 +78,7 @@ struct Draft: Sendable {
         var places: [Values: Int] = [:]
         for recipient in recipients {
             let scope = link.valueScope(for: recipient.policyDomain)
-            let values = Values(scope: scope, policy: recipient.policies[link.file])
+            let values = Values(scope: scope, policy: recipient.policy(of: link.file))
             if let place = places[values] {
                 parts[place].1.recipients.append(recipient)
             } else {

@@ -57,12 +57,18 @@ public struct Recipient: Sendable, Hashable, Codable {
     public var disposition: Disposition = .deliver
     /// The values of its own by which stages will judge its copy, by the stages' files. See ``Edit/policy(_:)``.
     var policies: [String: String] = [:]
+    /// The same of stages in shadow: they are asked about each value, and divide nothing.
+    var observedPolicies: [String: String] = [:]
     /// What lists can say of its copy before the message has come; `nil`: nothing. It ends with the recipient phase.
     public var standing: ListStanding?
 
     public init(_ said: EnvelopeRecipient, destinations: [Destination] = []) {
         self.said = said
         self.destinations = destinations
+    }
+
+    private enum CodingKeys: CodingKey {
+        case said, destinations, disposition, policies
     }
 
     /// What records of older versions lack has its default.
@@ -75,6 +81,9 @@ public struct Recipient: Sendable, Hashable, Codable {
     }
 
     public var address: EmailAddress { said.address }
+
+    /// What the stage of this file has named as holding for it.
+    func policy(of file: String) -> String? { policies[file] ?? observedPolicies[file] }
 
     /// The domain whose policies hold: that of the final mailbox if there is exactly one, otherwise
     /// the one that was said.

@@ -81,12 +81,18 @@ public final class TransactionJudge {
             let runner = StageRunner(link: link, phase: .recipient, subject: subject, variant: variant)
             let (step, finding) = await runner.run(in: transaction)
             notes.steps.append(step)
+            if link.words.isObserved { observe(step.finding, of: link, for: &candidate) }
             guard let finding else { continue }
             let course = take(finding, of: link, for: &candidate)
             if case .refuse(let reply) = course { return refuse(reply, said.address) }
             if course == .settled { break }
         }
         return admit(candidate)
+    }
+
+    /// What a stage in shadow goes by when it is asked about the message is its own affair, so it is kept.
+    private func observe(_ finding: Finding?, of link: Link, for candidate: inout AcceptedRecipient) {
+        for case .policy(let name) in finding?.edits ?? [] { candidate.recipient.observedPolicies[link.file] = name }
     }
 
     private func take(_ finding: Finding, of link: Link, for candidate: inout AcceptedRecipient) -> Course {
@@ -121,7 +127,9 @@ public final class TransactionJudge {
         }
         candidate.isRepeated = acceptedKeys.contains(address.key)
         if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
-        candidate.policy = chain.links(in: .message).map { $0.valueScope(for: candidate.recipient.policyDomain) }
+        candidate.policy = chain.links(in: .message).map { link in
+            link.words.isObserved ? nil : link.valueScope(for: candidate.recipient.policyDomain)
+        }
         if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
             !standard.isJudged(like: candidate)
         {
@@ -171,6 +179,10 @@ public final class TransactionJudge {
                     next.append(draft)
                     continue
                 }
+                if link.words.isObserved {
+                    next.append(await observed(draft, by: link, at: place))
+                    continue
+                }
                 for (variant, var part) in draft.divided(by: link) {
                     part.pass(place, await ask(link, variant, about: part))
                     next.append(part)
@@ -179,6 +191,14 @@ public final class TransactionJudge {
             drafts = next
         }
         return drafts
+    }
+
+    /// Asks a stage in shadow with each set of its values. The draft stays whole: others must not notice.
+    private func observed(_ draft: Draft, by link: Link, at place: Int) async -> Draft {
+        for (variant, part) in draft.divided(by: link) { _ = await ask(link, variant, about: part) }
+        var draft = draft
+        draft.pass(place, nil)
+        return draft
     }
 
     /// One reply for different verdicts: for whom it was refused it is finished as junk, as what others get was.
@@ -219,7 +239,7 @@ public final class TransactionJudge {
         transaction.symbols = draft.symbols
         transaction.authentication = draft.authentication
         transaction.exemption = draft.exemption
-        transaction.policy = draft.recipients.first?.policies[link.file]
+        transaction.policy = draft.recipients.first?.policy(of: link.file)
         let names = draft.recipients.map(\.address.description)
         let subject = StageRunner.Subject.message(draft.message, for: names)
         let runner = StageRunner(link: link, phase: .message, subject: subject, variant: variant)
@@ -248,6 +268,8 @@ public final class TransactionJudge {
             replies = accepted.map { refusals[$0.recipient.address.key] ?? taken }
         }
         trace.recipients = drafts.flatMap(\.recipients)
+        // What shadows went by stands in their steps.
+        for place in trace.recipients.indices { trace.recipients[place].observedPolicies = [:] }
         trace.symbols = drafts.max { $0.symbols.count < $1.symbols.count }?.symbols ?? notes.symbols
         trace.authentication = drafts.first?.authentication ?? notes.authentication
         return Outcome(replies: replies, copies: copies)

@@ -296,6 +296,21 @@ import Testing
         #expect(try Trace(json: trace.json) == trace)
     }
 
+    @Test func `in shadow a stage goes by each recipient's values, and divides nothing`() async throws {
+        var words = Link.Words()
+        words.isObserved = true
+        let shadow = Link(number: 60, file: "60-numbered.toml", base: StageVariant(Numbered()), words: words)
+        let (outcome, replies, trace) = await Play([.router, shadow])
+            .run(to: ["bob1@here.example", "eve5@here.example", "eva5@here.example"])
+        #expect(replies.map(\.code) == [250, 250, 250, 250] && outcome?.replies.map(\.code) == [250])
+        #expect(outcome?.copies.map(\.recipients.count) == [3])
+        let steps = trace.steps.filter { $0.phase == .message && $0.stage == "numbered" }
+        #expect(steps.map(\.recipients) == [["bob1@here.example"], ["eve5@here.example", "eva5@here.example"]])
+        let refusal = Verdict.reject(Reply(550, .deliveryNotAuthorized, "Not for 5"))
+        #expect(steps.map { $0.finding?.verdict } == [.continue, refusal])
+        #expect(try Trace(json: trace.json) == trace)
+    }
+
     @Test func `a recipient said twice is delivered once`() async throws {
         let (outcome, replies, _) = await Play([.router]).run(to: ["bob@here.example", "BOB@here.example"])
         #expect(replies.map(\.code) == [250, 250, 250])

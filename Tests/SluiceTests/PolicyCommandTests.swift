@@ -23,6 +23,19 @@ import Testing
         return fields.compactMap(\.self).joined(separator: "\r\n") + "\r\n\r\nbody\r\n"
     }
 
+    @Test func `who sets thresholds at the same time takes none from another`() async throws {
+        try await LiveServer.run(Self.setup) { server in
+            try await withThrowingTaskGroup(of: Int32.self) { group in
+                for words in [["--defer", "3.5"], ["--junk", "6.5"], ["--reject", "14"]] {
+                    group.addTask { try await server.sluice(["thresholds", "set", "acme.test"] + words).code }
+                }
+                for try await code in group { #expect(code == 0) }
+            }
+            let shown = try await server.sluice("thresholds", "show", "acme.test", "--json")
+            for value in ["3.5", "6.5", "14"] { #expect(shown.output.contains(value), "\(shown)") }
+        }
+    }
+
     // MARK: While mail flows
 
     /// What happened to one message, and when.

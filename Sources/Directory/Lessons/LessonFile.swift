@@ -186,6 +186,14 @@ struct LessonRows {
         try String.fetchAll(db, sql: "SELECT name FROM scope ORDER BY name").compactMap(LessonScope.init(text:))
     }
 
+    /// Scopes of which a lesson counts still that is older than that.
+    func scopes(olderThan age: Interval) throws -> [LessonScope] {
+        try String.fetchAll(
+            db, sql: "SELECT DISTINCT scope FROM lesson WHERE ended IS NULL AND time < ?",
+            arguments: [now.timeIntervalSinceReferenceDate - age.seconds]
+        ).compactMap(LessonScope.init(text:))
+    }
+
     /// Lessons that count, the oldest first; of each kind only the newest `most`, if that is given.
     func lessons(in scope: LessonScope, newest most: Int? = nil) throws -> [LessonTrainer.Lesson] {
         func some(_ isSpam: Bool) throws -> [(id: Int64, lesson: LessonTrainer.Lesson)] {

@@ -180,10 +180,11 @@ public final class LessonStore: Sendable {
 
     // MARK: - What follows
 
-    /// Makes what is missing, damaged or older than its lessons; tells of which scopes.
+    /// Makes what is missing, damaged or older than its lessons; tells of which scopes. Lessons that are too old end.
     @discardableResult
     public func catchUp() throws(DirectoryError) -> [LessonScope] {
         do throws(DirectoryError) {
+            for scope in try read({ try $0.scopes(olderThan: options.lifetime) }) { try changing(scope) { _, _ in } }
             let scopes = try makeModels()
             failure.withLock { $0 = nil }
             return scopes

@@ -47,6 +47,7 @@ struct ScoreCommand: AsyncParsableCommand {
         let workers = SandboxPool.computing(loaded.settings)
         defer { workers.stop() }
         patterns.use(workers)
+        try loaded.rules.prepareForCommand()
         let lessons = try ScoreLessons(loaded.settings, mailbox: mailbox)
         for message in messages {
             let evidence = try evidence(try MessageFile.parsed(message))

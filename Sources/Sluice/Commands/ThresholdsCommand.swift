@@ -55,8 +55,14 @@ struct ThresholdsCommand: ParsableCommand {
 
         func run(at site: PolicySite) throws {
             let scope = try site.scope(target.scope)
-            let next = try change.applied(to: try ThresholdBook(site).thresholds(of: scope))
-            let entry = try site.change { try $0.setThresholds(next, for: target.scope) }
+            let set = try site.change { directory -> Result<ThresholdsEntry, any Error> in
+                // Looked up while nobody else can change them: two at once both have their way.
+                switch Result(catching: { try change.applied(to: try ThresholdBook(site).thresholds(of: scope)) }) {
+                case .success(let next): .success(try directory.setThresholds(next, for: target.scope))
+                case .failure(let mistake): .failure(mistake)
+                }
+            }
+            let entry = try set.get()
             if output.json {
                 print(try Terminal.json(ThresholdsReport(entry)))
             } else {

@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Configuration
 import Directory
+import Filters
 import Foundation
 import MailTypes
 import Pipeline
@@ -35,7 +36,7 @@ struct TryCommand: AsyncParsableCommand {
         let session = try session()
         let world = try TrialWorld(loaded)
         defer { world.close() }
-        await world.prepare(loaded)
+        try await world.prepare(loaded)
         var envelope = Envelope(sender: try sender(message))
         let recipients = try to.map { try EmailAddress(typed: $0) }
         // What a client would have to say with MAIL. RFC 6531 §3.4.
@@ -158,7 +159,8 @@ struct TrialWorld {
     }
 
     /// Loads what is asked.
-    func prepare(_ loaded: LoadedConfiguration) async {
+    func prepare(_ loaded: LoadedConfiguration) async throws {
+        if loaded.chain.links.contains(where: { $0.name == Spam.name }) { try loaded.rules.prepareForCommand() }
         await world.viruses.prepare(for: loaded.chain, loaded.settings)
     }
 

@@ -32,6 +32,14 @@ enum Terminal {
         FileHandle.standardError.write(Data((line + "\n").utf8))
     }
 
+    /// Says on stderr what is being done, if it has not been done within two seconds.
+    static func telling<Result>(_ what: String, whileDoing body: () throws -> Result) rethrows -> Result {
+        let notice = DispatchWorkItem { remark(what) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 2, execute: notice)
+        defer { notice.cancel() }
+        return try body()
+    }
+
     /// A line of a difference: green what has come, red what has gone.
     static func change(_ line: String) -> String {
         switch line.first {

@@ -33,6 +33,16 @@ struct LoadedRules: Sendable {
         if chain.links.contains(where: { $0.name == Spam.name }) { try patterns.prepare() }
     }
 
+    /// The same for a command, whoever waits for it is told why.
+    func prepareForCommand() throws {
+        do {
+            let count = Terminal.counted(rules.patterns.count, "pattern")
+            try Terminal.telling("Compiling \(count); the next command will find them compiled ...") {
+                try patterns.prepare()
+            }
+        } catch { throw CommandFailure.again("The patterns cannot be compiled: \(error).") }
+    }
+
     private init(_ rules: RuleSet, _ diagnostics: [Diagnostic] = [], _ cache: PatternCache? = nil) {
         self.rules = rules
         self.diagnostics = diagnostics

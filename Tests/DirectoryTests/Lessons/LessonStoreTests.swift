@@ -143,6 +143,16 @@ import Testing
         #expect(ended.allSatisfy(\.isSpam) && ended.map(\.id).min() == 1)
     }
 
+    @Test func `old lessons end where a store is opened and caught up, though nobody teaches`() throws {
+        let folder = try TemporaryFolder()
+        try taught(folder).close()
+        let later = try open(folder, at: Self.start + 731 * 86_400)
+        _ = try later.catchUp()
+        #expect(try later.tallies().reduce(0) { $0 + $1.spam + $1.ham } == 0)
+        #expect(try later.history(limit: 100).allSatisfy { $0.end == .expired })
+        later.close()
+    }
+
     @Test func `old lessons do not count, and are not listed for ever`() throws {
         let folder = try TemporaryFolder()
         try taught(folder).close()
