@@ -162,7 +162,8 @@ let package = Package(
             dependencies: ["Sandbox", "SandboxProbe", "Adapters", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),
         // What the tests start in a worker's place.
         .executableTarget(
-            name: "SandboxProbe", dependencies: ["Sandbox", "MailTypes", "CJemalloc", "CSeccomp"], path: "Tests/SandboxProbe"),
+            name: "SandboxProbe", dependencies: ["Sandbox", "MailTypes", "CJemalloc", "CSeccomp"],
+            path: "Tests/SandboxProbe"),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(
