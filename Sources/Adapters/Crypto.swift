@@ -24,12 +24,23 @@ public enum Crypto {
 
     /// HMAC-SHA-256. RFC 2104, RFC 4231.
     public static func hmacSHA256(_ message: [UInt8], key: [UInt8]) throws(CryptoError) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
+        try hmac("SHA256", size: 32, message, key: key)
+    }
+
+    /// HMAC-SHA-1. RFC 2104.
+    static func hmacSHA1(_ message: [UInt8], key: [UInt8]) throws(CryptoError) -> [UInt8] {
+        try hmac("SHA1", size: 20, message, key: key)
+    }
+
+    private static func hmac(
+        _ hash: String, size: Int, _ message: [UInt8], key: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: size)
         var length = 0
         // An empty Swift array may have no address, and libcrypto takes a missing key for "as before".
         let keyOrZero = key.isEmpty ? [0] : key
         let result = EVP_Q_mac(
-            nil, "HMAC", nil, "SHA256", nil, keyOrZero, key.count, message, message.count, &digest, digest.count,
+            nil, "HMAC", nil, hash, nil, keyOrZero, key.count, message, message.count, &digest, digest.count,
             &length)
         guard result != nil, length == digest.count else { throw CryptoError(call: "EVP_Q_mac") }
         return digest
@@ -86,6 +97,10 @@ public struct LibcryptoSignatures: SignatureCryptography {
             throw .call("EVP_DigestFinal_ex")
         }
         return digest
+    }
+
+    public func hmacSHA1(_ message: [UInt8], key: [UInt8]) throws(CryptographyFailure) -> [UInt8] {
+        do throws(CryptoError) { return try Crypto.hmacSHA1(message, key: key) } catch { throw .call(error.call) }
     }
 
     public func verify(

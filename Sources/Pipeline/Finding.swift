@@ -98,6 +98,10 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let distinguishesRecipients = Self(rawValue: 1 << 16)
     /// Sets aside what follows from the score, so it is asked before who judges that.
     public static let exempts = Self(rawValue: 1 << 17)
+    /// Lets users send to other servers, so somebody must ask under which names.
+    public static let servesUsers = Self(rawValue: 1 << 18)
+    /// Asks under which names users send.
+    public static let provesSenders = Self(rawValue: 1 << 19)
 }
 
 extension Bytes: Codable {

@@ -185,6 +185,7 @@ extension Destination {
             case .discard: text.object { $0.empty("discard") }
             case .exchanger, .host: text.rare(route)
             }
+            if let reversePath { text.member("reversePath", reversePath.description) }
         }
     }
 }

@@ -61,11 +61,12 @@ struct AddressLookup {
         return row.map { HostedDomain(name: $0["name"], postOffice: $0["postOffice"], isEnabled: $0["isEnabled"]) }
     }
 
-    /// A mailbox may send as every address that mail reaches it by directly: its own, with any detail.
+    /// A mailbox may send as every address that mail reaches it by directly: its own, with any detail. And as those
+    /// that were granted to it.
     private func may(_ mailbox: EmailAddress, sendAs address: EmailAddress) throws -> Bool {
-        guard case .mailbox(let own) = try meaning(of: mailbox), case .mailbox(let other) = try meaning(of: address)
-        else { return false }
-        return own == other
+        guard case .mailbox(let own) = try meaning(of: mailbox) else { return false }
+        if case .mailbox(own) = try meaning(of: address) { return true }
+        return try isGranted(address, to: own)
     }
 
     // MARK: Rows

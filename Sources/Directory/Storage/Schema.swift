@@ -14,6 +14,9 @@ enum Schema {
         migrator.registerMigration("3: thresholds, allow and block lists") { db in
             try db.execute(sql: policies)
         }
+        migrator.registerMigration("4: sender addresses") { db in
+            try db.execute(sql: senders)
+        }
         return migrator
     }
 
@@ -108,6 +111,18 @@ enum Schema {
             length INTEGER,
             identity INTEGER
         ) STRICT;
+        """
+
+    private static let senders = """
+        CREATE TABLE sender (
+            addressID INTEGER NOT NULL REFERENCES address (id) ON DELETE CASCADE,
+            key TEXT NOT NULL,
+            localPart TEXT NOT NULL,
+            domain TEXT NOT NULL,
+            created REAL NOT NULL,
+            PRIMARY KEY (addressID, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX senderByKey ON sender (domain, key);
         """
 
     /// What belongs to neither a domain nor a mailbox is everybody's. A list's ids are never given twice: other files

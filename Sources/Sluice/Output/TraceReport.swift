@@ -104,7 +104,7 @@ extension TraceReport.RecipientReport {
         } else {
             self.init(
                 address: recipient.address.description, disposition: recipient.disposition.rawValue,
-                route: recipient.destinations.map(\.route.words))
+                route: recipient.destinations.map(\.words))
         }
     }
 
@@ -160,6 +160,10 @@ extension Verdict {
     }
 }
 
+extension Destination {
+    fileprivate var words: String { route.words + (reversePath.map { " as from \($0)" } ?? "") }
+}
+
 extension Edit {
     var words: String {
         switch self {
@@ -169,7 +173,7 @@ extension Edit {
         case .removeFields(let places): "remove \(Terminal.counted(places.count, "field"))"
         case .replaceBody(let body): "replace the body (\(body.count) octets)"
         case .resolve(let address, let destinations):
-            "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"
+            "\(address) goes to \(destinations.map(\.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
         case .policy(let name): "will be judged by \(name)"
         case .exempt(let exemption): "sets the score aside: \(exemption.reason)"

@@ -30,6 +30,8 @@ struct DataFolder: Sendable {
     var signingKeys: String { path + "/keys/dkim" }
     /// The secret that links of digests are signed with.
     var quarantineKey: String { path + "/keys/quarantine.key" }
+    /// The secrets that rewritten reverse-paths are signed with, the newest first.
+    var reversePathSecrets: String { path + "/keys/srs.secrets" }
     /// Compiled patterns of rules, for the next process; they are made when they are missing.
     var patterns: String { path + "/patterns" }
     /// Large messages while they arrive.

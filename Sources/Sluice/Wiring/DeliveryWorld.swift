@@ -34,6 +34,7 @@ extension LiveWorld {
     /// Where a report to this address goes: as the `transport` stages say, like all other mail; else the directory's
     /// answer, followed to its end.
     func destinations(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> [Destination] {
+        let address = original(of: address, by: chain) ?? address
         if let fixed = fixedRoute(of: address, by: chain) { return [fixed] }
         var found: [Destination] = []
         var waiting = [(address, 0)]
@@ -51,6 +52,12 @@ extension LiveWorld {
             }
         }
         return found
+    }
+
+    /// Whom a reverse-path stands for that a stage `srs` of the chain has put in another's place.
+    private func original(of address: EmailAddress, by chain: Chain) -> EmailAddress? {
+        let stages = chain.stages(SRS.self, onReportsTo: address.domain, self)
+        return stages.lazy.compactMap { $0.original(of: address, at: Date()) }.first
     }
 
     private func fixedRoute(of address: EmailAddress, by chain: Chain) -> Destination? {
