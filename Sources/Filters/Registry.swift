@@ -48,6 +48,7 @@ public enum Registry {
         StageKind(DMARC.self, "Whether a message is of its From domain, and what the owner wishes if not"),
         StageKind(Results.self, "The one Authentication-Results field"),
         StageKind(Greylist.self, "Strangers come back later"),
+        StageKind(SendLimits.self, "How much a mailbox and its post office may send before they are blocked"),
         StageKind(Spam.self, "How much in a message speaks for spam, by rules"),
         StageKind(Rspamd.self, "What rspamd says of a message, as a further source of score"),
         StageKind(Spamassassin.self, "What SpamAssassin says of a message, as a further source of score"),

@@ -70,6 +70,8 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case domain(String)
     /// May this mailbox send as this address?
     case maySend(mailbox: EmailAddress, as: EmailAddress)
+    /// Is this mailbox, or its post office, kept from sending?
+    case sendStanding(EmailAddress)
     /// Who signs for authors of this domain: itself, or the nearest one above it that has ever had an active key.
     case signing(String)
     /// Which thresholds hold in this scope: its own, or the nearest around it.
@@ -86,6 +88,8 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case address(AddressMeaning)
     case domain(HostedDomain?)
     case maySend(Bool)
+    /// `nil`: there is no such mailbox.
+    case sendStanding(SendStanding?)
     case signing(SigningDomain?)
     case thresholds(SetThresholds?)
     /// The narrowest first.

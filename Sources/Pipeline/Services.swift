@@ -64,6 +64,14 @@ public struct Services: Sendable {
         return may
     }
 
+    /// What is known of a mailbox that sends; `nil` if there is no such one.
+    public func sendStanding(of mailbox: EmailAddress) async throws(StageFailure) -> SendStanding? {
+        guard case .directory(.sendStanding(let found)) = try await ask(.directory(.sendStanding(mailbox))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
     public func signing(for domain: String) async throws(StageFailure) -> SigningDomain? {
         guard case .directory(.signing(let signing)) = try await ask(.directory(.signing(domain))) else {
             throw .mismatch

@@ -12,7 +12,8 @@ import Testing
         Access(Access.Configuration()), Access(access), EarlyTalker(EarlyTalker.Configuration()), EarlyTalker(talker),
         Rate(Rate.Configuration()), Rate(rate), Size(Size.Configuration()), Size(size),
         Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
-        Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()), Recipients(Recipients.Configuration()),
+        Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()), SendLimits(.init()), SendLimits(sendLimits),
+        Recipients(Recipients.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
         DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
@@ -68,6 +69,12 @@ import Testing
     static let relay: Relay.Configuration = {
         var policy = Relay.Configuration()
         policy.networks = ["0.0.0.0/0"]
+        return policy
+    }()
+
+    static let sendLimits: SendLimits.Configuration = {
+        var policy = SendLimits.Configuration()
+        policy.mailboxMessages = ["0/1s"]
         return policy
     }()
 

@@ -94,6 +94,12 @@ import Testing
             ),
             ("relay", "networks = [\"all\"]\nrefuse_routing = 1", ["networks", "refuse_routing"]),
             (
+                "send-limits",
+                "mailbox_messages = \"5/1h\"\npost_office_recipients = [\"5\"]\nexceeded = \"wait\"\nexempt = [\"x\"]\n"
+                    + "mailboxes = { \"a@b.test\" = { mesages = [] } }",
+                ["mailbox_messages", "post_office_recipients", "exceeded", "exempt", "mesages"]
+            ),
+            (
                 "senders", "envelope = \"users\"\nheader = true\nfields = \"From\"\nown_from = \"never\"",
                 ["envelope", "header", "fields", "own_from"]
             ),

@@ -101,6 +101,7 @@ import Testing
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .directory(.authorLists(.domain("b.example"))),
+        .directory(.sendStanding("a@b.example")), .directory(.sendStanding("b@b.example")),
         .spamScan(scanQuestion.recorded),
         .lessons(LessonQuestion([], scopes: [])),
         .scan(MessageHandle(.sample), by: .clamd),
@@ -139,6 +140,12 @@ import Testing
         .directory(.listScopes([.mailbox("b@here.example"), .domain("global"), .global])),
         .directory(.listScopes([])), .directory(.listed([entry])),
         .directory(.authorLists([SenderList(scope: .global, action: .block)])),
+        .directory(
+            .sendStanding(
+                SendStanding(
+                    mailbox: "a@b.example", postOffice: "b",
+                    block: SendBlock(.postOffice("b"), reason: "r", since: moment), pardons: 1))),
+        .directory(.sendStanding(nil)),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
         .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),

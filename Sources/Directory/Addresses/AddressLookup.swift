@@ -15,6 +15,7 @@ struct AddressLookup {
         case .address(let address): .address(try meaning(of: address))
         case .domain(let name): .domain(try hostedDomain(name))
         case .maySend(let mailbox, let address): .maySend(try may(mailbox, sendAs: address))
+        case .sendStanding(let mailbox): .sendStanding(try sendStanding(of: mailbox))
         case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
         case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))
         case .listScopes(let scope): .listScopes(try PolicyLookup(db: db).listScopes(of: scope))

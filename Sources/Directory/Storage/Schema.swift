@@ -17,6 +17,9 @@ enum Schema {
         migrator.registerMigration("4: sender addresses") { db in
             try db.execute(sql: senders)
         }
+        migrator.registerMigration("5: who may not send") { db in
+            try db.execute(sql: sendBlocks)
+        }
         return migrator
     }
 
@@ -123,6 +126,23 @@ enum Schema {
             PRIMARY KEY (addressID, key)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX senderByKey ON sender (domain, key);
+        """
+
+    /// A row stays when its block is lifted: it counts how often that was.
+    private static let sendBlocks = """
+        CREATE TABLE sendBlock (
+            id INTEGER PRIMARY KEY,
+            addressID INTEGER REFERENCES address (id) ON DELETE CASCADE,
+            postOfficeID INTEGER REFERENCES postOffice (id) ON DELETE CASCADE,
+            isActive INTEGER NOT NULL,
+            pardons INTEGER NOT NULL DEFAULT 0,
+            reason TEXT NOT NULL,
+            author TEXT NOT NULL,
+            since REAL NOT NULL,
+            CHECK ((addressID IS NULL) <> (postOfficeID IS NULL))
+        ) STRICT;
+        CREATE UNIQUE INDEX sendBlockOfAddress ON sendBlock (addressID) WHERE addressID IS NOT NULL;
+        CREATE UNIQUE INDEX sendBlockOfPostOffice ON sendBlock (postOfficeID) WHERE postOfficeID IS NOT NULL;
         """
 
     /// What belongs to neither a domain nor a mailbox is everybody's. A list's ids are never given twice: other files

@@ -177,6 +177,7 @@ extension Edit {
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
         case .policy(let name): "will be judged by \(name)"
         case .exempt(let exemption): "sets the score aside: \(exemption.reason)"
+        case .block(let order): "keeps \(order.party) from sending: \(order.reason)"
         case .standing(.listed): "is on a list"
         case .standing(.open): "may be on a list, which the message tells"
         }
@@ -201,6 +202,7 @@ extension Question {
         case .directory(.address(let address)): "directory: address \(address)"
         case .directory(.domain(let domain)): "directory: domain \(domain)"
         case .directory(.maySend(let mailbox, let address)): "directory: may \(mailbox) send as \(address)"
+        case .directory(.sendStanding(let mailbox)): "directory: may \(mailbox) send at all"
         case .directory(.signing(let domain)): "directory: who signs for \(domain)"
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
@@ -296,6 +298,8 @@ extension DirectoryAnswer {
         case .address(.foreign): "not hosted here"
         case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"
         case .maySend(let may): may ? "yes" : "no"
+        case .sendStanding(let standing):
+            standing.map { $0.block.map { "blocked: \($0.reason)" } ?? "yes, of \($0.postOffice)" } ?? "unknown here"
         case .signing(let domain): domain.map(\.words) ?? "nobody"
         case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
         case .listScopes(let scopes): scopes.isEmpty ? "nobody" : scopes.map(\.description).joined(separator: ", ")

@@ -111,9 +111,9 @@ final class Server: Sendable {
         await scanners.prepare(for: loaded.chain, settings)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
-        let (traces, log, counters) = (traces, logger, StageCounters())
+        let (traces, log, counters, directory) = (traces, logger, StageCounters(), directory)
         let traced: @Sendable (Trace, Message?) -> Void = { trace, message in
-            trace.tellFailures(to: log)
+            trace.follow(in: directory, log)
             counters.count(trace)
             traces.keep(trace, message)
         }
