@@ -6,6 +6,8 @@ public enum DirectoryError: Error, Sendable, Hashable {
         case domain, address, mailbox, alias, group, selector
         case listEntry = "entry for"
         case sender = "sender address"
+        case smarthost
+        case relayDomain = "relay domain"
     }
 
     case alreadyExists(Kind, name: String)

@@ -164,8 +164,8 @@ extension Chain {
             !active.contains(where: { $0.effects.contains(.provesSenders) })
         else { return [] }
         let message =
-            "nobody asks under which names users send, so each can write in everybody's; the stage \"senders\" is missing, "
-            + "or asks about half of a message"
+            "nobody asks under which names users send, so each can write in everybody's; the stage \"senders\" is "
+            + "missing, or asks about half of a message"
         return [Lint(file: server.file, message: message)]
     }
 

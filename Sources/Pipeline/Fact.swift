@@ -74,6 +74,10 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case sendStanding(EmailAddress)
     /// Who signs for authors of this domain: itself, or the nearest one above it that has ever had an active key.
     case signing(String)
+    /// Through which server does mail of this post office leave; without one of its own, or for `nil`, everybody's?
+    case smarthost(postOffice: String?)
+    /// Does all mail for this domain go to another server?
+    case relayDomain(String)
     /// Which thresholds hold in this scope: its own, or the nearest around it.
     case thresholds(PolicyScope)
     /// Which of this scope and those around it have lists?
@@ -91,6 +95,8 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     /// `nil`: there is no such mailbox.
     case sendStanding(SendStanding?)
     case signing(SigningDomain?)
+    case smarthost(RelayHost?)
+    case relayDomain(RelayDomain?)
     case thresholds(SetThresholds?)
     /// The narrowest first.
     case listScopes([PolicyScope])

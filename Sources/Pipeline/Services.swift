@@ -79,6 +79,22 @@ public struct Services: Sendable {
         return signing
     }
 
+    /// The server through which mail of a post office leaves; without one of its own, or for `nil`, everybody's.
+    public func smarthost(ofPostOffice name: String?) async throws(StageFailure) -> RelayHost? {
+        guard case .directory(.smarthost(let host)) = try await ask(.directory(.smarthost(postOffice: name))) else {
+            throw .mismatch
+        }
+        return host
+    }
+
+    /// Where all mail for a domain goes, if that is another server.
+    public func relayDomain(_ name: String) async throws(StageFailure) -> RelayDomain? {
+        guard case .directory(.relayDomain(let found)) = try await ask(.directory(.relayDomain(name))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
     /// What the directory has of thresholds for this scope, or the nearest around it that it has any for.
     public func thresholds(for scope: PolicyScope) async throws(StageFailure) -> SetThresholds? {
         guard case .directory(.thresholds(let found)) = try await ask(.directory(.thresholds(scope))) else {

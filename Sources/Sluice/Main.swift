@@ -84,9 +84,11 @@ struct RootCommand: AsyncParsableCommand {
                 name: "Directory",
                 subcommands: [
                     PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
-                    GroupCommand.self, SenderCommand.self, DKIMCommand.self, AuditCommand.self,
+                    GroupCommand.self, SenderCommand.self, SmarthostCommand.self, RelayDomainCommand.self,
+                    DKIMCommand.self, AuditCommand.self,
                 ]),
-            CommandGroup(name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self, BlockedCommand.self]),
+            CommandGroup(
+                name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self, BlockedCommand.self]),
             CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
         ])
 }

@@ -15,6 +15,10 @@ public struct SampleDirectory: Sendable {
     public var disabled: Set<EmailAddress> = []
     /// Addresses under which a mailbox may send beside its own.
     public var senders: [EmailAddress: Set<EmailAddress>] = [:]
+    /// Servers through which mail leaves, by post office; under an empty name that of everybody.
+    public var smarthosts: [String: RelayHost] = [:]
+    /// Domains whose mail goes to other servers.
+    public var relayDomains: [RelayDomain] = []
     /// Who is kept from sending.
     public var blocks: [SendBlock] = []
     /// How often that was lifted.
@@ -42,6 +46,10 @@ public struct SampleDirectory: Sendable {
         case .maySend(let mailbox, let address):
             let isOwn = mailbox.key == address.key
             return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })
+        case .smarthost(let name):
+            return .smarthost(name.flatMap { smarthosts[$0] } ?? smarthosts[""])
+        case .relayDomain(let name):
+            return .relayDomain(relayDomains.first { $0.name == name })
         case .sendStanding(let mailbox):
             return .sendStanding(sendStanding(of: mailbox))
         case .thresholds(let scope):

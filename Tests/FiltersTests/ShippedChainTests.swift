@@ -93,6 +93,8 @@ import Testing
                 ["domain", "days", "digest_length", "reports"]
             ),
             ("relay", "networks = [\"all\"]\nrefuse_routing = 1", ["networks", "refuse_routing"]),
+            ("relay-domain", "networks = [\"all\"]\nonly = true", ["networks", "only"]),
+            ("smarthost", "direct = \"a.test\"\nhost = \"b.test\"", ["direct", "host"]),
             (
                 "send-limits",
                 "mailbox_messages = \"5/1h\"\npost_office_recipients = [\"5\"]\nexceeded = \"wait\"\nexempt = [\"x\"]\n"

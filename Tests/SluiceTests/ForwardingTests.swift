@@ -46,10 +46,10 @@ import Testing
             // What it did not.
             let forged = forward.sender.replacing("out.test=a@", with: "far.test=b@")
             try await wire.expect("MAIL FROM:<>", "250")
-            try await wire.expect("RCPT TO:<\(forged)>", "550 5.1.1")
+            try await wire.expect("RCPT TO:<\(forged)>", "550 5.7.1")
             try await wire.expect("RSET", "250")
             try await wire.expect("MAIL FROM:<b@far.test>", "250")
-            try await wire.expect("RCPT TO:<\(forward.sender)>", "550 5.7.1")
+            try await wire.expect("RCPT TO:<\(forward.sender)>", "550 5.7.1 Address takes reports only")
             try await wire.expect("RSET", "250")
             #expect(try await server.sluice("srs", "reverse", forged).code == 1)
 
@@ -60,7 +60,7 @@ import Testing
             #expect(try await wire.deliver(Self.mail, from: "", to: [forward.sender]).hasPrefix("250"))
             #expect(try await server.sluice("srs", "rotate", "--keep", "0").code == 0)
             try await wire.expect("MAIL FROM:<>", "250")
-            try await wire.expect("RCPT TO:<\(forward.sender)>", "550 5.1.1")
+            try await wire.expect("RCPT TO:<\(forward.sender)>", "550 5.7.1 Address was not given out here")
         }
     }
 
@@ -82,13 +82,13 @@ import Testing
     @Test func `the file is made once, and read again when it changes`() throws {
         let folder = try TemporaryFolder()
         let path = folder.path + "/srs.secrets"
-        #expect(throws: CryptographyFailure.self) {
-            try ReversePathSecretFile(path, isMade: false).secrets()
-        }
-        let file = ReversePathSecretFile(path, isMade: true)
+        let file = ReversePathSecretFile(path)
+        #expect(throws: CryptographyFailure.self) { try file.secrets() }
+        try file.make()
         let first = try file.secrets()
         #expect(first.count == 1 && first[0].count >= 32)
-        #expect(try ReversePathSecretFile(path, isMade: true).secrets() == first)
+        try file.make()
+        #expect(try ReversePathSecretFile(path).secrets() == first)
         #expect(try file.rotate(keeping: 1) == 1)
         #expect(try file.secrets().last == first[0] && file.secrets().count == 2)
         #expect(try file.rotate(keeping: 1) == 1)
@@ -101,7 +101,7 @@ import Testing
         let folder = try TemporaryFolder()
         let path = folder.path + "/srs.secrets"
         try folder.write("# of PostSRSd\r\nnew\nold one\n\n", to: "srs.secrets")
-        let file = ReversePathSecretFile(path, isMade: true)
+        let file = ReversePathSecretFile(path)
         #expect(throws: CryptographyFailure.self) { try file.secrets() }
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
         #expect(try file.secrets() == [Array("new".utf8), Array("old one".utf8)])

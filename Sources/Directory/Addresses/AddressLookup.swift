@@ -15,6 +15,9 @@ struct AddressLookup {
         case .address(let address): .address(try meaning(of: address))
         case .domain(let name): .domain(try hostedDomain(name))
         case .maySend(let mailbox, let address): .maySend(try may(mailbox, sendAs: address))
+        case .smarthost(let name): .smarthost(try RelayLookup(db: db).smarthost(ofPostOffice: name))
+        case .relayDomain(let name):
+            .relayDomain(try RelayLookup(db: db).relayDomain(normalized(domain: name)))
         case .sendStanding(let mailbox): .sendStanding(try sendStanding(of: mailbox))
         case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
         case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))

@@ -32,7 +32,8 @@ extension DirectoryChanges {
     /// Takes an address away from a mailbox; from all that have it, if none is named.
     public func removeSender(_ address: String, from mailbox: String? = nil) throws {
         let address = try names.address(address)
-        let owners = try mailbox.map { [try require(.mailbox, $0)] } ?? owners(of: address)
+        let owners: [AddressRow]
+        if let mailbox { owners = [try require(.mailbox, mailbox)] } else { owners = try self.owners(of: address) }
         for owner in owners {
             guard try isGranted(address, to: owner.id) else { throw try unknown(address, of: owner.address) }
             try revoke(address, from: owner)

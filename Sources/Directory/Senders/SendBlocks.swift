@@ -1,6 +1,6 @@
-public import Foundation
+public import struct Foundation.Date
 import GRDB
-public import MailTypes
+import MailTypes
 public import Pipeline
 
 /// Somebody who may not send, as a list shows him.
@@ -15,8 +15,10 @@ extension MailDirectory {
     /// Who may not send, the latest first. Blocks.
     public func sendBlocks() throws(DirectoryError) -> [SendBlockEntry] {
         try read { lists in
-            try Row.fetchAll(lists.db, sql: SendBlockRow.select + " WHERE isActive ORDER BY since DESC, sendBlock.id DESC")
-                .map { try SendBlockRow(row: $0).entry }
+            try Row.fetchAll(
+                lists.db, sql: SendBlockRow.select + " WHERE isActive ORDER BY since DESC, sendBlock.id DESC"
+            )
+            .map { try SendBlockRow(row: $0).entry }
         }
     }
 

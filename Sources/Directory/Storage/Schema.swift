@@ -20,6 +20,9 @@ enum Schema {
         migrator.registerMigration("5: who may not send") { db in
             try db.execute(sql: sendBlocks)
         }
+        migrator.registerMigration("6: smarthosts and relay domains") { db in
+            try db.execute(sql: relays)
+        }
         return migrator
     }
 
@@ -143,6 +146,26 @@ enum Schema {
         ) STRICT;
         CREATE UNIQUE INDEX sendBlockOfAddress ON sendBlock (addressID) WHERE addressID IS NOT NULL;
         CREATE UNIQUE INDEX sendBlockOfPostOffice ON sendBlock (postOfficeID) WHERE postOfficeID IS NOT NULL;
+        """
+
+    /// Servers that mail is handed to: smarthosts have no domain. Ids are never given twice: queued mail names its
+    /// login by them.
+    private static let relays = """
+        CREATE TABLE relay (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            domain TEXT,
+            postOfficeID INTEGER REFERENCES postOffice (id) ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            security TEXT NOT NULL,
+            login TEXT,
+            sealedPassword BLOB,
+            onlyAuthenticated INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL,
+            CHECK ((login IS NULL) = (sealedPassword IS NULL))
+        ) STRICT;
+        CREATE UNIQUE INDEX relayOfDomain ON relay (domain) WHERE domain IS NOT NULL;
+        CREATE UNIQUE INDEX smarthostOfPostOffice ON relay (coalesce(postOfficeID, 0)) WHERE domain IS NULL;
         """
 
     /// What belongs to neither a domain nor a mailbox is everybody's. A list's ids are never given twice: other files

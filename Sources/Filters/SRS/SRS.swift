@@ -4,8 +4,8 @@ public import struct Foundation.Date
 
 /// Reverse-paths of mail that is forwarded: the Sender Rewriting Scheme.
 ///
-/// A copy that goes on to another server because an alias, a group or a mailbox here says so leaves under a reverse-path
-/// of this server, so that it passes SPF there. The path is signed and ends after some days; reports that come back to
+/// A copy that goes on to another server because an alias, a group or a mailbox here says so leaves under a
+/// reverse-path of this server, so that it passes SPF there. The path is signed and ends after some days; reports that come back to
 /// it are sent on to whom it stands for. Copies for mailboxes of this server keep the sender's own path.
 ///
 /// In the recipient phase it reads addresses that it has given out; it is asked before `recipients`, to whom they are
@@ -97,10 +97,11 @@ public struct SRS: RecipientStage, MessageStage, EquippedStage {
     private static func refusal(of fault: SRSRewriting.Fault) throws(StageFailure) -> Finding {
         switch fault {
         case .malformed, .forged:
-            return refusal(.badDestinationMailbox, "No such user here", [], "not an address that was given out here")
+            return refusal(
+                .deliveryNotAuthorized, "Address was not given out here", [], "nobody here has signed it")
         case .expired(let age):
-            let text = "Address has expired"
-            return refusal(.badDestinationMailbox, text, ["days"], "it was given out \(age) days ago")
+            let note = "it was given out \(age) days ago"
+            return refusal(.deliveryNotAuthorized, "Address has expired", ["days"], note)
         case .unavailable(let reason): throw StageFailure("reverse-paths cannot be read: \(reason)")
         }
     }
@@ -136,7 +137,8 @@ public struct SRS: RecipientStage, MessageStage, EquippedStage {
                     for: sender, at: policy.domain?.text ?? forward.recipient.address.domain, day: day)
             } catch { throw StageFailure("no reverse-path can be made: \(error)") }
             guard let path else {
-                return Finding(note: "\(sender) stays: what would stand for it is longer than a path may be")
+                finding.note = "\(sender) stays: what would stand for it is longer than a path may be"
+                continue
             }
             var destinations = forward.recipient.destinations
             for place in forward.places { destinations[place].reversePath = path }

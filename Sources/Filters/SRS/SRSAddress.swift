@@ -3,11 +3,11 @@ import MailTypes
 /// The local part of a reverse-path that a forwarder has put in another's place.
 ///
 ///     SRS0=HHHHHH=TT=out.example=alice     the first forwarder's: digest, day, and the sender
-///     SRS1=HHHHHH=first.example==hhhh=TT=out.example=alice     a later one's: digest, the first forwarder, its own words
+///     SRS1=HHHHHH=first.example==hhhh=TT=out.example=alice     a later one's: digest, the first, its words
 ///
-/// Behind the tag may stand `=`, `+` or `-`; everywhere else it is `=`. What stands behind the first forwarder's name in
-/// SRS1 is its address without the tag, separator and all, and nobody's but its own to read. As libsrs2 and PostSRSd
-/// have it; there is no RFC.
+/// Behind the tag may stand `=`, `+` or `-`; everywhere else it is `=`. What stands behind the first forwarder's name
+/// in SRS1 is its address without the tag, separator and all, and nobody's but its own to read. As libsrs2 and
+/// PostSRSd have it; there is no RFC.
 enum SRSAddress: Sendable, Hashable {
     case first(digest: String, day: String, host: String, user: String)
     case later(digest: String, host: String, rest: String)
@@ -31,9 +31,9 @@ enum SRSAddress: Sendable, Hashable {
     /// Reads a local part that anybody may have written; `nil` if it has not the form of either.
     init?(_ localPart: String) {
         guard let (isFirst, rest) = Self.tagged(localPart) else { return nil }
-        let parts = rest.dropFirst().split(
-            separator: "=", maxSplits: isFirst ? 3 : 2, omittingEmptySubsequences: false
-        ).map(String.init)
+        let parts = rest.utf8.dropFirst().split(
+            separator: UInt8(ascii: "="), maxSplits: isFirst ? 3 : 2, omittingEmptySubsequences: false
+        ).map { String(decoding: $0, as: UTF8.self) }
         guard parts.count == (isFirst ? 4 : 3), parts.allSatisfy({ !$0.isEmpty }) else { return nil }
         if isFirst {
             self = .first(digest: parts[0], day: parts[1], host: parts[2], user: parts[3])

@@ -106,38 +106,39 @@ public struct SendLimits: SenderStage, RecipientStage {
         var noun: String { countsMessages ? "messages" : "recipients" }
     }
 
-    private func counters(of standing: SendStanding) -> [Counter] {
-        let mailbox = SendParty.mailbox(standing.mailbox)
-        let key = standing.mailbox.key
-        var counters: [Counter] = []
-        if !exempt.contains(key) {
-            let own = policy.mailboxes[key]
-            counters += Self.counters(
-                "mailbox_messages", own?.messages ?? policy.mailboxMessages, mailbox, key, standing.pardons, true)
-            counters += Self.counters(
-                "mailbox_recipients", own?.recipients ?? policy.mailboxRecipients, mailbox, key, standing.pardons, false)
-        }
-        let office = SendParty.postOffice(standing.postOffice)
-        let officeKey = standing.postOffice.lowercased()
-        let own = policy.postOffices[officeKey]
-        let pardons = standing.postOfficePardons
-        counters += Self.counters(
-            "post_office_messages", own?.messages ?? policy.postOfficeMessages, office, officeKey, pardons, true)
-        counters += Self.counters(
-            "post_office_recipients", own?.recipients ?? policy.postOfficeRecipients, office, officeKey, pardons, false)
-        return counters
+    /// Whose messages are counted together, and under which key; what was counted before a pardon is under another.
+    private struct Account {
+        let party: SendParty
+        let key: String
+        let pardons: Int
     }
 
-    /// Each limit has a count of its own, since memory keeps one window under one key; so has each pardon.
-    private static func counters(
-        _ option: String, _ limits: [RateLimit], _ party: SendParty, _ key: String, _ pardons: Int,
-        _ countsMessages: Bool
-    ) -> [Counter] {
+    private func counters(of standing: SendStanding) -> [Counter] {
+        let mailbox = Account(
+            party: .mailbox(standing.mailbox), key: standing.mailbox.key, pardons: standing.pardons)
+        let office = Account(
+            party: .postOffice(standing.postOffice), key: standing.postOffice.lowercased(),
+            pardons: standing.postOfficePardons)
+        let own = policy.mailboxes[mailbox.key]
+        let officeOwn = policy.postOffices[office.key]
+        let ofMailbox = [
+            Self.counters("mailbox_messages", own?.messages ?? policy.mailboxMessages, of: mailbox),
+            Self.counters("mailbox_recipients", own?.recipients ?? policy.mailboxRecipients, of: mailbox),
+        ]
+        let ofOffice = [
+            Self.counters("post_office_messages", officeOwn?.messages ?? policy.postOfficeMessages, of: office),
+            Self.counters("post_office_recipients", officeOwn?.recipients ?? policy.postOfficeRecipients, of: office),
+        ]
+        return ((exempt.contains(mailbox.key) ? [] : ofMailbox) + ofOffice).flatMap(\.self)
+    }
+
+    /// Each limit has a count of its own, since memory keeps one window under one key.
+    private static func counters(_ option: String, _ limits: [RateLimit], of account: Account) -> [Counter] {
         limits.compactMap { limit in
             limit.count.map { count in
                 Counter(
-                    option: option, party: party, key: "\(key)/\(limit.interval)/\(pardons)", count: count,
-                    interval: limit.interval, countsMessages: countsMessages)
+                    option: option, party: account.party, key: "\(account.key)/\(limit.interval)/\(account.pardons)",
+                    count: count, interval: limit.interval, countsMessages: option.hasSuffix("messages"))
             }
         }
     }

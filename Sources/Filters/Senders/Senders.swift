@@ -1,4 +1,4 @@
-import MailTypes
+public import MailTypes
 public import Pipeline
 
 /// Under which names users who have logged in may send. RFC 6409 §6.1, §8.

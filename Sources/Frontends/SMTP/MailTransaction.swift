@@ -48,14 +48,16 @@ extension Outcome {
             let content = copy.message.pieces
             let held = copy.recipients.filter { $0.disposition == .quarantine }
             let free = copy.recipients.filter { $0.disposition != .quarantine }
-            let apart = Self.queued(held).flatMap { path, queued in
-                Self.apart(queued, size: copy.message.size).map { (path, $0) }
+            var batches: [(queued: Queued, reason: String?)] = Self.queued(free).map { ($0, nil) }
+            for queued in Self.queued(held) {
+                for recipients in Self.apart(queued.recipients, size: copy.message.size) {
+                    batches.append(((queued.reversePath, recipients), copy.quarantined ?? "quarantine"))
+                }
             }
-            let reason = copy.quarantined ?? "quarantine"
-            for ((path, queued), reason) in Self.queued(free).map({ ($0, nil) }) + apart.map({ ($0, reason) }) {
+            for (queued, reason) in batches {
                 var submission = Submission(
-                    id: QueueID(id, copy: made.count), sender: path ?? envelope.sender, recipients: queued,
-                    content: content, received: received)
+                    id: QueueID(id, copy: made.count), sender: queued.reversePath ?? envelope.sender,
+                    recipients: queued.recipients, content: content, received: received)
                 submission.parameters = envelope.parameters
                 submission.arrival = arrival
                 submission.holdReason = reason

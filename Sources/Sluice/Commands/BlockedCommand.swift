@@ -8,9 +8,9 @@ struct BlockedCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "blocked", abstract: "Who may not send: list, lift, block by hand.",
         discussion: """
-            The stage send-limits blocks a mailbox, or all mailboxes of a post office, that sends more than it may. They \
-            can still read their mail. What they have sent before counts no more once a block is lifted: look first what \
-            has sent it, and change the password if that was not its user.
+            The stage send-limits blocks a mailbox, or all mailboxes of a post office, that sends more than it may. \
+            They can still read their mail. What they have sent before counts no more once a block is lifted: look \
+            first what has sent it, and change the password if that was not its user.
             """,
         subcommands: [List.self, Unblock.self, Add.self])
 
@@ -55,10 +55,7 @@ struct BlockedCommand: ParsableCommand {
         func run() throws {
             try place.change(apply)
             print(report)
-            let links = try place.configuration.loadAll().chain.links
-            if !links.contains(where: { $0.name == SendLimits.name && !$0.words.isObserved }) {
-                Terminal.complain("warning: the stage send-limits is not in the chain: nobody is kept from sending.")
-            }
+            try place.configuration.warn(without: SendLimits.name)
         }
 
         var report: String { "\(who.joined(separator: ", ")) may not send." }

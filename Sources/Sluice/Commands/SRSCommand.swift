@@ -25,8 +25,7 @@ struct SRSCommand: ParsableCommand {
             let data = DataFolder(loaded.settings)
             let stages = loaded.chain.links.flatMap { [$0.base] + $0.domains.values }.compactMap { $0.stage as? SRS }
             guard !stages.isEmpty else { throw CommandFailure.wrong("The chain has no stage srs.") }
-            // What a server has not made yet has signed nothing.
-            _ = try ReversePathSecretFile(data.reversePathSecrets, isMade: false).told()
+            _ = try ReversePathSecretFile(data.reversePathSecrets).told()
             guard let original = stages.lazy.compactMap({ $0.original(of: address, at: Date()) }).first else {
                 throw CommandFailure.wrong("\(address) was not given out here, or has expired.")
             }
@@ -52,7 +51,7 @@ struct SRSCommand: ParsableCommand {
 
         func run() throws {
             let data = try DataFolder(try configuration.load()).entered()
-            let file = ReversePathSecretFile(data.reversePathSecrets, isMade: true)
+            let file = ReversePathSecretFile(data.reversePathSecrets)
             do {
                 let kept = try file.rotate(keeping: keep)
                 print("A new secret signs; \(Terminal.counted(kept, "old secret")) stay\(kept == 1 ? "s" : "").")

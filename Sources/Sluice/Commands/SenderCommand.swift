@@ -2,6 +2,7 @@ import ArgumentParser
 import Directory
 import Filters
 import MailTypes
+import Pipeline
 
 struct SenderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,6 +28,7 @@ struct SenderCommand: ParsableCommand {
             defer { directory.close() }
             try place.change(in: directory, apply)
             print(report)
+            try place.configuration.warn(without: Senders.name)
             let entries = try told { try directory.senders(of: mailboxes.first) }
             let key = (try? AddressParser.mailbox(address))?.key
             if let entry = entries.first(where: { $0.address.key == key }), !entry.isHosted {

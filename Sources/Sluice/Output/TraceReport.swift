@@ -203,6 +203,8 @@ extension Question {
         case .directory(.domain(let domain)): "directory: domain \(domain)"
         case .directory(.maySend(let mailbox, let address)): "directory: may \(mailbox) send as \(address)"
         case .directory(.sendStanding(let mailbox)): "directory: may \(mailbox) send at all"
+        case .directory(.smarthost(let name)): "directory: the smarthost of \(name ?? "everybody")"
+        case .directory(.relayDomain(let domain)): "directory: where all mail for \(domain) goes"
         case .directory(.signing(let domain)): "directory: who signs for \(domain)"
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
@@ -300,6 +302,8 @@ extension DirectoryAnswer {
         case .maySend(let may): may ? "yes" : "no"
         case .sendStanding(let standing):
             standing.map { $0.block.map { "blocked: \($0.reason)" } ?? "yes, of \($0.postOffice)" } ?? "unknown here"
+        case .smarthost(let host): host.map { Route.host($0).words } ?? "none"
+        case .relayDomain(let found): found.map { Route.host($0.host).words } ?? "nowhere else"
         case .signing(let domain): domain.map(\.words) ?? "nobody"
         case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
         case .listScopes(let scopes): scopes.isEmpty ? "nobody" : scopes.map(\.description).joined(separator: ", ")

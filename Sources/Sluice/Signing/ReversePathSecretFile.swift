@@ -15,8 +15,6 @@ import Synchronization
 /// next message on.
 final class ReversePathSecretFile: ReversePathSecrets {
     let path: String
-    /// Whether it is made where there is none.
-    private let isMade: Bool
     private let known = Mutex<(stamp: KeyFileStamp, secrets: [[UInt8]])?>(nil)
 
     /// Octets of a new secret, before base64.
@@ -26,16 +24,10 @@ final class ReversePathSecretFile: ReversePathSecrets {
     /// With each one more an address takes longer to be found forged.
     static let mostSecrets = 16
 
-    init(_ path: String, isMade: Bool) {
-        self.path = path
-        self.isMade = isMade
-    }
+    init(_ path: String) { self.path = path }
 
     func secrets() throws(CryptographyFailure) -> [[UInt8]] {
         do {
-            if let stamp = try stamp() { return try secrets(stamp) }
-            guard isMade else { throw CryptographyFailure("there is no \(path)") }
-            try Self.put([try Self.new()], into: path, mayReplace: false)
             guard let stamp = try stamp() else { throw CryptographyFailure("there is no \(path)") }
             return try secrets(stamp)
         } catch let error as CryptographyFailure {
@@ -80,6 +72,12 @@ final class ReversePathSecretFile: ReversePathSecrets {
     }
 
     // MARK: Changing
+
+    /// Makes it where there is none. Who calls this is whom the data folder belongs to.
+    func make() throws {
+        if access(path, F_OK) == 0 { return }
+        try Self.put([try Self.new()], into: path, mayReplace: false)
+    }
 
     /// Puts a new secret before the others.
     ///

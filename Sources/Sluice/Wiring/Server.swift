@@ -131,8 +131,8 @@ final class Server: Sendable {
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
             surroundings: (
-                hooks: DeliveryHooks(world, chain: { chain.current }, logger: logger, traces: traces), group: group,
-                logger: logger
+                hooks: DeliveryHooks(world, { chain.current }, logger, traces, LoginSeal(path: data.sealKey)),
+                group: group, logger: logger
             ))
         let house = HouseMail(
             judging: HouseJudging(hostname: settings.hostname, chain: { chain.current }, source: world), queue: queue,
