@@ -75,7 +75,7 @@ import Testing
         ChangeTests.Refusal("\"anna+x@acme.test\" is an address of anna@acme.test's own already.") {
             try $0.addSender("anna+x@acme.test", to: "anna@acme.test")
         },
-        ChangeTests.Refusal("The sender address sales@acme.test of anna@acme.test exists already.") {
+        ChangeTests.Refusal("The sender address Sales@acme.test of anna@acme.test exists already.") {
             try $0.addSender("sales@acme.test", to: "anna@acme.test")
             try $0.addSender("Sales@acme.test", to: "anna@acme.test")
         },

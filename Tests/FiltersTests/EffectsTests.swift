@@ -12,7 +12,7 @@ import Testing
         Access(Access.Configuration()), Access(access), EarlyTalker(EarlyTalker.Configuration()), EarlyTalker(talker),
         Rate(Rate.Configuration()), Rate(rate), Size(Size.Configuration()), Size(size),
         Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
-        Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()), SendLimits(.init()),
+        Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()),
         SendLimits(sendLimits),
         RelayDomains(.init()), Smarthost(.init()),
         Recipients(Recipients.Configuration()),
@@ -161,6 +161,8 @@ import Testing
         world.scan = ScanReport(
             ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
+        world.directory.smarthosts[""] = RelayHost(name: "smart.example")
+        world.directory.relayDomains = [RelayDomain(name: "far.example", host: RelayHost(name: "relay.example"))]
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false
         for session in Self.sessions {

@@ -95,7 +95,7 @@ struct SampleSecrets: ReversePathSecrets {
         for local in [
             "SRS0=ytk1oN=G3=out.example=mallory", "SRS0=ytk1on=G4=out.example=alice",
             "SRS0=ytk1on=G3=far.example=alice",
-            "SRS0=ytk1on=G3=out.exampl=ealice", "SRS0=ytk1o=G3=out.example=alice", "SRS0=ytk1onx=G3=out.example=alice",
+            "SRS0=ytk1on=G3=out.example=alicia", "SRS0=ytk1o=G3=out.example=alice", "SRS0=ytk1onx=G3=out.example=alice",
             "SRS1=4pUwr7=other.example==abcd=XY=out.example=alice",
             "SRS1=4pUwr7=first.example==abcd=XY=out.example=eve",
         ] {

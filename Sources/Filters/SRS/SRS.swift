@@ -205,7 +205,7 @@ extension SRS.Configuration {
 
     public init(from decoder: any Decoder) throws {
         let table = try decoder.container(keyedBy: CodingKeys.self)
-        domain = table.optional(.domain)
+        if let text: String = table.optional(.domain), !text.isEmpty { domain = table.optional(.domain) }
         onlyReports = table.value(.onlyReports, default: onlyReports)
         days = table.value(.days, default: days)
         digestLength = table.value(.digestLength, default: digestLength)

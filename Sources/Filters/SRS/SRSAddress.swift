@@ -57,7 +57,8 @@ enum SRSAddress: Sendable, Hashable {
         }
     }
 
-    /// What the digest is made of: all that must not be changed.
+    /// What the digest is made of: all that must not be changed, one part right behind the other, as in libsrs2. So a
+    /// path is also good with the border between host and user moved, which leads a report to a neighbour's name.
     var signed: [UInt8] {
         switch self {
         case .first(_, let day, let host, let user): Array((day + host + user).asciiLowercased.utf8)
