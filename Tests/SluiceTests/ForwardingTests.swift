@@ -10,8 +10,11 @@ import Testing
     private static let mail = "From: a@out.test\r\n\r\nbody\r\n"
 
     /// Two domains elsewhere, on one server, and an alias that leads there.
-    private static func run(_ sink: Sink, _ body: (LiveServer) async throws -> Void) async throws {
+    private static func run(
+        _ sink: Sink, isReplayed: Bool = true, _ body: (LiveServer) async throws -> Void
+    ) async throws {
         var setup = LiveServer.Setup()
+        setup.isReplayed = isReplayed
         let route = "smtp:[127.0.0.1]:\(sink.port)"
         setup.filters["20-transport.toml"] = .transport(["far.test": route, "out.test": route])
         try await LiveServer.run(setup) { server in
@@ -53,10 +56,20 @@ import Testing
             try await wire.expect("RSET", "250")
             #expect(try await server.sluice("srs", "reverse", forged).code == 1)
 
-            // A new secret signs at once, the old one is believed until it is taken away.
+        }
+    }
+
+    /// With other secrets other paths are made, so what was judged by the old ones is not judged again here.
+    @Test func `a new secret signs at once, and the old one is believed until it is taken away`() async throws {
+        let sink = try await Sink.start()
+        try await Self.run(sink, isReplayed: false) { server in
+            let wire = try await server.smtp()
+            try await wire.greet()
+            #expect(try await wire.deliver(Self.mail, to: ["away@acme.test"]).hasPrefix("250"))
+            let forward = try await sink.messages(count: 1)[0]
             #expect(try await server.sluice("srs", "rotate").output == "A new secret signs; 1 old secret stays.\n")
             #expect(try await wire.deliver(Self.mail, to: ["away@acme.test"]).hasPrefix("250"))
-            #expect(try await sink.messages(count: 3)[2].sender != forward.sender)
+            #expect(try await sink.messages(count: 2)[1].sender != forward.sender)
             #expect(try await wire.deliver(Self.mail, from: "", to: [forward.sender]).hasPrefix("250"))
             #expect(try await server.sluice("srs", "rotate", "--keep", "0").code == 0)
             try await wire.expect("MAIL FROM:<>", "250")

@@ -5,8 +5,8 @@ public import struct Foundation.Date
 /// Reverse-paths of mail that is forwarded: the Sender Rewriting Scheme.
 ///
 /// A copy that goes on to another server because an alias, a group or a mailbox here says so leaves under a
-/// reverse-path of this server, so that it passes SPF there. The path is signed and ends after some days; reports that come back to
-/// it are sent on to whom it stands for. Copies for mailboxes of this server keep the sender's own path.
+/// reverse-path of this server, so that it passes SPF there. The path is signed and ends after some days; reports that
+/// come back to it are sent on to whom it stands for. Copies for mailboxes of this server keep the sender's own path.
 ///
 /// In the recipient phase it reads addresses that it has given out; it is asked before `recipients`, to whom they are
 /// nobody's.
