@@ -24,15 +24,79 @@ public enum Crypto {
 
     /// HMAC-SHA-256. RFC 2104, RFC 4231.
     public static func hmacSHA256(_ message: [UInt8], key: [UInt8]) throws(CryptoError) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
+        try hmac("SHA256", size: 32, message, key: key)
+    }
+
+    /// HMAC-SHA-1. RFC 2104.
+    static func hmacSHA1(_ message: [UInt8], key: [UInt8]) throws(CryptoError) -> [UInt8] {
+        try hmac("SHA1", size: 20, message, key: key)
+    }
+
+    private static func hmac(
+        _ hash: String, size: Int, _ message: [UInt8], key: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: size)
         var length = 0
         // An empty Swift array may have no address, and libcrypto takes a missing key for "as before".
         let keyOrZero = key.isEmpty ? [0] : key
         let result = EVP_Q_mac(
-            nil, "HMAC", nil, "SHA256", nil, keyOrZero, key.count, message, message.count, &digest, digest.count,
+            nil, "HMAC", nil, hash, nil, keyOrZero, key.count, message, message.count, &digest, digest.count,
             &length)
         guard result != nil, length == digest.count else { throw CryptoError(call: "EVP_Q_mac") }
         return digest
+    }
+
+    // MARK: Sealing
+
+    private static let nonceSize = 12
+    private static let tagSize = 16
+    static let sealKeySize = 32
+    /// The most that is sealed: passwords, not messages.
+    static let mostSealed = 1 << 16
+
+    /// What only the key opens again, and only together with `context`: AES-256-GCM, with the nonce before it and the
+    /// tag behind. NIST SP 800-38D.
+    public static func seal(
+        _ secret: [UInt8], for context: [UInt8], key: [UInt8]
+    ) throws(CryptoError) -> [UInt8] {
+        guard key.count == sealKeySize, (1...mostSealed).contains(secret.count),
+            (1...mostSealed).contains(context.count), let cipher = EVP_CIPHER_CTX_new()
+        else { throw CryptoError(call: "EVP_CIPHER_CTX_new") }
+        defer { EVP_CIPHER_CTX_free(cipher) }
+        let nonce = try randomBytes(nonceSize)
+        var sealed = [UInt8](repeating: 0, count: secret.count)
+        var tag = [UInt8](repeating: 0, count: tagSize)
+        var length: CInt = 0
+        guard EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), nil, key, nonce) == 1,
+            EVP_EncryptUpdate(cipher, nil, &length, context, CInt(context.count)) == 1,
+            EVP_EncryptUpdate(cipher, &sealed, &length, secret, CInt(secret.count)) == 1,
+            Int(length) == sealed.count, EVP_EncryptFinal_ex(cipher, nil, &length) == 1,
+            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, CInt(tagSize), &tag) == 1
+        else { throw CryptoError(call: "EVP_EncryptUpdate") }
+        return nonce + sealed + tag
+    }
+
+    /// What was sealed; `nil` if it was with another key or for another context, or is damaged.
+    public static func open(
+        _ sealed: [UInt8], for context: [UInt8], key: [UInt8]
+    ) throws(CryptoError) -> [UInt8]? {
+        let size = sealed.count - nonceSize - tagSize
+        guard key.count == sealKeySize, (1...mostSealed).contains(size), (1...mostSealed).contains(context.count)
+        else { return nil }
+        defer { ERR_clear_error() }
+        guard let cipher = EVP_CIPHER_CTX_new() else { throw CryptoError(call: "EVP_CIPHER_CTX_new") }
+        defer { EVP_CIPHER_CTX_free(cipher) }
+        let body = Array(sealed[nonceSize..<(nonceSize + size)])
+        var tag = Array(sealed.suffix(tagSize))
+        var secret = [UInt8](repeating: 0, count: size)
+        var length: CInt = 0
+        guard EVP_DecryptInit_ex(cipher, EVP_aes_256_gcm(), nil, key, Array(sealed.prefix(nonceSize))) == 1,
+            EVP_DecryptUpdate(cipher, nil, &length, context, CInt(context.count)) == 1,
+            EVP_DecryptUpdate(cipher, &secret, &length, body, CInt(size)) == 1,
+            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, CInt(tagSize), &tag) == 1,
+            EVP_DecryptFinal_ex(cipher, nil, &length) == 1
+        else { return nil }
+        return secret
     }
 
     /// scrypt. RFC 7914 §6.
@@ -86,6 +150,10 @@ public struct LibcryptoSignatures: SignatureCryptography {
             throw .call("EVP_DigestFinal_ex")
         }
         return digest
+    }
+
+    public func hmacSHA1(_ message: [UInt8], key: [UInt8]) throws(CryptographyFailure) -> [UInt8] {
+        do throws(CryptoError) { return try Crypto.hmacSHA1(message, key: key) } catch { throw .call(error.call) }
     }
 
     public func verify(

@@ -81,6 +81,8 @@ enum DeliveryFailurePolicy {
         case .nullMX(let name): Reply(556, .nullMX, "The domain \(name) accepts no mail")
         case .loop(let name): Reply(554, .routingLoop, "Mail for \(name) would come back to this server")
         case .noHost(let name): Reply(550, .unableToRoute, "No mail exchanger of \(name) has a usable address")
+        case .relayHostIsOwn(let name):
+            Reply(451, .routingLoop, "The relay host \(name) is this server itself")
         case .relayHostUnknown(let name): Reply(451, .unableToRoute, "The relay host \(name) has no address")
         case .hosted(let name): Reply(451, .unableToRoute, "\(name) is hosted here; its mail does not leave by its MX")
         case .noAnswer(let reason): Reply(451, .directoryFailure, "Name service: \(reason)")
@@ -116,6 +118,8 @@ enum RoutingFailure: Error, Hashable {
     case noHost(String)
     /// The admin's relay host cannot be found: the admin's mistake, which is put right some day.
     case relayHostUnknown(String)
+    /// It is this server: likewise.
+    case relayHostIsOwn(String)
     /// The domain is this server's own.
     case hosted(String)
     /// DNS does not know for now.

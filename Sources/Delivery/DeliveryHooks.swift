@@ -16,9 +16,10 @@ public struct DeliveryHooks: Sendable {
     /// What has become of a mailbox that is known to the queue only: before one is made, or filled after a long wait.
     public var standing: @Sendable (_ mailbox: EmailAddress) async throws(StageFailure) -> MailboxStanding =
         { _ in .present }
-    /// The login kept under a name, for a relay host.
-    public var login: @Sendable (_ credential: String) async throws(StageFailure) -> SMTPClientMachine.Login? =
-        { _ in nil }
+    /// The login kept under a name, for the relay host that it belongs to; `nil` for every other one.
+    public var login:
+        @Sendable (_ credential: String, _ host: String, _ port: Int) async throws(StageFailure) ->
+            SMTPClientMachine.Login? = { _, _, _ in nil }
     /// Told of each attempt's outcome.
     public var report: @Sendable (DeliveryEvent) -> Void = { _ in }
 

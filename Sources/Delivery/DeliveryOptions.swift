@@ -1,6 +1,17 @@
 public import MailTypes
 public import Queue
 
+/// A place on the network.
+public struct ServerEndpoint: Sendable, Hashable {
+    public var address: IPAddress
+    public var port: Int
+
+    public init(_ address: IPAddress, _ port: Int) {
+        self.address = address
+        self.port = port
+    }
+}
+
 /// Every limit of delivery.
 public struct DeliveryOptions: Sendable {
     // MARK: How much at once
@@ -62,6 +73,8 @@ public struct DeliveryOptions: Sendable {
     public var ownNames: Set<String> = []
     /// Addresses where ``exchangerPort`` is its own: mail that is sent there comes back.
     public var ownAddresses: Set<IPAddress> = []
+    /// Where this server itself takes mail: a relay host that is one of these is refused.
+    public var ownEndpoints: Set<ServerEndpoint> = []
     /// Certificates in PEM that verified TLS trusts; `nil`: those of the system.
     public var trustRoots: String?
 

@@ -5,6 +5,9 @@ public enum DirectoryError: Error, Sendable, Hashable {
         case postOffice = "post office"
         case domain, address, mailbox, alias, group, selector
         case listEntry = "entry for"
+        case sender = "sender address"
+        case smarthost
+        case relayDomain = "relay domain"
     }
 
     case alreadyExists(Kind, name: String)
@@ -84,6 +87,8 @@ public enum DirectoryLimits {
     public static let members = 1_000
     /// Addresses that one address stands for in the end.
     public static let expansion = 5_000
+    /// Addresses that one mailbox may send as beside its own.
+    public static let senders = 1_000
     /// Entries of one scope's allow and block lists together.
     public static let listEntries = 100_000
     /// Octets of a password.

@@ -21,7 +21,7 @@ public final class MailDirectory: Sendable {
     let logins: LoginMemory
     let passwords: WorkerPool
     private let answers: GenerationCache<DirectoryQuestion, DirectoryAnswer>
-    private let reads: WorkerPool
+    let reads: WorkerPool
     private let watch: ChangeWatch
 
     /// Opens or makes the directory in the file `path`, and brings an older one up to date.

@@ -17,7 +17,7 @@ public struct RelayHost: Sendable, Hashable, Codable {
     }
 
     /// How much TLS is asked for.
-    public enum Security: String, Sendable, Hashable, Codable {
+    public enum Security: String, Sendable, Hashable, Codable, CaseIterable {
         /// Never.
         case none
         /// STARTTLS where it is offered, any certificate. RFC 7435.

@@ -15,7 +15,8 @@ extension Chain {
         editsBehindSignature + editsBeforeVerification + scoresBehindThresholds + unjudgedScores + neverReached
             + contradictions
             + unknownResults
-            + judgedTooEarly + unmetNeeds + misplaced + unroutable + unendingLoops + impossibleQuarantines + remarks
+            + judgedTooEarly + unmetNeeds + misplaced + unroutable + unprovenSenders + unendingLoops
+            + impossibleQuarantines + remarks
     }
 
     private var active: [Link] { links.filter { !$0.words.isObserved } }
@@ -156,6 +157,16 @@ extension Chain {
         let message =
             "no stage says where mail goes, so \(refused) is refused; the stage \"recipients\" is missing"
         return [Lint(file: links.last?.file ?? "filters.d", message: message)]
+    }
+
+    private var unprovenSenders: [Lint] {
+        guard let server = active.first(where: { $0.effects.contains(.servesUsers) }),
+            !active.contains(where: { $0.effects.contains(.provesSenders) })
+        else { return [] }
+        let message =
+            "nobody asks under which names users send, so each can write in everybody's; the stage \"senders\" is "
+            + "missing, or asks about half of a message"
+        return [Lint(file: server.file, message: message)]
     }
 
     private var unendingLoops: [Lint] {

@@ -70,8 +70,14 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case domain(String)
     /// May this mailbox send as this address?
     case maySend(mailbox: EmailAddress, as: EmailAddress)
+    /// Is this mailbox, or its post office, kept from sending?
+    case sendStanding(EmailAddress)
     /// Who signs for authors of this domain: itself, or the nearest one above it that has ever had an active key.
     case signing(String)
+    /// Through which server does mail of this post office leave; without one of its own, or for `nil`, everybody's?
+    case smarthost(postOffice: String?)
+    /// Does all mail for this domain go to another server?
+    case relayDomain(String)
     /// Which thresholds hold in this scope: its own, or the nearest around it.
     case thresholds(PolicyScope)
     /// Which of this scope and those around it have lists?
@@ -86,7 +92,11 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case address(AddressMeaning)
     case domain(HostedDomain?)
     case maySend(Bool)
+    /// `nil`: there is no such mailbox.
+    case sendStanding(SendStanding?)
     case signing(SigningDomain?)
+    case smarthost(RelayHost?)
+    case relayDomain(RelayDomain?)
     case thresholds(SetThresholds?)
     /// The narrowest first.
     case listScopes([PolicyScope])

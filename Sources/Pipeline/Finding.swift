@@ -65,6 +65,8 @@ public enum Edit: Sendable, Hashable, Codable {
     case exempt(Exemption)
     /// What lists can say of a message for the recipient that the stage is asked about, before it has come.
     case standing(ListStanding)
+    /// Somebody is kept from sending once this transaction has ended, until a person lifts it.
+    case block(SendBlockOrder)
 }
 
 /// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked
@@ -98,6 +100,12 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let distinguishesRecipients = Self(rawValue: 1 << 16)
     /// Sets aside what follows from the score, so it is asked before who judges that.
     public static let exempts = Self(rawValue: 1 << 17)
+    /// Lets users send to other servers, so somebody must ask under which names.
+    public static let servesUsers = Self(rawValue: 1 << 18)
+    /// Keeps users from sending.
+    public static let blocks = Self(rawValue: 1 << 20)
+    /// Asks under which names users send.
+    public static let provesSenders = Self(rawValue: 1 << 19)
 }
 
 extension Bytes: Codable {

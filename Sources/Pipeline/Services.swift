@@ -64,11 +64,35 @@ public struct Services: Sendable {
         return may
     }
 
+    /// What is known of a mailbox that sends; `nil` if there is no such one.
+    public func sendStanding(of mailbox: EmailAddress) async throws(StageFailure) -> SendStanding? {
+        guard case .directory(.sendStanding(let found)) = try await ask(.directory(.sendStanding(mailbox))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
     public func signing(for domain: String) async throws(StageFailure) -> SigningDomain? {
         guard case .directory(.signing(let signing)) = try await ask(.directory(.signing(domain))) else {
             throw .mismatch
         }
         return signing
+    }
+
+    /// The server through which mail of a post office leaves; without one of its own, or for `nil`, everybody's.
+    public func smarthost(ofPostOffice name: String?) async throws(StageFailure) -> RelayHost? {
+        guard case .directory(.smarthost(let host)) = try await ask(.directory(.smarthost(postOffice: name))) else {
+            throw .mismatch
+        }
+        return host
+    }
+
+    /// Where all mail for a domain goes, if that is another server.
+    public func relayDomain(_ name: String) async throws(StageFailure) -> RelayDomain? {
+        guard case .directory(.relayDomain(let found)) = try await ask(.directory(.relayDomain(name))) else {
+            throw .mismatch
+        }
+        return found
     }
 
     /// What the directory has of thresholds for this scope, or the nearest around it that it has any for.

@@ -7,6 +7,9 @@ public protocol SignatureCryptography: Sendable {
         _ feed: (_ sink: (UnsafeRawBufferPointer) -> Void) -> Void
     ) throws(CryptographyFailure) -> [UInt8]
 
+    /// HMAC-SHA-1, for what others have agreed on before SHA-256. RFC 2104.
+    func hmacSHA1(_ message: [UInt8], key: [UInt8]) throws(CryptographyFailure) -> [UInt8]
+
     /// Whether `signature` is one of `message` by that key. RFC 6376 §3.3, RFC 8463 §3.
     func verify(
         _ signature: [UInt8], of message: [UInt8], by key: VerificationKey
@@ -72,6 +75,12 @@ public protocol SigningKeyFiles: Sendable {
     func stamp(domain: String, selector: String) throws(CryptographyFailure) -> KeyFileStamp
 }
 
+/// Where the secrets lie that rewritten reverse-paths are signed with.
+public protocol ReversePathSecrets: Sendable {
+    /// At least one. The first one signs, and what any of them has signed is believed.
+    func secrets() throws(CryptographyFailure) -> [[UInt8]]
+}
+
 /// Tells one state of a file from every other.
 public struct KeyFileStamp: Sendable, Hashable {
     public var inode: UInt64
@@ -104,6 +113,8 @@ public struct StageTools: Sendable {
     /// Messages are only judged again, maybe elsewhere or much later: where a key is not to be had, a stage says what
     /// it would sign (``KeyAbsence``), and does not fail.
     public var mayLackKeys: Bool
+    /// What rewritten reverse-paths are signed with; `nil`: none are made, and none read.
+    public var reversePathSecrets: (any ReversePathSecrets)?
     /// The rules that spam is scored by.
     public var scoring = ScoringTools.none
 

@@ -74,7 +74,8 @@ extension DirectoryQuestion {
         case .thresholds(let scope): text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .listScopes(let scope): text.wrapped("directory", "listScopes") { $0.string(scope.key) }
         case .authorLists(let scope): text.wrapped("directory", "authorLists") { $0.string(scope.key) }
-        case .maySend, .listed: text.rare(Question.directory(self))
+        case .relayDomain(let domain): text.wrapped("directory", "relayDomain") { $0.string(domain) }
+        case .maySend, .sendStanding, .smarthost, .listed: text.rare(Question.directory(self))
         }
     }
 }
@@ -194,12 +195,15 @@ extension DirectoryAnswer {
             }
         case .domain(nil): text.single("directory") { $0.object { $0.empty("domain") } }
         case .signing(nil): text.single("directory") { $0.object { $0.empty("signing") } }
+        case .relayDomain(nil): text.single("directory") { $0.object { $0.empty("relayDomain") } }
+        case .smarthost(nil): text.single("directory") { $0.object { $0.empty("smarthost") } }
         case .thresholds(nil): text.single("directory") { $0.object { $0.empty("thresholds") } }
         case .listScopes(let scopes):
             text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
         case .authorLists(let lists):
             text.wrapped("directory", "authorLists") { text in text.array(lists) { $0.rare($1) } }
-        case .address, .maySend, .signing, .thresholds, .listed: text.rare(Answer.directory(self))
+        case .address, .maySend, .sendStanding, .signing, .smarthost, .relayDomain, .thresholds, .listed:
+            text.rare(Answer.directory(self))
         }
     }
 }

@@ -110,7 +110,7 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .removeFields, .replaceBody, .exempt, .standing: text.rare(self)
+        case .removeFields, .replaceBody, .exempt, .standing, .block: text.rare(self)
         }
     }
 }
@@ -185,6 +185,7 @@ extension Destination {
             case .discard: text.object { $0.empty("discard") }
             case .exchanger, .host: text.rare(route)
             }
+            if let reversePath { text.member("reversePath", reversePath.description) }
         }
     }
 }

@@ -97,10 +97,13 @@ public struct Recipient: Sendable, Hashable, Codable {
 public struct Destination: Sendable, Hashable, Codable {
     public var address: EmailAddress
     public var route: Route
+    /// The reverse-path under which its copy leaves; `nil`: the envelope's.
+    public var reversePath: EmailAddress?
 
-    public init(address: EmailAddress, route: Route) {
+    public init(address: EmailAddress, route: Route, reversePath: EmailAddress? = nil) {
         self.address = address
         self.route = route
+        self.reversePath = reversePath
     }
 }
 

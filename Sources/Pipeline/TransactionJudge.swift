@@ -104,7 +104,7 @@ public final class TransactionJudge {
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .replaceBody, .exempt: break
+            case .prependField, .appendField, .removeFields, .replaceBody, .exempt, .block: break
             }
         }
         switch finding.verdict {

@@ -79,14 +79,16 @@ struct RootCommand: AsyncParsableCommand {
                     CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, ReplayCommand.self,
                     ScoreCommand.self, TryOutCommand.self, DMARCCommand.self, LearnCommand.self,
                 ]),
-            CommandGroup(name: "Queue", subcommands: [QueueCommand.self, QuarantineCommand.self]),
+            CommandGroup(name: "Queue", subcommands: [QueueCommand.self, QuarantineCommand.self, SRSCommand.self]),
             CommandGroup(
                 name: "Directory",
                 subcommands: [
                     PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
-                    GroupCommand.self, DKIMCommand.self, AuditCommand.self,
+                    GroupCommand.self, SenderCommand.self, SmarthostCommand.self, RelayDomainCommand.self,
+                    DKIMCommand.self, AuditCommand.self,
                 ]),
-            CommandGroup(name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self]),
+            CommandGroup(
+                name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self, BlockedCommand.self]),
             CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
         ])
 }

@@ -15,6 +15,14 @@ public struct SampleDirectory: Sendable {
     public var disabled: Set<EmailAddress> = []
     /// Addresses under which a mailbox may send beside its own.
     public var senders: [EmailAddress: Set<EmailAddress>] = [:]
+    /// Servers through which mail leaves, by post office; under an empty name that of everybody.
+    public var smarthosts: [String: RelayHost] = [:]
+    /// Domains whose mail goes to other servers.
+    public var relayDomains: [RelayDomain] = []
+    /// Who is kept from sending.
+    public var blocks: [SendBlock] = []
+    /// How often that was lifted.
+    public var pardons: [SendParty: Int] = [:]
     /// Domains whose keys the directory keeps.
     public var signing: [String: SigningDomain] = [:]
     public var thresholds: [SetThresholds] = []
@@ -38,6 +46,12 @@ public struct SampleDirectory: Sendable {
         case .maySend(let mailbox, let address):
             let isOwn = mailbox.key == address.key
             return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })
+        case .smarthost(let name):
+            return .smarthost(name.flatMap { smarthosts[$0] } ?? smarthosts[""])
+        case .relayDomain(let name):
+            return .relayDomain(relayDomains.first { $0.name == name })
+        case .sendStanding(let mailbox):
+            return .sendStanding(sendStanding(of: mailbox))
         case .thresholds(let scope):
             return .thresholds(scope.levels.lazy.compactMap { level in thresholds.first { $0.scope == level } }.first)
         case .listScopes(let scope):
@@ -54,6 +68,15 @@ public struct SampleDirectory: Sendable {
             let names = labels.indices.map { labels[$0...].joined(separator: ".") }
             return .signing(names.lazy.compactMap { signing[$0] }.first)
         }
+    }
+
+    private func sendStanding(of mailbox: EmailAddress) -> SendStanding? {
+        guard case .mailbox(let found) = meaning(of: mailbox) else { return nil }
+        let (own, office) = (SendParty.mailbox(found), SendParty.postOffice("sample"))
+        return SendStanding(
+            mailbox: found, postOffice: "sample",
+            block: blocks.first { $0.party == own } ?? blocks.first { $0.party == office },
+            pardons: pardons[own] ?? 0, postOfficePardons: pardons[office] ?? 0)
     }
 
     private func meaning(of address: EmailAddress) -> AddressMeaning {

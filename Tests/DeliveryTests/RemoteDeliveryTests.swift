@@ -321,7 +321,7 @@ import Testing
                 $0.maxConnectionsPerDestination = 2
                 $0.maxWaitingPerDestination = 5
                 $0.idleTime = "50ms"
-            }, hooks: { $0.login = { _ throws(StageFailure) in .init(name: "x", password: "y") } }
+            }, hooks: { $0.login = { _, _, _ throws(StageFailure) in .init(name: "x", password: "y") } }
         ) {
             // Nine of ten places want a login that this server does not offer.
             for id in ids { _ = await fixture.settled(id) }

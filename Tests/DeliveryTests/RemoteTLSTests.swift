@@ -65,7 +65,10 @@ import Testing
         host.credential = "isp"
         let id = fixture.submit(to: [("bob@there.test", .host(host))])
         await fixture.run(hooks: {
-            $0.login = { name throws(StageFailure) in name == "isp" ? .init(name: "anna", password: "secret") : nil }
+            $0.login = { name, host, port throws(StageFailure) in
+                let isIts = name == "isp" && host == "127.0.0.1" && port == server.port
+                return isIts ? .init(name: "anna", password: "secret") : nil
+            }
         }) {
             #expect(await fixture.settled(id)[0]?.word == "relayed")
         }

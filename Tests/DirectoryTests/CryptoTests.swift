@@ -36,6 +36,29 @@ import Testing
         #expect(hash == Self.bytes(vector.hex))
     }
 
+    /// RFC 2202 §3, cases 1 and 2.
+    @Test(
+        arguments: [
+            ([UInt8](repeating: 0x0B, count: 20), "Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+            (Array("Jefe".utf8), "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+        ] as [([UInt8], String, String)])
+    func `HMAC-SHA-1`(_ key: [UInt8], _ message: String, _ hex: String) throws {
+        #expect(try LibcryptoSignatures().hmacSHA1(Array(message.utf8), key: key) == Self.bytes(hex))
+    }
+
+    @Test func `what was sealed opens with its key and for its context`() throws {
+        let key = [UInt8](repeating: 7, count: 32)
+        let context = Array("context".utf8)
+        let sealed = try Crypto.seal(Array("secret".utf8), for: context, key: key)
+        #expect(try Crypto.open(sealed, for: context, key: key) == Array("secret".utf8))
+        #expect(try Crypto.open(sealed, for: Array("other".utf8), key: key) == nil)
+        #expect(try Crypto.open(sealed, for: context, key: [UInt8](repeating: 8, count: 32)) == nil)
+        #expect(try Crypto.open(sealed, for: context, key: []) == nil)
+        #expect(try Crypto.open([], for: context, key: key) == nil)
+        #expect(throws: CryptoError.self) { try Crypto.seal([], for: context, key: key) }
+        #expect(throws: CryptoError.self) { try Crypto.seal([1], for: context, key: [1]) }
+    }
+
     /// RFC 4231 §4.2, §4.3, and an empty key and message.
     static let macs: [(key: [UInt8], message: String, hex: String)] = [
         (

@@ -12,7 +12,10 @@ import Testing
         Access(Access.Configuration()), Access(access), EarlyTalker(EarlyTalker.Configuration()), EarlyTalker(talker),
         Rate(Rate.Configuration()), Rate(rate), Size(Size.Configuration()), Size(size),
         Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
-        Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
+        Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()),
+        SendLimits(sendLimits),
+        RelayDomains(.init()), Smarthost(.init()),
+        Recipients(Recipients.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
         DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
@@ -22,6 +25,7 @@ import Testing
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
         DNSBL(dnsbl), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
         ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
+        (try? SRSTests.stage()) ?? SRS(SRS.Configuration()),
     ]
 
     static func equipped<Kind: EquippedStage>(_ stage: Kind) -> any Stage {
@@ -67,8 +71,12 @@ import Testing
     static let relay: Relay.Configuration = {
         var policy = Relay.Configuration()
         policy.networks = ["0.0.0.0/0"]
-        policy.ownSender = .always
-        policy.ownFrom = .always
+        return policy
+    }()
+
+    static let sendLimits: SendLimits.Configuration = {
+        var policy = SendLimits.Configuration()
+        policy.mailboxMessages = ["0/1s"]
         return policy
     }()
 
@@ -132,6 +140,7 @@ import Testing
     static let recipients: [Recipient] = [
         .said("bob@here.example"), .said("info@here.example"), .said("nobody@here.example"), .said("eve@far.example"),
         .said("u%far.example@here.example"), .local("bob@here.example"),
+        .said("SRS0=ytk1on=G3=out.example=alice@here.example"),
         Recipient(
             EnvelopeRecipient("info@here.example"),
             destinations: [Destination(address: "eve@far.example", route: .exchanger(domain: "far.example"))]),
@@ -152,6 +161,8 @@ import Testing
         world.scan = ScanReport(
             ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
+        world.directory.smarthosts[""] = RelayHost(name: "smart.example")
+        world.directory.relayDomains = [RelayDomain(name: "far.example", host: RelayHost(name: "relay.example"))]
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false
         for session in Self.sessions {

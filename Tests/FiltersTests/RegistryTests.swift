@@ -22,7 +22,7 @@ import Testing
     /// `EarlyTalker` of `early-talker`, `SPF` of `spf`, `DKIMSign` of `dkim-sign`.
     private static func folder(of name: StageName) -> String {
         if name == "clamav" { return "ClamAV" }
-        let acronyms: Set = ["arc", "dkim", "dmarc", "dnsbl", "spf"]
+        let acronyms: Set = ["arc", "dkim", "dmarc", "dnsbl", "spf", "srs"]
         return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
             .joined()
     }
@@ -40,7 +40,8 @@ import Testing
 
     @Test func `phases are those of the conformances`() {
         #expect(Registry.kind(named: "access")?.phases == [.connect])
-        #expect(Registry.kind(named: "relay")?.phases == [.sender, .recipient, .message])
+        #expect(Registry.kind(named: "relay")?.phases == [.recipient])
+        #expect(Registry.kind(named: "senders")?.phases == [.sender, .message])
         #expect(Registry.all.allSatisfy { !$0.phases.isEmpty && !$0.summary.isEmpty })
         let finders = EffectsTests.stages.map { type(of: $0) }
         #expect(finders.allSatisfy { !$0.methods.isEmpty == $0.effects.contains(.authenticates) })

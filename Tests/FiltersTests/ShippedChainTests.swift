@@ -88,7 +88,23 @@ import Testing
                     + "\"d.test\" = { to = \"smtp:h\", lgin = \"x\" }\n\"e.test\" = 5",
                 ["a.test", "tls", "to", "lgin", "e.test"]
             ),
-            ("relay", "networks = [\"all\"]\nown_sender = true", ["networks", "own_sender"]),
+            (
+                "srs", "domain = \"a b\"\ndays = 366\ndigest_length = 3\nreports = true",
+                ["domain", "days", "digest_length", "reports"]
+            ),
+            ("relay", "networks = [\"all\"]\nrefuse_routing = 1", ["networks", "refuse_routing"]),
+            ("relay-domain", "networks = [\"all\"]\nonly = true", ["networks", "only"]),
+            ("smarthost", "direct = \"a.test\"\nhost = \"b.test\"", ["direct", "host"]),
+            (
+                "send-limits",
+                "mailbox_messages = \"5/1h\"\npost_office_recipients = [\"5\"]\nexceeded = \"wait\"\nexempt = [\"x\"]\n"
+                    + "mailboxes = { \"a@b.test\" = { mesages = [] } }",
+                ["mailbox_messages", "post_office_recipients", "exceeded", "exempt", "mesages"]
+            ),
+            (
+                "senders", "envelope = \"users\"\nheader = true\nfields = \"From\"\nown_from = \"never\"",
+                ["envelope", "header", "fields", "own_from"]
+            ),
             (
                 "recipients", "max_depth = 0\nmax_members = 1000000\npostmaster = \"nobody\"",
                 ["max_depth", "max_members", "postmaster"]

@@ -107,6 +107,10 @@ private struct NoCryptography: SignatureCryptography, SigningKeyFiles {
         _ feed: ((UnsafeRawBufferPointer) -> Void) -> Void
     ) throws(CryptographyFailure) -> [UInt8] { throw CryptographyFailure("none") }
 
+    func hmacSHA1(_ message: [UInt8], key: [UInt8]) throws(CryptographyFailure) -> [UInt8] {
+        throw CryptographyFailure("none")
+    }
+
     func verify(_ signature: [UInt8], of message: [UInt8], by key: VerificationKey) -> Bool { false }
 
     func signingKey(pem: [UInt8]) throws(CryptographyFailure) -> any SigningKey { throw CryptographyFailure("none") }

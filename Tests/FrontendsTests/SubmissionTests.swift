@@ -46,4 +46,33 @@ import Testing
         #expect(submissions.compactMap(\.holdReason).allSatisfy { $0 == "why" })
         #expect(Set(submissions.map(\.id)).count == submissions.count)
     }
+
+    @Test func `who gets it under another reverse-path has a copy of his own`() {
+        func copy(_ name: String, from path: EmailAddress?, held: Bool = false) -> Recipient {
+            var recipient = Recipient.local(EmailAddress(localPart: name, domain: "here.example"))
+            recipient.destinations[0].reversePath = path
+            if held { recipient.disposition = .quarantine }
+            return recipient
+        }
+        let (first, second): (EmailAddress, EmailAddress) = ("SRS0=a@here.example", "SRS0=b@here.example")
+        let draft = Draft(
+            message: .sample(),
+            recipients: [
+                copy("a", from: nil), copy("b", from: first), copy("c", from: second), copy("d", from: first),
+                copy("e", from: nil), copy("f", from: first, held: true),
+            ], symbols: [], authentication: AuthenticationResults(), quarantined: nil)
+        let submissions = Outcome(replies: [], copies: [Copy(draft)]).submissions(
+            id: TransactionID(milliseconds: 1_795_219_200_000, random: 7),
+            envelope: Envelope(sender: "alice@out.example"), received: Date(timeIntervalSince1970: 1_795_219_200),
+            arrival: "test")
+        let found = submissions.map { one in
+            let names = one.recipients.map(\.address.localPart).joined()
+            return "\(names) \(one.sender?.description ?? "-")\(one.holdReason == nil ? "" : " held")"
+        }
+        #expect(
+            found == [
+                "ae alice@out.example", "bd SRS0=a@here.example", "c SRS0=b@here.example", "f SRS0=a@here.example held",
+            ])
+        #expect(Set(submissions.map(\.id)).count == submissions.count)
+    }
 }

@@ -29,6 +29,7 @@ import Testing
         let host = RelayHost(name: "192.0.2.1", port: 2525, language: .lmtp, security: .verified, credential: "c")
         let routes: [Route] = [.mailbox("b@here.example"), .exchanger(domain: "x.example"), .host(host), .discard]
         var recipient = Recipient(said, destinations: routes.map { Destination(address: "b@here.example", route: $0) })
+        recipient.destinations[1].reversePath = "SRS0=x=y=z=\u{e9}@here.example"
         recipient.disposition = .junk
         trace.recipients = [recipient]
         trace.refused = [RefusedRecipient(address: "c@here.example", reply: Reply(550, .badDestinationMailbox, "No"))]
@@ -61,7 +62,9 @@ import Testing
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
-                .policy("b@here.example"), .standing(.open), .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
+                .policy("b@here.example"), .standing(.open),
+                .block(SendBlockOrder(.mailbox("b@here.example"), reason: "r")),
+                .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
             ], decidedBy: ["delay"], note: "noted")
         step.finding?.origins = ["junk": ValueOrigin(value: "5", origin: "audit 7 (here.example)")]
         step.decidedBy = ["delay": ValueOrigin(value: "\"5m\"", origin: "f:1:2")]
@@ -101,6 +104,9 @@ import Testing
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .directory(.authorLists(.domain("b.example"))),
+        .directory(.smarthost(postOffice: "b")), .directory(.smarthost(postOffice: nil)),
+        .directory(.relayDomain("b.example")), .directory(.relayDomain("c.example")),
+        .directory(.sendStanding("a@b.example")), .directory(.sendStanding("b@b.example")),
         .spamScan(scanQuestion.recorded),
         .lessons(LessonQuestion([], scopes: [])),
         .scan(MessageHandle(.sample), by: .clamd),
@@ -139,6 +145,15 @@ import Testing
         .directory(.listScopes([.mailbox("b@here.example"), .domain("global"), .global])),
         .directory(.listScopes([])), .directory(.listed([entry])),
         .directory(.authorLists([SenderList(scope: .global, action: .block)])),
+        .directory(.smarthost(RelayHost(name: "smart.example", credential: "relay/1"))), .directory(.smarthost(nil)),
+        .directory(.relayDomain(RelayDomain(name: "b.example", host: RelayHost(name: "192.0.2.1", port: 30)))),
+        .directory(.relayDomain(nil)),
+        .directory(
+            .sendStanding(
+                SendStanding(
+                    mailbox: "a@b.example", postOffice: "b",
+                    block: SendBlock(.postOffice("b"), reason: "r", since: moment), pardons: 1))),
+        .directory(.sendStanding(nil)),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
         .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),

@@ -102,20 +102,22 @@ import Testing
 }
 
 /// A Postfix of the tests: its own folders, its master started and ended by us.
-private final class PostfixPeer: Sendable {
+final class PostfixPeer: Sendable {
     let folder: TemporaryFolder
     let child: Child
     var mail: String { folder.path + "/mail" }
     var log: String { (try? folder.text("log/mail.log")) ?? "" }
 
-    init(port: Int, tls: String) throws {
+    /// - Parameter logins: Where Dovecot says whether a login is right; then nobody else is served, nor without TLS.
+    init(port: Int, tls: String, logins: String? = nil) throws {
         guard getuid() == 0 else { throw MissingPeer(name: "root (for Postfix's master)") }
         folder = try TemporaryFolder()
         let root = folder.path
         _ = try Programs.path(of: "/usr/lib/postfix/sbin/master")
         let id = getpwnam("postfix").map { ($0.pointee.pw_uid, $0.pointee.pw_gid) }
         guard let id else { throw MissingPeer(name: "the user postfix") }
-        try folder.write(Self.settings(root, tls: tls, id), to: "etc/main.cf")
+        let own = logins.map(Self.loginSettings) ?? "smtpd_recipient_restrictions = reject_unauth_destination\n"
+        try folder.write(Self.settings(root, tls: tls, id) + own, to: "etc/main.cf")
         try folder.write(Self.services(port), to: "etc/master.cf")
         try folder.write("user@far.test user/Maildir/\n", to: "etc/mailboxes")
         for name in ["spool", "spool/pid", "data", "log", "mail"] {
@@ -164,7 +166,18 @@ private final class PostfixPeer: Sendable {
         smtpd_tls_cert_file = \(tls)/cert.pem
         smtpd_tls_key_file = \(tls)/key.pem
         smtpd_tls_received_header = yes
-        smtpd_recipient_restrictions = reject_unauth_destination
+
+        """
+    }
+
+    private static func loginSettings(_ socket: String) -> String {
+        """
+        smtpd_sasl_auth_enable = yes
+        smtpd_sasl_type = dovecot
+        smtpd_sasl_path = \(socket)
+        smtpd_tls_auth_only = yes
+        smtpd_recipient_restrictions = permit_sasl_authenticated, reject
+        smtpd_relay_restrictions = permit_sasl_authenticated, reject
 
         """
     }

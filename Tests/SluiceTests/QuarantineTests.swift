@@ -66,14 +66,14 @@ import Testing
         let left = "\(path).\(ProcessInfo.processInfo.processIdentifier)"
         try Data([1]).write(to: URL(filePath: left))
         defer { #expect(FileManager.default.fileExists(atPath: left), "it is nobody else's to remove") }
-        let first = try QuarantineKey.open(path, try ScryptHashing())
-        #expect(first.count == QuarantineKey.size)
-        #expect(try QuarantineKey.open(path, try ScryptHashing()) == first)
+        let first = try SecretKeyFile.open(path, try ScryptHashing())
+        #expect(first.count == SecretKeyFile.size)
+        #expect(try SecretKeyFile.open(path, try ScryptHashing()) == first)
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).count == 2, "and no draft is left")
         try Data([1, 2, 3]).write(to: URL(filePath: path))
-        #expect(throws: CommandFailure.self) { try QuarantineKey.open(path, try ScryptHashing()) }
+        #expect(throws: CommandFailure.self) { try SecretKeyFile.open(path, try ScryptHashing()) }
     }
 
     // MARK: Keeping
@@ -228,7 +228,7 @@ import Testing
             #expect(try await server.sluice("quarantine", "release", first[0].id).code == 1, "it is not there any more")
             // By the link of a digest.
             let hashing = try ScryptHashing()
-            let key = try QuarantineKey.open(server.data + "/keys/quarantine.key", hashing)
+            let key = try SecretKeyFile.open(server.data + "/keys/quarantine.key", hashing)
             let id = try #require(QueueID(first[1].id))
             func release(_ mailbox: EmailAddress) async throws -> Ran {
                 let token = ReleaseToken(message: id, mailbox: mailbox, ends: Date().addingTimeInterval(60))

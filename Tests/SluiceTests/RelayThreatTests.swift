@@ -68,7 +68,7 @@ import Testing
 
 extension String {
     /// The tables for mail to other servers on this machine, whose names the tests' name server knows.
-    static func outbound(_ names: NameServer, port: Int) -> String {
+    static func outbound(_ names: NameServer, port: Int, more: String = "") -> String {
         """
         [dns]
         servers = ["127.0.0.1:\(names.port)"]
@@ -78,6 +78,7 @@ extension String {
         family = "only-ipv4"
         refuse_private_exchangers = false
         keep_connection = "0s"
+        \(more)
 
         """
     }

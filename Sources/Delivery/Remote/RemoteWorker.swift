@@ -116,7 +116,7 @@ final class RemoteWorker {
 
     private func login(_ target: Target) async throws(SMTPClientFailure) -> SMTPClientMachine.Login? {
         guard let credential = target.credential else { return nil }
-        if let login = try? await surroundings.hooks.login(credential) { return login }
+        if let login = try? await surroundings.hooks.login(credential, target.name, target.port) { return login }
         throw SMTPClientFailure(.auth, .noLogin)
     }
 

@@ -14,6 +14,8 @@ struct Target: Sendable, Hashable {
     /// The name that a certificate must have.
     var name: String
     var endpoint: Endpoint
+    /// As the route names it; 0 for a socket in the file system.
+    var port: Int { if case .address(_, let port) = endpoint { port } else { 0 } }
     var language: RelayHost.Language
     var security: RelayHost.Security
     var credential: String?
@@ -96,12 +98,20 @@ struct HostFinder: Sendable {
         }
         if host.name.hasPrefix("/") { return [target(.path(host.name))] }
         if let address = IPAddress(host.name) ?? Self.literal(host.name) {
+            guard !isOwn(address, host.port) else { throw .relayHostIsOwn("\(host.name):\(host.port)") }
             return [target(.address(address, port: host.port))]
         }
         let found: [IPAddress]
         do throws(StageFailure) { found = try await addresses(of: host.name) } catch { throw .noAnswer(error.reason) }
         guard !found.isEmpty else { throw .relayHostUnknown(host.name) }
-        return found.prefix(options.maxHosts).map { target(.address($0, port: host.port)) }
+        let others = found.filter { !isOwn($0, host.port) }
+        guard !others.isEmpty else { throw .relayHostIsOwn("\(host.name):\(host.port)") }
+        return others.prefix(options.maxHosts).map { target(.address($0, port: host.port)) }
+    }
+
+    /// Whether this server itself would answer there: mail would come back for ever.
+    private func isOwn(_ address: IPAddress, _ port: Int) -> Bool {
+        options.ownEndpoints.contains(ServerEndpoint(address, port))
     }
 
     // MARK: Addresses

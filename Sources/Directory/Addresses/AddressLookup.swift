@@ -15,6 +15,10 @@ struct AddressLookup {
         case .address(let address): .address(try meaning(of: address))
         case .domain(let name): .domain(try hostedDomain(name))
         case .maySend(let mailbox, let address): .maySend(try may(mailbox, sendAs: address))
+        case .smarthost(let name): .smarthost(try RelayLookup(db: db).smarthost(ofPostOffice: name))
+        case .relayDomain(let name):
+            .relayDomain(try RelayLookup(db: db).relayDomain(normalized(domain: name)))
+        case .sendStanding(let mailbox): .sendStanding(try sendStanding(of: mailbox))
         case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
         case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))
         case .listScopes(let scope): .listScopes(try PolicyLookup(db: db).listScopes(of: scope))
@@ -61,11 +65,12 @@ struct AddressLookup {
         return row.map { HostedDomain(name: $0["name"], postOffice: $0["postOffice"], isEnabled: $0["isEnabled"]) }
     }
 
-    /// A mailbox may send as every address that mail reaches it by directly: its own, with any detail.
+    /// A mailbox may send as every address that mail reaches it by directly: its own, with any detail. And as those
+    /// that were granted to it.
     private func may(_ mailbox: EmailAddress, sendAs address: EmailAddress) throws -> Bool {
-        guard case .mailbox(let own) = try meaning(of: mailbox), case .mailbox(let other) = try meaning(of: address)
-        else { return false }
-        return own == other
+        guard case .mailbox(let own) = try meaning(of: mailbox) else { return false }
+        if case .mailbox(own) = try meaning(of: address) { return true }
+        return try isGranted(address, to: own)
     }
 
     // MARK: Rows

@@ -50,6 +50,7 @@ extension DirectoryChanges {
         try db.execute(
             sql: "INSERT INTO domain (name, postOfficeID, created) VALUES (?, ?, ?)",
             arguments: [name, postOffice.id, now.timeIntervalSinceReferenceDate])
+        try removeSenders(in: name)
         try audit("domain.add", name, before: nothing, after: try requireDomain(name).entry)
     }
 
@@ -110,6 +111,7 @@ extension DirectoryChanges {
         }
         // An earlier one may have taken a later one with it: an alias without members goes.
         for row in content where try lookup.exact(row.address) != nil { try remove(row, force: true) }
+        try removeSenders(in: before.name)
         try removeSigning(of: id, named: before.name)
         try db.execute(sql: "DELETE FROM domain WHERE id = ?", arguments: [id])
         try audit("domain.remove", before.name, before: before, after: nothing)

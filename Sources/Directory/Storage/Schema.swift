@@ -14,6 +14,15 @@ enum Schema {
         migrator.registerMigration("3: thresholds, allow and block lists") { db in
             try db.execute(sql: policies)
         }
+        migrator.registerMigration("4: sender addresses") { db in
+            try db.execute(sql: senders)
+        }
+        migrator.registerMigration("5: who may not send") { db in
+            try db.execute(sql: sendBlocks)
+        }
+        migrator.registerMigration("6: smarthosts and relay domains") { db in
+            try db.execute(sql: relays)
+        }
         return migrator
     }
 
@@ -108,6 +117,55 @@ enum Schema {
             length INTEGER,
             identity INTEGER
         ) STRICT;
+        """
+
+    private static let senders = """
+        CREATE TABLE sender (
+            addressID INTEGER NOT NULL REFERENCES address (id) ON DELETE CASCADE,
+            key TEXT NOT NULL,
+            localPart TEXT NOT NULL,
+            domain TEXT NOT NULL,
+            created REAL NOT NULL,
+            PRIMARY KEY (addressID, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX senderByKey ON sender (domain, key);
+        """
+
+    /// A row stays when its block is lifted: it counts how often that was.
+    private static let sendBlocks = """
+        CREATE TABLE sendBlock (
+            id INTEGER PRIMARY KEY,
+            addressID INTEGER REFERENCES address (id) ON DELETE CASCADE,
+            postOfficeID INTEGER REFERENCES postOffice (id) ON DELETE CASCADE,
+            isActive INTEGER NOT NULL,
+            pardons INTEGER NOT NULL DEFAULT 0,
+            reason TEXT NOT NULL,
+            author TEXT NOT NULL,
+            since REAL NOT NULL,
+            CHECK ((addressID IS NULL) <> (postOfficeID IS NULL))
+        ) STRICT;
+        CREATE UNIQUE INDEX sendBlockOfAddress ON sendBlock (addressID) WHERE addressID IS NOT NULL;
+        CREATE UNIQUE INDEX sendBlockOfPostOffice ON sendBlock (postOfficeID) WHERE postOfficeID IS NOT NULL;
+        """
+
+    /// Servers that mail is handed to: smarthosts have no domain. Ids are never given twice: queued mail names its
+    /// login by them.
+    private static let relays = """
+        CREATE TABLE relay (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            domain TEXT,
+            postOfficeID INTEGER REFERENCES postOffice (id) ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            port INTEGER NOT NULL,
+            security TEXT NOT NULL,
+            login TEXT,
+            sealedPassword BLOB,
+            onlyAuthenticated INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL,
+            CHECK ((login IS NULL) = (sealedPassword IS NULL))
+        ) STRICT;
+        CREATE UNIQUE INDEX relayOfDomain ON relay (domain) WHERE domain IS NOT NULL;
+        CREATE UNIQUE INDEX smarthostOfPostOffice ON relay (coalesce(postOfficeID, 0)) WHERE domain IS NULL;
         """
 
     /// What belongs to neither a domain nor a mailbox is everybody's. A list's ids are never given twice: other files

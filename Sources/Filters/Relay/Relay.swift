@@ -1,34 +1,21 @@
 public import MailTypes
 public import Pipeline
 
-/// Who may send to other servers, and under which name. RFC 5321 §7.1, RFC 6409 §6.
+/// Who may send to other servers. RFC 5321 §7.1, RFC 6409 §6.
 ///
 /// Mail for domains that are not hosted here is relayed for users who have logged in and for listed
 /// networks, and for nobody else. Addresses that ask to be routed onwards (`u%far@here`,
 /// `far!u@here`, `"u@far"@here`) are refused whatever their domain, so that no server behind this
-/// one can be led to do it.
-public struct Relay: SenderStage, RecipientStage, MessageStage {
+/// one can be led to do it. Under which names users send is the matter of ``Senders``.
+public struct Relay: RecipientStage {
     public static let name: StageName = "relay"
-    public static let effects: Effects = [.rejects, .routes, .relays]
+    public static let effects: Effects = [.rejects, .routes, .relays, .servesUsers]
 
     public struct Configuration: Decodable, Sendable {
-        /// Where a user must send under an address of his own.
-        public enum Scope: String, Decodable, Sendable, CaseIterable {
-            case never
-            /// On listeners of submission.
-            case submission
-            /// Wherever he has logged in.
-            case always
-        }
-
         /// Clients that may relay without a login.
         public var networks: [Network] = []
         /// Whether addresses that ask to be routed onwards are refused.
         public var refuseRouting = true
-        /// Where MAIL FROM must be an own address.
-        public var ownSender = Scope.submission
-        /// Where From and Sender of the header must be own addresses.
-        public var ownFrom = Scope.submission
 
         public init() {}
     }
@@ -39,17 +26,6 @@ public struct Relay: SenderStage, RecipientStage, MessageStage {
     public init(_ configuration: Configuration) {
         policy = configuration
         networks = NetworkSet(configuration.networks)
-    }
-
-    public func sender(_ transaction: Transaction) async throws(StageFailure) -> Finding {
-        // The null path belongs to nobody: a mail client's receipts use it. RFC 3798 §3.
-        guard let user = owner(policy.ownSender, transaction.session), let sender = transaction.sender else {
-            return .none
-        }
-        guard try await transaction.services.may(user, sendAs: sender) else {
-            return Self.refusal(550, "Sender address is not yours", "own_sender", "\(user) may not send as \(sender)")
-        }
-        return .none
     }
 
     public func recipient(
@@ -69,30 +45,6 @@ public struct Relay: SenderStage, RecipientStage, MessageStage {
         return Finding(edits: [.resolve(address, to: [route])], decidedBy: permission.keys, note: permission.note)
     }
 
-    public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
-        guard let user = owner(policy.ownFrom, transaction.session) else { return .none }
-        let text = "Header From or Sender is not an address of yours"
-        for field in message.header.fields where field.isNamed("From") || field.isNamed("Sender") {
-            guard let authors = Authors.addresses(in: field) else {
-                return Self.refusal(550, text, "own_from", "the \(field.name) field cannot be read")
-            }
-            for author in authors {
-                if try await transaction.services.may(user, sendAs: author) { continue }
-                return Self.refusal(550, text, "own_from", "\(user) may not write as \(author)")
-            }
-        }
-        return .none
-    }
-
-    /// The user whose addresses are asked for, where they are.
-    private func owner(_ scope: Configuration.Scope, _ session: Session) -> EmailAddress? {
-        switch scope {
-        case .never: nil
-        case .submission: session.language == .submission ? session.user?.mailbox : nil
-        case .always: session.user?.mailbox
-        }
-    }
-
     private func permission(of session: Session) -> (keys: [String], note: String)? {
         if let user = session.user { return ([], "\(user.mailbox) has logged in") }
         if session.language == .internal { return ([], "made by this server") }
@@ -109,15 +61,11 @@ extension Relay.Configuration {
     enum CodingKeys: String, CodingKey {
         case networks
         case refuseRouting = "refuse_routing"
-        case ownSender = "own_sender"
-        case ownFrom = "own_from"
     }
 
     public init(from decoder: any Decoder) throws {
         let table = try decoder.container(keyedBy: CodingKeys.self)
         networks = table.value(.networks, default: networks)
         refuseRouting = table.value(.refuseRouting, default: refuseRouting)
-        ownSender = table.value(.ownSender, default: ownSender)
-        ownFrom = table.value(.ownFrom, default: ownFrom)
     }
 }

@@ -1,4 +1,4 @@
-import MailTypes
+public import MailTypes
 import Pipeline
 
 /// Where the mail of a domain goes: `"smtp:host:port"`, `"lmtp:host:port"`, `"mx"`, `"discard"`.
@@ -14,6 +14,9 @@ public struct TransportRoute: Sendable, Hashable {
     }
 
     var target: Target
+
+    /// The host that it names, if it names one.
+    public var host: RelayHost? { if case .host(let host) = target { host } else { nil } }
 
     public init(parsing text: String) throws(MalformedTransportRoute) {
         switch text {

@@ -48,13 +48,16 @@ extension Outcome {
             let content = copy.message.pieces
             let held = copy.recipients.filter { $0.disposition == .quarantine }
             let free = copy.recipients.filter { $0.disposition != .quarantine }
-            let apart = Self.apart(Self.queued(held), size: copy.message.size)
-            let reason = copy.quarantined ?? "quarantine"
-            for (queued, reason) in [(Self.queued(free), nil)] + apart.map({ ($0, reason) }) {
-                guard !queued.isEmpty else { continue }
+            var batches: [(queued: Queued, reason: String?)] = Self.queued(free).map { ($0, nil) }
+            for queued in Self.queued(held) {
+                for recipients in Self.apart(queued.recipients, size: copy.message.size) {
+                    batches.append(((queued.reversePath, recipients), copy.quarantined ?? "quarantine"))
+                }
+            }
+            for (queued, reason) in batches {
                 var submission = Submission(
-                    id: QueueID(id, copy: made.count), sender: envelope.sender, recipients: queued, content: content,
-                    received: received)
+                    id: QueueID(id, copy: made.count), sender: queued.reversePath ?? envelope.sender,
+                    recipients: queued.recipients, content: content, received: received)
                 submission.parameters = envelope.parameters
                 submission.arrival = arrival
                 submission.holdReason = reason
@@ -73,19 +76,29 @@ extension Outcome {
         return isTooMuch || octets > mostHeld ? [recipients] : recipients.map { [$0] }
     }
 
-    /// One entry per destination: who is reached by two addresses gets the message once.
-    private static func queued(_ recipients: [Recipient]) -> [QueueRecipient] {
+    /// Those who get the message under one reverse-path; `nil`: the envelope's.
+    private typealias Queued = (reversePath: EmailAddress?, recipients: [QueueRecipient])
+
+    /// One entry per destination: who is reached by two addresses gets the message once. Those with another
+    /// reverse-path stand apart; nobody stands alone.
+    private static func queued(_ recipients: [Recipient]) -> [Queued] {
         var seen: Set<Destination> = []
-        var queued: [QueueRecipient] = []
+        var queued: [Queued] = []
+        var places: [EmailAddress?: Int] = [:]
         for recipient in recipients {
             for destination in recipient.destinations {
                 let key = Destination(
                     address: EmailAddress(stringLiteral: destination.address.key), route: destination.route)
                 guard seen.insert(key).inserted else { continue }
-                queued.append(
-                    QueueRecipient(
-                        destination.address, said: recipient.said, route: destination.route,
-                        disposition: recipient.disposition))
+                let entry = QueueRecipient(
+                    destination.address, said: recipient.said, route: destination.route,
+                    disposition: recipient.disposition)
+                if let place = places[destination.reversePath] {
+                    queued[place].recipients.append(entry)
+                } else {
+                    places[destination.reversePath] = queued.count
+                    queued.append((destination.reversePath, [entry]))
+                }
             }
         }
         return queued

@@ -43,8 +43,16 @@ struct AddressScanner {
     mutating func localPart() throws(AddressParser.Malformed) -> String {
         let local = next == UInt8(ascii: "\"") ? try quotedString() : try dotString()
         guard !local.isEmpty else { throw refusal() }
-        guard local.count <= options.maxLocalPart else { throw .init(reason: .tooLong) }
+        let most = Self.isRewritten(local) ? max(options.maxLocalPart, AddressParser.maxPath) : options.maxLocalPart
+        guard local.count <= most else { throw .init(reason: .tooLong) }
         return try text(local[...])
+    }
+
+    /// Whether it is a reverse-path that a forwarder has put in another's place (`SRS0=…`): it has a whole address in
+    /// it, and reports must find the way back. RFC 5321 §4.5.3.1 wishes for no limits.
+    private static func isRewritten(_ local: [UInt8]) -> Bool {
+        guard local.count > 4, "=+-".utf8.contains(local[4]) else { return false }
+        return local.prefix(4).equalsIgnoringCase("SRS0".utf8) || local.prefix(4).equalsIgnoringCase("SRS1".utf8)
     }
 
     // Dot-string = Atom *("."  Atom)

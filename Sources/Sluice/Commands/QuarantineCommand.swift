@@ -167,7 +167,7 @@ struct QuarantineSite {
     /// The message of a digest's link.
     func redeemed(_ text: String) async throws -> QuarantinedMessage {
         let hashing = try ScryptHashing()
-        let key = try QuarantineKey.open(try DataFolder(access.settings).entered().quarantineKey, hashing)
+        let key = try SecretKeyFile.open(try DataFolder(access.settings).entered().quarantineKey, hashing)
         let token: ReleaseToken
         do { token = try ReleaseToken(text, key, hashing, at: Date()) } catch let fault as ReleaseToken.Fault {
             throw CommandFailure.wrong("The token \(fault).")

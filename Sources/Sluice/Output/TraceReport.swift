@@ -104,7 +104,7 @@ extension TraceReport.RecipientReport {
         } else {
             self.init(
                 address: recipient.address.description, disposition: recipient.disposition.rawValue,
-                route: recipient.destinations.map(\.route.words))
+                route: recipient.destinations.map(\.words))
         }
     }
 
@@ -160,6 +160,10 @@ extension Verdict {
     }
 }
 
+extension Destination {
+    fileprivate var words: String { route.words + (reversePath.map { " as from \($0)" } ?? "") }
+}
+
 extension Edit {
     var words: String {
         switch self {
@@ -169,10 +173,11 @@ extension Edit {
         case .removeFields(let places): "remove \(Terminal.counted(places.count, "field"))"
         case .replaceBody(let body): "replace the body (\(body.count) octets)"
         case .resolve(let address, let destinations):
-            "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"
+            "\(address) goes to \(destinations.map(\.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
         case .policy(let name): "will be judged by \(name)"
         case .exempt(let exemption): "sets the score aside: \(exemption.reason)"
+        case .block(let order): "keeps \(order.party) from sending: \(order.reason)"
         case .standing(.listed): "is on a list"
         case .standing(.open): "may be on a list, which the message tells"
         }
@@ -197,6 +202,9 @@ extension Question {
         case .directory(.address(let address)): "directory: address \(address)"
         case .directory(.domain(let domain)): "directory: domain \(domain)"
         case .directory(.maySend(let mailbox, let address)): "directory: may \(mailbox) send as \(address)"
+        case .directory(.sendStanding(let mailbox)): "directory: may \(mailbox) send at all"
+        case .directory(.smarthost(let name)): "directory: the smarthost of \(name ?? "everybody")"
+        case .directory(.relayDomain(let domain)): "directory: where all mail for \(domain) goes"
         case .directory(.signing(let domain)): "directory: who signs for \(domain)"
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
@@ -292,6 +300,10 @@ extension DirectoryAnswer {
         case .address(.foreign): "not hosted here"
         case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"
         case .maySend(let may): may ? "yes" : "no"
+        case .sendStanding(let standing):
+            standing.map { $0.block.map { "blocked: \($0.reason)" } ?? "yes, of \($0.postOffice)" } ?? "unknown here"
+        case .smarthost(let host): host.map { Route.host($0).words } ?? "none"
+        case .relayDomain(let found): found.map { Route.host($0.host).words } ?? "nowhere else"
         case .signing(let domain): domain.map(\.words) ?? "nobody"
         case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
         case .listScopes(let scopes): scopes.isEmpty ? "nobody" : scopes.map(\.description).joined(separator: ", ")

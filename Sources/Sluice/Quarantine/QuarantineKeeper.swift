@@ -190,7 +190,7 @@ extension QuarantineKeeper {
                 token: { token in
                     try await NIOThreadPool.singleton.runIfActive {
                         let hashing = try ScryptHashing()
-                        return try token.text(try QuarantineKey.open(path, hashing), hashing)
+                        return try token.text(try SecretKeyFile.open(path, hashing), hashing)
                     }
                 }
             ))

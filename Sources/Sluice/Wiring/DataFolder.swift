@@ -30,6 +30,10 @@ struct DataFolder: Sendable {
     var signingKeys: String { path + "/keys/dkim" }
     /// The secret that links of digests are signed with.
     var quarantineKey: String { path + "/keys/quarantine.key" }
+    /// The secrets that rewritten reverse-paths are signed with, the newest first.
+    var reversePathSecrets: String { path + "/keys/srs.secrets" }
+    /// The secret that logins at other servers are sealed with.
+    var sealKey: String { path + "/keys/seal.key" }
     /// Compiled patterns of rules, for the next process; they are made when they are missing.
     var patterns: String { path + "/patterns" }
     /// Large messages while they arrive.
@@ -60,7 +64,7 @@ struct DataFolder: Sendable {
         return setgroups(0, nil) == 0
     }
 
-    /// Makes the folders that are missing, readable by the owner alone.
+    /// Makes the folders that are missing, and the secret that forwards are signed with, readable by the owner alone.
     func prepared() throws -> DataFolder {
         for folder in [path, queue, mailboxes, temporary, path + "/keys", signingKeys] {
             do {
@@ -69,6 +73,9 @@ struct DataFolder: Sendable {
             } catch {
                 throw CommandFailure.wrong("The data folder \(folder) cannot be made: \(error.localizedDescription)")
             }
+        }
+        do { try ReversePathSecretFile(reversePathSecrets).make() } catch {
+            throw CommandFailure.wrong("\(reversePathSecrets) cannot be made: \(error).")
         }
         return self
     }

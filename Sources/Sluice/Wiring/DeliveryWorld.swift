@@ -9,7 +9,10 @@ import Pipeline
 
 extension DeliveryHooks {
     /// Delivery's hooks into the living world. `chain` is asked anew for each report: a reload may have replaced it.
-    init(_ world: LiveWorld, chain: @escaping @Sendable () -> Chain, logger: Logger, traces: TraceKeeper) {
+    init(
+        _ world: LiveWorld, _ chain: @escaping @Sendable () -> Chain, _ logger: Logger, _ traces: TraceKeeper,
+        _ seal: LoginSeal
+    ) {
         self.init(
             resolve: { question async throws(StageFailure) in try await world.resolver.answer(question) },
             routes: { address async throws(StageFailure) in try await world.destinations(of: address, by: chain()) })
@@ -18,6 +21,15 @@ extension DeliveryHooks {
                 return false
             }
             return hosted != nil
+        }
+        login = { credential, host, port throws(StageFailure) in
+            do throws(StageFailure) {
+                let sealed = try await world.directory.relayLogin(credential, host: host, port: port)
+                return try sealed.map { login throws(StageFailure) in try seal.open(login, host: host, port: port) }
+            } catch {
+                logger.error("login at another server", metadata: ["host": "\(host)", "error": "\(error.reason)"])
+                throw error
+            }
         }
         standing = { mailbox async throws(StageFailure) in try await world.standing(of: mailbox) }
         report = { event in
@@ -34,7 +46,8 @@ extension LiveWorld {
     /// Where a report to this address goes: as the `transport` stages say, like all other mail; else the directory's
     /// answer, followed to its end.
     func destinations(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> [Destination] {
-        if let fixed = fixedRoute(of: address, by: chain) { return [fixed] }
+        let address = original(of: address, by: chain) ?? address
+        if let fixed = try await fixedRoute(of: address, by: chain) { return [fixed] }
         var found: [Destination] = []
         var waiting = [(address, 0)]
         var seen: Set<String> = [address.key]
@@ -44,7 +57,8 @@ extension LiveWorld {
             case .mailbox(let mailbox): found.append(Destination(address: next, route: .mailbox(mailbox)))
             case .foreign:
                 let usual = Destination(address: next, route: .exchanger(domain: next.domain))
-                found.append(fixedRoute(of: next, by: chain) ?? usual)
+                let fixed = try await fixedRoute(of: next, by: chain)
+                found.append(try await leaving(fixed ?? usual, by: chain))
             case .expands(let members, _) where depth < Self.deepestExpansion:
                 waiting += members.filter { seen.insert($0.key).inserted }.map { ($0, depth + 1) }
             case .expands, .disabled, .unknown: break
@@ -53,11 +67,29 @@ extension LiveWorld {
         return found
     }
 
-    private func fixedRoute(of address: EmailAddress, by chain: Chain) -> Destination? {
+    /// Whom a reverse-path stands for that a stage `srs` of the chain has put in another's place.
+    private func original(of address: EmailAddress, by chain: Chain) -> EmailAddress? {
+        let stages = chain.stages(SRS.self, onReportsTo: address.domain, self)
+        return stages.lazy.compactMap { $0.original(of: address, at: Date()) }.first
+    }
+
+    private func fixedRoute(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> Destination? {
         for stage in chain.stages(Transport.self, onReportsTo: address.domain, self) {
             if let destination = stage.destination(of: address) { return destination }
         }
-        return nil
+        guard !chain.stages(RelayDomains.self, onReportsTo: address.domain, self).isEmpty,
+            case .directory(.relayDomain(let found?)) = try await now(.directory(.relayDomain(address.domain)))
+        else { return nil }
+        return Destination(address: address, route: .host(found.host))
+    }
+
+    /// A report leaves through everybody's smarthost, if there is one: it is this server that sends it.
+    private func leaving(_ destination: Destination, by chain: Chain) async throws(StageFailure) -> Destination {
+        let stages = chain.stages(Smarthost.self, onReportsTo: destination.address.domain, self)
+        guard let stage = stages.first, stage.affects(destination),
+            case .directory(.smarthost(let host?)) = try await now(.directory(.smarthost(postOffice: nil)))
+        else { return destination }
+        return Destination(address: destination.address, route: .host(host))
     }
 
     func now(_ question: Question) async throws(StageFailure) -> Answer {

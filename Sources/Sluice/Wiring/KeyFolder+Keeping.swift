@@ -54,7 +54,7 @@ extension KeyFolder {
         guard errno == EEXIST else { throw SystemError(call: "mkdir", path: folder, code: errno) }
     }
 
-    private static func write(_ octets: [UInt8], to file: String) throws(SystemError) {
+    static func write(_ octets: [UInt8], to file: String) throws(SystemError) {
         let descriptor = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw SystemError(call: "open", path: file, code: errno) }
         defer { close(descriptor) }
@@ -67,7 +67,7 @@ extension KeyFolder {
         guard fsync(descriptor) == 0 else { throw SystemError(call: "fsync", path: file, code: errno) }
     }
 
-    private static func sync(_ folder: String) throws(SystemError) {
+    static func sync(_ folder: String) throws(SystemError) {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SystemError(call: "open", path: folder, code: errno) }
         defer { close(descriptor) }

@@ -36,6 +36,7 @@ struct LoadedConfiguration: Sendable {
         rules = LoadedRules(folder: server.value.rules, data: data)
         var tools = StageTools(cryptography: LibcryptoSignatures(), keys: keys, mayLackKeys: mayLackKeys)
         tools.scoring = rules.tools
+        tools.reversePathSecrets = ReversePathSecretFile(data.reversePathSecrets)
         let built = ChainBuilder.build(files, onMixed: onMixed, tools: tools)
         chain = built.chain
         let expiry = Self.expiryDiagnostics(built.chain, giveUpAfter: server.value.queue.giveUpAfter)

@@ -203,6 +203,7 @@ extension DeliveryOptions {
         maxReceived = delivery.maxReceived
         schedule = QueueOptions(settings).schedule
         ownAddresses = settings.ownAddresses
+        ownEndpoints = settings.ownEndpoints
         stopTimeout = settings.run.stopLimit
         take(delivery.timeouts)
     }

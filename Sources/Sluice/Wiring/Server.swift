@@ -111,9 +111,9 @@ final class Server: Sendable {
         await scanners.prepare(for: loaded.chain, settings)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
-        let (traces, log, counters) = (traces, logger, StageCounters())
+        let (traces, log, counters, directory) = (traces, logger, StageCounters(), directory)
         let traced: @Sendable (Trace, Message?) -> Void = { trace, message in
-            trace.tellFailures(to: log)
+            trace.follow(in: directory, log)
             counters.count(trace)
             traces.keep(trace, message)
         }
@@ -131,8 +131,8 @@ final class Server: Sendable {
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings),
             surroundings: (
-                hooks: DeliveryHooks(world, chain: { chain.current }, logger: logger, traces: traces), group: group,
-                logger: logger
+                hooks: DeliveryHooks(world, { chain.current }, logger, traces, LoginSeal(path: data.sealKey)),
+                group: group, logger: logger
             ))
         let house = HouseMail(
             judging: HouseJudging(hostname: settings.hostname, chain: { chain.current }, source: world), queue: queue,

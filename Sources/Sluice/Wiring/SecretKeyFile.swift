@@ -6,8 +6,9 @@ import Pipeline
     import Glibc
 #endif
 
-/// The secret that links of digests are signed with: `keys/quarantine.key` of the data folder.
-enum QuarantineKey {
+/// A secret of this server in a file of the folder `keys`: what links of digests are signed with, and what logins
+/// at other servers are sealed with.
+enum SecretKeyFile {
     static let size = 32
 
     /// Reads it, or makes it where there is none. Two processes that make it at once have one key.

@@ -1,0 +1,104 @@
+import Foundation
+import GRDB
+import MailTypes
+import Pipeline
+
+/// Servers that mail is handed to.
+extension DirectoryChanges {
+    private var relays: RelayLookup { RelayLookup(db: db) }
+
+    /// Sets the server through which mail of a post office leaves; everybody's, if none is named.
+    public func setSmarthost(_ new: NewRelay, postOffice: String?) throws {
+        let owner = try postOffice.map { name in try requirePostOffice(name) }
+        let before = try smarthost(of: owner?.id)
+        try check(new)
+        if let before, before.host == new.host.asciiLowercased, before.port == new.port {
+            try update(new, postOfficeID: owner?.id)
+        } else {
+            // A login is for one server: with another one it has another id, and queued mail does not take it there.
+            try db.execute(
+                sql: "DELETE FROM relay WHERE domain IS NULL AND postOfficeID IS ?", arguments: [owner?.id])
+            try insert(new, domain: nil, postOfficeID: owner?.id)
+        }
+        try audit(
+            "smarthost.set", Self.name(owner?.entry.name), before: before, after: try smarthost(of: owner?.id))
+    }
+
+    public func removeSmarthost(postOffice: String?) throws {
+        let owner = try postOffice.map { name in try requirePostOffice(name) }
+        guard let before = try smarthost(of: owner?.id) else {
+            throw DirectoryError.notFound(.smarthost, name: "of \(Self.name(owner?.entry.name))", nearest: nil)
+        }
+        try db.execute(
+            sql: "DELETE FROM relay WHERE domain IS NULL AND postOfficeID IS ?", arguments: [owner?.id])
+        try audit("smarthost.remove", Self.name(owner?.entry.name), before: before, after: nothing)
+    }
+
+    /// Lets all mail for a domain go to another server; the domain may be hosted here as well.
+    public func addRelayDomain(
+        _ name: String, to new: NewRelay, postOffice: String? = nil, onlyAuthenticated: Bool = false
+    ) throws {
+        let name = try names.domain(name)
+        let owner = try postOffice.map { name in try requirePostOffice(name) }
+        guard try relayDomain(name) == nil else { throw DirectoryError.alreadyExists(.relayDomain, name: name) }
+        try check(new)
+        try insert(new, domain: name, postOfficeID: owner?.id, onlyAuthenticated: onlyAuthenticated)
+        try audit("relaydomain.add", name, before: nothing, after: try relayDomain(name))
+    }
+
+    public func removeRelayDomain(_ name: String) throws {
+        let name = try names.domain(name)
+        guard let before = try relayDomain(name) else {
+            let known = try relays.entries(" WHERE relay.domain IS NOT NULL").compactMap(\.domain)
+            throw DirectoryError.notFound(.relayDomain, name: name, nearest: NearestName.among(known, to: name))
+        }
+        try db.execute(sql: "DELETE FROM relay WHERE domain = ?", arguments: [name])
+        try audit("relaydomain.remove", name, before: before, after: nothing)
+    }
+
+    // MARK: Rows
+
+    private func update(_ new: NewRelay, postOfficeID: Int64?) throws {
+        try db.execute(
+            sql: """
+                UPDATE relay SET security = ?, login = ?, sealedPassword = ?
+                WHERE domain IS NULL AND postOfficeID IS ?
+                """,
+            arguments: [
+                new.security.rawValue, new.login?.name, new.login.map { Data($0.sealedPassword) }, postOfficeID,
+            ])
+    }
+
+    private func insert(
+        _ new: NewRelay, domain: String?, postOfficeID: Int64?, onlyAuthenticated: Bool = false
+    ) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO relay
+                    (domain, postOfficeID, host, port, security, login, sealedPassword, onlyAuthenticated, created)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                domain, postOfficeID, new.host.asciiLowercased, new.port, new.security.rawValue, new.login?.name,
+                new.login.map { Data($0.sealedPassword) }, onlyAuthenticated, now.timeIntervalSinceReferenceDate,
+            ])
+    }
+
+    private func check(_ new: NewRelay) throws {
+        guard new.login == nil || (new.security != .none && new.security != .opportunistic) else {
+            throw DirectoryError.malformed(
+                text: new.security.rawValue,
+                reason: "would show the password to everybody on the way: required, verified or implicit, please")
+        }
+    }
+
+    private func smarthost(of postOfficeID: Int64?) throws -> RelayEntry? {
+        try relays.entries(" WHERE relay.domain IS NULL AND relay.postOfficeID IS ?", [postOfficeID]).first
+    }
+
+    private func relayDomain(_ name: String) throws -> RelayEntry? {
+        try relays.entries(" WHERE relay.domain = ?", [name]).first
+    }
+
+    private static func name(_ postOffice: String?) -> String { postOffice ?? "everybody" }
+}

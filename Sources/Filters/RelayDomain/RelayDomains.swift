@@ -1,0 +1,90 @@
+public import MailTypes
+public import Pipeline
+
+/// Domains whose mail goes to another server as a whole, as the directory has them (`sluice relay-domain`).
+///
+/// A domain that is not hosted here is relayed, as by a backup exchanger; one that is acts as a smart host: its own
+/// mailboxes get nothing. With `onlyAuthenticated` only who may relay is served. It runs before `relay`, which would
+/// refuse a domain that is not hosted here, and `recipients`; and once more when the message has come, for members of
+/// aliases and groups.
+public struct RelayDomains: RecipientStage, MessageStage {
+    public static let name: StageName = "relay-domain"
+    public static let effects: Effects = [.rejects, .routes, .relays]
+
+    public struct Configuration: Decodable, Sendable {
+        /// Clients that need no login for domains that are for authenticated users only.
+        public var networks: [Network] = []
+
+        public init() {}
+    }
+
+    let policy: Configuration
+    private let networks: NetworkSet
+
+    public init(_ configuration: Configuration) {
+        policy = configuration
+        networks = NetworkSet(configuration.networks)
+    }
+
+    public func remark(behind other: any Stage) -> String? {
+        guard other is Relay || other is Recipients else { return nil }
+        return "relay-domain is asked behind \(type(of: other).name), which refuses what it would relay"
+    }
+
+    public func recipient(
+        _ recipient: Recipient, in transaction: Transaction
+    ) async throws(StageFailure) -> Finding {
+        let address = recipient.address
+        guard recipient.destinations.isEmpty, !address.domain.isEmpty,
+            let found = try await transaction.services.relayDomain(address.domain)
+        else { return .none }
+        if address.hasRoutingLocalPart {
+            return Self.refusal("Address is not accepted", [], "the local part asks for routing")
+        }
+        guard !found.onlyAuthenticated || isPermitted(transaction.session) else {
+            return Self.refusal(
+                "Relaying is not permitted", ["networks"], "\(found.name) is for authenticated users only")
+        }
+        let destination = Destination(address: address, route: .host(found.host))
+        return Finding(edits: [.resolve(address, to: [destination])], note: Self.note(found))
+    }
+
+    public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
+        var finding = Finding.none
+        for recipient in transaction.recipients {
+            var routed = recipient.destinations
+            for place in routed.indices {
+                guard case .exchanger(let domain) = routed[place].route,
+                    let found = try await transaction.services.relayDomain(domain)
+                else { continue }
+                routed[place].route = .host(found.host)
+                finding.note = Self.note(found)
+            }
+            if routed != recipient.destinations { finding.edits.append(.resolve(recipient.address, to: routed)) }
+        }
+        return finding
+    }
+
+    private func isPermitted(_ session: Session) -> Bool {
+        session.user != nil || session.language == .internal || networks.contains(session.client)
+    }
+
+    private static func note(_ found: RelayDomain) -> String {
+        "all mail for \(found.name) goes to \(found.host.name):\(found.host.port)"
+    }
+
+    private static func refusal(_ text: String, _ keys: [String], _ note: String) -> Finding {
+        Finding(.reject(Reply(550, .deliveryNotAuthorized, text)), decidedBy: keys, note: note)
+    }
+}
+
+extension RelayDomains.Configuration {
+    enum CodingKeys: String, CodingKey {
+        case networks
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let table = try decoder.container(keyedBy: CodingKeys.self)
+        networks = table.value(.networks, default: networks)
+    }
+}

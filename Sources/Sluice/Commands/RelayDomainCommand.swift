@@ -1,0 +1,73 @@
+import ArgumentParser
+import Directory
+import Filters
+import MailTypes
+import Pipeline
+
+struct RelayDomainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "relay-domain", abstract: "Keep domains whose mail goes to another server as a whole.",
+        subcommands: [Add.self, List.self, Remove.self])
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let all mail for a domain go to another server.",
+            discussion: "A domain that is hosted here acts as a smart host then: its mailboxes get nothing.")
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "The domain.") var name: String
+        @Option(help: ArgumentHelp("The server: a name or an address, with :PORT unless it is 25.", valueName: "host"))
+        var to: String
+        @Option(name: .customLong("postoffice"), help: "Whose it is.") var postOffice: String?
+        @Flag(help: "Only from users who have logged in.") var onlyAuthenticated = false
+        @OptionGroup var options: RelayOptions
+
+        func run() throws {
+            let settings = try place.configuration.load()
+            let data = try DataFolder(settings).entered()
+            let new = try options.relay(to, settings, data)
+            try place.change {
+                try $0.addRelayDomain(name, to: new, postOffice: postOffice, onlyAuthenticated: onlyAuthenticated)
+            }
+            print("All mail for \(name) goes to \(new.host):\(new.port), TLS \(new.security).")
+            if try place.read({ try $0.domains() }).contains(where: { $0.name == name.asciiLowercased }) {
+                Terminal.complain("warning: \(name) is hosted here; its mailboxes get nothing any more.")
+            }
+            try place.configuration.warn(without: RelayDomains.name)
+        }
+    }
+
+    struct List: DirectoryListing {
+        static let configuration = CommandConfiguration(abstract: "List these domains.")
+        @OptionGroup var place: DirectoryOptions
+        @OptionGroup var output: OutputOptions
+
+        func entries(in directory: MailDirectory) throws -> [RelayEntry] { try directory.relayDomains() }
+
+        var columns: [Column] {
+            [
+                ("DOMAIN", { $0.domain ?? "-" }), ("SERVER", { $0.words }), ("TLS", { $0.security.rawValue }),
+                ("LOGIN", { $0.login.map(Terminal.harmless) ?? "-" }),
+                ("FROM", { $0.onlyAuthenticated ? "users" : "everybody" }), ("POST OFFICE", { $0.postOffice ?? "-" }),
+            ]
+        }
+    }
+
+    struct Remove: DirectoryChange {
+        static let configuration = CommandConfiguration(abstract: "Let a domain's mail go its usual way again.")
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "The domain.") var name: String
+
+        func apply(_ changes: borrowing DirectoryChanges) throws { try changes.removeRelayDomain(name) }
+
+        var report: String { "Removed relay domain \(name)." }
+    }
+}
+
+extension ConfigurationOptions {
+    /// Tells who has changed something that only a stage makes true, where the chain has no such stage.
+    func warn(without stage: StageName) throws {
+        guard try !loadAll().chain.links.contains(where: { $0.name == stage && !$0.words.isObserved }) else { return }
+        Terminal.complain(
+            "warning: the stage \(stage) is not in the chain, or only in shadow: nothing comes of this (sluice check)")
+    }
+}

@@ -1,0 +1,76 @@
+import Adapters
+import ArgumentParser
+import Configuration
+import Delivery
+import Directory
+import Filters
+import Foundation
+import MailTypes
+
+/// How a server is reached that mail is handed to.
+struct RelayOptions: ParsableArguments {
+    @Option(help: "TLS: none, opportunistic, required, verified, implicit. With a login: verified.")
+    var tls: Word<RelayHost.Security>?
+    @Option(help: ArgumentHelp("The name to log in with.", valueName: "name")) var login: String?
+    @Flag(help: "Read its password from standard input, up to the first line end.") var passwordStdin = false
+
+    func validate() throws {
+        guard (login == nil) != passwordStdin else {
+            throw ValidationError("--login and --password-stdin belong together.")
+        }
+    }
+
+    /// The server, checked, with its password sealed.
+    func relay(_ text: String, _ settings: ServerConfiguration, _ data: DataFolder) throws -> NewRelay {
+        let host = try Self.host(text)
+        try Self.check(host, settings)
+        let security = tls?.value ?? (login == nil ? .opportunistic : .verified)
+        if login != nil, security == .required {
+            Terminal.complain("warning: any certificate will do, so whoever is on the way can read the password.")
+        }
+        var relay = NewRelay(host: host.name, port: host.port, security: security)
+        guard let login else { return relay }
+        guard (1...Self.longest).contains(login.utf8.count), !login.utf8.contains(0) else {
+            throw CommandFailure.wrong("--login is 1 to \(Self.longest) octets without NUL.")
+        }
+        guard let password = readLine(strippingNewline: true), (1...Self.longest).contains(password.utf8.count),
+            !password.utf8.contains(0)
+        else {
+            throw CommandFailure.wrong(
+                "There is no password on standard input, or it has NUL in it or more than \(Self.longest) octets.")
+        }
+        relay.login = try LoginSeal(path: data.sealKey).seal(password, name: login, host: host.name, port: host.port)
+        return relay
+    }
+
+    private static let longest = 1_024
+
+    /// `mail.example.org`, `192.0.2.1:30`, `[2001:db8::1]:25`.
+    private static func host(_ text: String) throws -> RelayHost {
+        guard let route = try? TransportRoute(parsing: "smtp:\(text)"), let host = route.host else {
+            throw CommandFailure.wrong(
+                "\"\(Terminal.harmless(text))\" is not a host such as mail.example.org, 192.0.2.1:30 or "
+                    + "[2001:db8::1]:25.")
+        }
+        return host
+    }
+
+    /// Never this server itself: mail would go round.
+    private static func check(_ host: RelayHost, _ settings: ServerConfiguration) throws {
+        let ports = settings.ownEndpoints.filter { $0.port == host.port }
+        let isItself: Bool
+        if let address = IPAddress(host.name) {
+            isItself = ports.contains(ServerEndpoint(address, host.port))
+        } else {
+            let names = [settings.hostname.asciiLowercased, "localhost"]
+            isItself = !ports.isEmpty && names.contains(host.name)
+        }
+        guard !isItself else {
+            throw CommandFailure.wrong("\(host.name):\(host.port) is this server itself: mail would go round for ever.")
+        }
+    }
+}
+
+extension RelayEntry {
+    var words: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+}

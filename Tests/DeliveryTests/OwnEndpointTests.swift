@@ -1,0 +1,42 @@
+import MailTypes
+import Pipeline
+import Queue
+import Testing
+
+@testable import Delivery
+
+/// A relay host that is this server itself would bring the mail back for ever.
+@Suite struct OwnEndpointTests {
+    private static func finder(_ addresses: [IPAddress] = []) -> HostFinder {
+        var options = DeliveryOptions()
+        options.ownEndpoints = [ServerEndpoint("192.0.2.1", 25), ServerEndpoint("2001:db8::1", 25)]
+        let hooks = DeliveryHooks(
+            resolve: { question in
+                let wanted = addresses.filter { $0.isIPv6 == (question.type == .aaaa) }
+                return wanted.isEmpty ? .noData : .records(wanted.map(DNSRecord.address), isSecure: false)
+            }, routes: { _ in [] })
+        return HostFinder(hostname: "mx.here.test", options: options, hooks: hooks)
+    }
+
+    @Test(arguments: ["192.0.2.1", "[192.0.2.1]", "2001:db8::1", "[IPv6:2001:db8::1]"])
+    func `an address of its own is refused, on its own port`(_ name: String) async throws {
+        await #expect(throws: RoutingFailure.relayHostIsOwn("\(name):25")) {
+            try await Self.finder().targets(of: .host(RelayHost(name: name)))
+        }
+        #expect(try await Self.finder().targets(of: .host(RelayHost(name: name, port: 2525))).count == 1)
+    }
+
+    @Test func `a name that leads to it is refused, one that leads elsewhere too is not`() async throws {
+        await #expect(throws: RoutingFailure.relayHostIsOwn("smart.test:25")) {
+            try await Self.finder(["192.0.2.1", "2001:db8::1"]).targets(of: .host(RelayHost(name: "smart.test")))
+        }
+        let targets = try await Self.finder(["192.0.2.1", "192.0.2.2"]).targets(
+            of: .host(RelayHost(name: "smart.test")))
+        #expect(targets.map(\.endpoint) == [.address("192.0.2.2", port: 25)])
+    }
+
+    @Test func `the mail waits until that is put right`() {
+        let reply = DeliveryFailurePolicy.reply(on: .relayHostIsOwn("smart.test:25"))
+        #expect(reply == Reply(451, .routingLoop, "The relay host smart.test:25 is this server itself"))
+    }
+}
