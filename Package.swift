@@ -20,8 +20,8 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
-    "30-header.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml",
-    "39-lists.toml", "40-greylist.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml",
+    "30-header.toml", "31-catchall.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml",
+    "38-results.toml", "39-lists.toml", "40-greylist.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml",
     "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
@@ -167,7 +167,10 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Queue", "MailTypes", "SluiceTesting"]),
         .testTarget(name: "MailboxesTests", dependencies: ["Mailboxes", "MailTypes"]),
         .testTarget(
-            name: "DirectoryTests", dependencies: ["Directory", "Adapters", "Pipeline", "Scoring", "MailTypes", grdb]),
+            name: "DirectoryTests",
+            dependencies: [
+                "Directory", "Adapters", "Filters", "Pipeline", "Scoring", "MailTypes", "SluiceTesting", grdb,
+            ]),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "MailTypes", "SluiceTesting"],
             exclude: ["Mistakes"]),

@@ -38,6 +38,7 @@ public enum Registry {
         StageKind(Transport.self, "Fixed routes of whole domains"),
         StageKind(Relay.self, "Who may send to other servers, and under which name"),
         StageKind(Recipients.self, "What a local address stands for: mailbox, alias, group"),
+        StageKind(CatchAll.self, "Mail for addresses that nobody has, to one that its domain names"),
         StageKind(SPF.self, "Whether a client may send for the sender's domain"),
         StageKind(DKIMVerify.self, "Which signatures on a message are valid"),
         StageKind(ARC.self, "Whether a chain of seals holds, and whether its sealers are trusted"),

@@ -59,12 +59,16 @@ public enum Edit: Sendable, Hashable, Codable {
     case resolve(EmailAddress, to: [Destination])
     case disposition(EmailAddress, Disposition)
     /// Names the values of its own by which this stage will judge the message for the recipient that it is asked
-    /// about. Recipients with equal names are judged together, others apart.
+    /// about. Recipients with equal names are judged together, others apart. Of a stage
+    /// with ``Effects/dividesCopies`` it names the copy.
     case policy(String)
     /// What follows from the score is set aside for this message.
     case exempt(Exemption)
     /// What lists can say of a message for the recipient that the stage is asked about, before it has come.
     case standing(ListStanding)
+    /// Nobody has the address of the recipient that the stage is asked about: this is the reply, unless a later stage
+    /// says where its mail goes.
+    case unclaimed(Reply)
 }
 
 /// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked
@@ -98,6 +102,11 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let distinguishesRecipients = Self(rawValue: 1 << 16)
     /// Sets aside what follows from the score, so it is asked before who judges that.
     public static let exempts = Self(rawValue: 1 << 17)
+    /// Takes recipients whose address nobody has, so they are not refused before it was asked.
+    public static let claims = Self(rawValue: 1 << 18)
+    /// Distinguishes recipients by what their copies look like alone: no verdict depends on it, so all may come in one
+    /// transaction.
+    public static let dividesCopies = Self(rawValue: 1 << 19)
 }
 
 extension Bytes: Codable {

@@ -122,6 +122,7 @@ extension Finding {
             case .disposition: effects.insert(.disposes)
             case .policy: effects.insert(.distinguishesRecipients)
             case .exempt, .standing: effects.insert(.exempts)
+            case .unclaimed: effects.insert(.rejects)
             }
         }
         return effects

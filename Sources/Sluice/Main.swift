@@ -84,7 +84,7 @@ struct RootCommand: AsyncParsableCommand {
                 name: "Directory",
                 subcommands: [
                     PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
-                    GroupCommand.self, DKIMCommand.self, AuditCommand.self,
+                    GroupCommand.self, RouteCommand.self, DKIMCommand.self, AuditCommand.self,
                 ]),
             CommandGroup(name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self]),
             CommandGroup(name: "Other", subcommands: [VersionCommand.self]),

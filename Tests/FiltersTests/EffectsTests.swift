@@ -13,6 +13,7 @@ import Testing
         Rate(Rate.Configuration()), Rate(rate), Size(Size.Configuration()), Size(size),
         Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
         Relay(Relay.Configuration()), Relay(relay), Recipients(Recipients.Configuration()),
+        CatchAll(CatchAll.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
         DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
@@ -131,11 +132,17 @@ import Testing
 
     static let recipients: [Recipient] = [
         .said("bob@here.example"), .said("info@here.example"), .said("nobody@here.example"), .said("eve@far.example"),
-        .said("u%far.example@here.example"), .local("bob@here.example"),
+        .said("u%far.example@here.example"), .local("bob@here.example"), unclaimed,
         Recipient(
             EnvelopeRecipient("info@here.example"),
             destinations: [Destination(address: "eve@far.example", route: .exchanger(domain: "far.example"))]),
     ]
+
+    static let unclaimed: Recipient = {
+        var recipient = Recipient.said("nobody@here.example")
+        recipient.unclaimed = Reply(550, .badDestinationMailbox, "No such user here")
+        return recipient
+    }()
 
     static let messages: [Message] = [
         .sample(), .sample(["From": nil]), .sample(["From": "x", "Date": nil, "Message-ID": nil]),
@@ -152,6 +159,7 @@ import Testing
         world.scan = ScanReport(
             ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
+        world.directory.catchAlls["here.example"] = "info@here.example"
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false
         for session in Self.sessions {

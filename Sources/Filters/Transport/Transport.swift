@@ -59,7 +59,9 @@ public struct Transport: RecipientStage, MessageStage {
                     let (key, route) = policy.route(of: destination.address.domain)
                 else { return destination }
                 if !finding.decidedBy.contains(key) { finding.decidedBy.append(key) }
-                return route.destination(of: destination.address)
+                var routed = route.destination(of: destination.address)
+                routed.owner = destination.owner
+                return routed
             }
             if routed != recipient.destinations { finding.edits.append(.resolve(recipient.address, to: routed)) }
         }

@@ -28,29 +28,26 @@ extension DeliveryHooks {
 }
 
 extension LiveWorld {
-    /// Aliases and groups that one address of a report may lead through.
-    private static let deepestExpansion = 10
+    /// How far one address of a report may lead.
+    private static let reportLimits = Expansion.Limits(depth: 10, members: 1000)
 
     /// Where a report to this address goes: as the `transport` stages say, like all other mail; else the directory's
     /// answer, followed to its end.
     func destinations(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> [Destination] {
         if let fixed = fixedRoute(of: address, by: chain) { return [fixed] }
-        var found: [Destination] = []
-        var waiting = [(address, 0)]
-        var seen: Set<String> = [address.key]
-        while let (next, depth) = waiting.popLast() {
-            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else { continue }
-            switch meaning {
-            case .mailbox(let mailbox): found.append(Destination(address: next, route: .mailbox(mailbox)))
-            case .foreign:
-                let usual = Destination(address: next, route: .exchanger(domain: next.domain))
-                found.append(fixedRoute(of: next, by: chain) ?? usual)
-            case .expands(let members, _) where depth < Self.deepestExpansion:
-                waiting += members.filter { seen.insert($0.key).inserted }.map { ($0, depth + 1) }
-            case .expands, .disabled, .unknown: break
+        var expansion = Expansion(of: address, Self.reportLimits)
+        while let next = expansion.next() {
+            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else {
+                expansion.learn(.unknown)
+                continue
             }
+            expansion.learn(meaning)
         }
-        return found
+        if expansion.isForeign { return [Destination(address: address, route: .exchanger(domain: address.domain))] }
+        return expansion.destinations.map { destination in
+            guard case .exchanger = destination.route else { return destination }
+            return fixedRoute(of: destination.address, by: chain) ?? destination
+        }
     }
 
     private func fixedRoute(of address: EmailAddress, by chain: Chain) -> Destination? {
@@ -72,9 +69,11 @@ extension LiveWorld {
         }
         switch meaning {
         case .mailbox(let found) where found.key == mailbox.key: return .present
+        // What was taken for it before it was redirected is its own.
+        case .redirects(let found, _, _) where found.key == mailbox.key: return .present
         case .disabled: return .refused(Reply(550, .mailboxDisabled, "Mailbox is disabled"))
         case .unknown: return .refused(Reply(550, .badDestinationMailbox, "No such user here"))
-        case .mailbox, .expands, .foreign:
+        case .mailbox, .redirects, .expands, .foreign:
             return .refused(Reply(550, .destinationMoved, "Mailbox has moved; please send the message again"))
         }
     }
