@@ -6,6 +6,7 @@ public enum DirectoryError: Error, Sendable, Hashable {
         case domain, address, mailbox, alias, group, selector
         case domainAlias = "domain alias"
         case groupAddress = "address of a group"
+        case catchAll = "catch-all"
         case listEntry = "entry for"
     }
 

@@ -1,3 +1,4 @@
+import GRDB
 public import MailTypes
 
 /// Where addresses lead, for people. All of these block.
@@ -14,7 +15,28 @@ extension MailDirectory {
     public func leakingCatchAlls() throws(DirectoryError) -> [RouteFault] {
         try read { lists in
             var review = RouteReview(lookup: AddressLookup(db: lists.db, options: options))
-            return try review.catchAlls().faults.filter { $0.kind == .leak }
+            return try review.catchAlls().faults
+        }
+    }
+
+    /// The domains that have catch-alls, and those of these that lead to other servers, in a file that is only read.
+    public static func catchAlls(
+        in path: String, plusSeparator: String
+    ) throws(DirectoryError) -> (domains: [String], leaks: [RouteFault]) {
+        let pool = try DatabaseFile.openReadOnly(path)
+        defer { try? pool.close() }
+        var options = Options()
+        options.plusSeparator = plusSeparator
+        let lookupOptions = options
+        do {
+            return try pool.read { db in
+                let domains = try String.fetchAll(
+                    db, sql: "SELECT name FROM domain WHERE catchAll IS NOT NULL ORDER BY name")
+                var review = RouteReview(lookup: AddressLookup(db: db, options: lookupOptions))
+                return (domains, try review.catchAlls().faults)
+            }
+        } catch {
+            throw DirectoryError(error)
         }
     }
 

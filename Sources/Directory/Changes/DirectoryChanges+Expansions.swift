@@ -4,8 +4,9 @@ import MailTypes
 extension DirectoryChanges {
     // MARK: Aliases
 
-    /// Members may be here or elsewhere; those here must exist.
+    /// Members may be here or elsewhere; those here must exist. An alias of `@acme.test` is that domain's catch-all.
     public func addAlias(_ address: String, members: [String]) throws {
+        if address.hasPrefix("@") { return try addCatchAll(String(address.dropFirst()), members: members) }
         try addExpansion(.alias, address, fullName: nil, members: members)
     }
 

@@ -129,6 +129,18 @@ extension DirectoryChanges {
 
     // MARK: Catch-alls
 
+    func addCatchAll(_ domain: String, members: [String]) throws {
+        let domain = try requireDomain(domain).entry
+        guard domain.catchAll == nil else {
+            throw DirectoryError.alreadyExists(.catchAll, name: "@\(domain.name)")
+        }
+        guard let target = members.first, members.count == 1 else {
+            throw DirectoryError.malformed(
+                text: "@\(domain.name)", reason: "is a catch-all, which has one member; for several make a group")
+        }
+        try setCatchAll(target, domain: domain.name)
+    }
+
     /// Who gets mail for addresses of `domain` that nobody has. `nil` takes the setting away: such mail is refused.
     public func setCatchAll(_ address: String?, domain: String) throws {
         let target = try address.map { text in try member(text) }

@@ -81,8 +81,15 @@ struct AliasCommand: ParsableCommand {
     struct Add: DirectoryChange {
         static let configuration = CommandConfiguration(abstract: "Add an alias.")
         @OptionGroup var place: DirectoryOptions
-        @Argument(help: "The alias, such as info@acme.test.") var address: String
+        @Argument(help: "The alias, such as info@acme.test; @acme.test is the catch-all of that domain.")
+        var address: String
         @Argument(help: "Whom its mail goes to; may be elsewhere.") var members: [String]
+
+        func run() throws {
+            try place.change(apply)
+            print(report)
+            if address.hasPrefix("@") { try CatchAllWarning.tell(place) }
+        }
 
         func apply(_ changes: borrowing DirectoryChanges) throws {
             try changes.addAlias(address, members: members)

@@ -268,6 +268,18 @@ import Testing
         #expect(try sample.directory.domains().map(\.catchAll) == [nil, nil])
     }
 
+    @Test func `an alias of a whole domain is its catch-all`() throws {
+        let sample = try Sample()
+        try sample.directory.change(by: "test") { try $0.addAlias("@acme.test", members: ["anna@acme.test"]) }
+        #expect(try sample.directory.domains().map(\.catchAll) == ["anna@acme.test", nil])
+        #expect(
+            refused(sample) { try $0.addAlias("@acme.test", members: ["anna@acme.test"]) }
+                == "The catch-all @acme.test exists already.")
+        #expect(
+            refused(sample) { try $0.addAlias("@other.test", members: ["anna@acme.test", "carl@acme.test"]) }
+                == "\"@other.test\" is a catch-all, which has one member; for several make a group.")
+    }
+
     // MARK: Files of older versions
 
     @Test func `a directory of an older version keeps all it has`() async throws {
