@@ -14,7 +14,7 @@ enum Schema {
         migrator.registerMigration("3: thresholds, allow and block lists") { db in
             try db.execute(sql: policies)
         }
-        migrator.registerMigration("4: domain aliases, redirections, addresses of groups, catch-alls") { db in
+        migrator.registerMigration("7: domain aliases, redirections, addresses of groups, catch-alls") { db in
             try db.execute(sql: routing)
         }
         return migrator
