@@ -58,9 +58,10 @@ struct DirectoryLists {
             own.map { ($0["addressID"] as Int64, $0) }, uniquingKeysWith: { first, _ in first })
         let targets = try membersByOwner(.mailbox, domain: domain)
         return rows.map { row in
-            let keepsCopy: Bool = ownByID[row.id]?["keepsCopy"] ?? false
+            let own = ownByID[row.id]
+            let keepsCopy = own.map { $0["keepsCopy"] as Bool } ?? false
             return MailboxEntry(
-                row, quota: ownByID[row.id]?["quota"],
+                row, quota: own.flatMap { $0["quota"] as Int? },
                 redirection: targets[row.id].map { RedirectionEntry(targets: $0, keepsCopy: keepsCopy) })
         }
     }
@@ -70,8 +71,9 @@ struct DirectoryLists {
         guard let row else { return nil }
         let own = try Row.fetchOne(db, sql: "SELECT quota, keepsCopy FROM mailbox WHERE addressID = ?", arguments: [id])
         let targets = try members(of: id)
-        let redirection = RedirectionEntry(targets: targets, keepsCopy: own?["keepsCopy"] ?? false)
-        return MailboxEntry(row, quota: own?["quota"], redirection: targets.isEmpty ? nil : redirection)
+        let keepsCopy = own.map { $0["keepsCopy"] as Bool } ?? false
+        let redirection = targets.isEmpty ? nil : RedirectionEntry(targets: targets, keepsCopy: keepsCopy)
+        return MailboxEntry(row, quota: own.flatMap { $0["quota"] as Int? }, redirection: redirection)
     }
 
     func aliases(domain: String?) throws -> [AliasEntry] {

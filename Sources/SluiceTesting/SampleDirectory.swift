@@ -42,9 +42,9 @@ public struct SampleDirectory: Sendable {
         case .address(let address):
             return .address(meaning(of: address))
         case .domain(let name):
-            let name = domainAliases[name] ?? name
-            guard domains.contains(name) else { return .domain(nil) }
-            return .domain(HostedDomain(name: name, postOffice: "sample", catchAll: catchAlls[name]))
+            let home = domainAliases[name] ?? name
+            guard domains.contains(home) else { return .domain(nil) }
+            return .domain(HostedDomain(name: home, postOffice: "sample", catchAll: catchAlls[home]))
         case .maySend(let mailbox, let address):
             let isOwn = mailbox.key == address.key
             return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })

@@ -70,10 +70,10 @@ struct RouteReview {
             guard let target = try? AddressParser.mailbox(row[1] as String) else { continue }
             let entry = "\(setting) of \(domain ?? "the server")"
             report.entries += 1
-            let outcome = try outcome(of: target, path: [])
-            if !outcome.arrives, let lost = outcome.lost {
+            let end = try outcome(of: target, path: [])
+            if !end.arrives, let lost = end.lost {
                 note(.deadEnd, entry, lost.way, lost.reason)
-            } else if setting == "catch-all", let way = outcome.abroad {
+            } else if setting == "catch-all", let way = end.abroad {
                 note(.leak, entry, way, "is on another server: spam for addresses that nobody has leaves in your name")
             }
         }
@@ -97,7 +97,7 @@ struct RouteReview {
 
     /// Recursion ends at ``DirectoryLimits/depth``.
     private mutating func outcome(of row: AddressRow, path: [AddressRow]) throws -> Outcome {
-        if let start = path.firstIndex(where: { $0.id == row.id }) { return loop(path[start...] + [row]) }
+        if let start = path.firstIndex(where: { $0.id == row.id }) { return loop(Array(path[start...]) + [row]) }
         if let outcome = known[row.id] {
             if path.count + outcome.height > DirectoryLimits.depth { return tooDeep(path + [row]) }
             return outcome
@@ -112,11 +112,11 @@ struct RouteReview {
         var sum = Outcome(arrives: try row.kind == .mailbox && lookup.keepsCopy(row.id), height: 1)
         var lost: [(way: [EmailAddress], reason: String)] = []
         for member in members {
-            let outcome = try outcome(of: member, path: path + [row])
-            sum.arrives = sum.arrives || outcome.arrives
-            sum.abroad = sum.abroad ?? outcome.abroad.map { [row.address] + $0 }
-            sum.height = max(sum.height, outcome.height + 1)
-            if !outcome.arrives, let end = outcome.lost { lost.append(end) }
+            let end = try outcome(of: member, path: path + [row])
+            sum.arrives = sum.arrives || end.arrives
+            sum.abroad = sum.abroad ?? end.abroad.map { [row.address] + $0 }
+            sum.height = max(sum.height, end.height + 1)
+            if !end.arrives, let place = end.lost { lost.append(place) }
         }
         tell(lost, of: row, sum)
         sum.lost = lost.first.map { ([row.address] + $0.way, $0.reason) }

@@ -56,7 +56,7 @@ struct RouteTrial {
         let header = Header(fields: [
             HeaderField(name: "From", value: author), HeaderField(name: "To", value: address.description),
         ])
-        return Message(header: header, body: Bytes("\r\n".utf8))
+        return Message(header: header, body: "\r\n")
     }
 }
 

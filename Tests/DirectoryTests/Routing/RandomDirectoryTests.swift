@@ -100,9 +100,9 @@ struct RandomGrowth {
 
     mutating func grow(_ directory: MailDirectory) throws {
         for _ in 0..<90 {
-            let change = change()
+            let next = change()
             do {
-                try directory.change(by: "random", change)
+                try directory.change(by: "random", next)
             } catch DirectoryError.unavailable(let reason) {
                 Issue.record("the directory failed: \(reason)")
             } catch {
