@@ -1,5 +1,6 @@
 import GRDB
 public import MailTypes
+import Pipeline
 
 /// Where addresses lead, for people. All of these block.
 extension MailDirectory {

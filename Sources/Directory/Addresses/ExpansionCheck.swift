@@ -1,5 +1,6 @@
 import GRDB
 import MailTypes
+import Pipeline
 
 /// Looks for loops and excess among aliases, groups and redirections, before a change is committed.
 ///

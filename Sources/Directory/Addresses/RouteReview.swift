@@ -1,5 +1,6 @@
 import GRDB
 import MailTypes
+import Pipeline
 
 /// Walks from every alias, group, redirected mailbox, catch-all and postmaster to the ends.
 ///

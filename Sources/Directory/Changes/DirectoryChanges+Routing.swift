@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import MailTypes
+import Pipeline
 
 // Where else mail for an address goes: redirections of mailboxes, further addresses of groups, aliases of domains,
 // catch-alls.

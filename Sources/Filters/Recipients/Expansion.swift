@@ -2,7 +2,7 @@ public import MailTypes
 public import Pipeline
 
 /// The way from one address to all its ends, step by step, with no recursion: how deep it goes is
-/// decided by whoever writes the aliases.
+/// decided by whoever writes the aliases. RFC 5321 §3.9.1.
 ///
 /// It is asked which address to look up ``next()`` and told what the directory says (``learn(_:)``).
 public struct Expansion: Sendable {

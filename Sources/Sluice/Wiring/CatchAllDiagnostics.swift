@@ -1,8 +1,8 @@
-import Adapters
 import Configuration
 import Directory
 import Filters
 import Foundation
+import Pipeline
 
 extension LoadedConfiguration {
     /// Catch-alls that lead to other servers, or that no stage asks for. Nothing where there is no directory yet, or it
