@@ -20,7 +20,8 @@ import Testing
         for address in RandomGrowth.everybody {
             let expected = model.ends(of: address)
             let judge = TransactionJudge(
-                chain: chain, id: TransactionID(milliseconds: 0, random: seed), hostname: "mx.server.test",
+                chain: chain, id: TransactionID(milliseconds: 0, random: UInt32(truncatingIfNeeded: seed)),
+                hostname: "mx.server.test",
                 session: .sample(), opening: Opening(), started: sample.clock.now,
                 source: DirectorySource(directory: sample.directory))
             _ = await judge.sender(Envelope(sender: "a@out.test"))
