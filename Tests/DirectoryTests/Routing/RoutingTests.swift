@@ -145,7 +145,7 @@ import Testing
                 == "\"info@acme.test\" is an alias, not a mailbox.")
         #expect(
             refused(sample) { try $0.redirectMailbox("anna@acme.test", to: ["carla@acme.test"]) }
-                == "There is no address carla@acme.test; did you mean Carl@acme.test?")
+                == "There is no address carla@acme.test.")
     }
 
     @Test(arguments: [true, false])
