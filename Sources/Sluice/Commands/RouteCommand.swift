@@ -48,8 +48,8 @@ struct RouteCommand: AsyncParsableCommand {
             abstract: "Walk from every alias, group, redirection, catch-all and postmaster to the ends.",
             discussion: """
                 Tells loops, dead ends, members that nobody has, and catch-alls that lead to other servers, each with \
-                the way on which it was found. Exits with 1 if mail is refused because of one of them; members that are lost \
-                beside others and leaks alone exit with 0.
+                the way on which it was found. Exits with 1 if mail is refused because of one of them; members that \
+                are lost beside others and leaks alone exit with 0.
                 """)
         @OptionGroup var place: DirectoryOptions
         @Flag(help: "Print JSON.") var json = false

@@ -259,8 +259,8 @@ import Testing
         #expect(try await sample.meaning(of: "nobody@acme.test") == .unknown)
         #expect(
             refused(sample) { try $0.removeMailbox("anna@acme.test") }
-                == "anna@acme.test is used by info@acme.test, the catch-all of acme.test; change that first, or force it "
-                + "(--force).")
+                == "anna@acme.test is used by info@acme.test, the catch-all of acme.test; change that first, or "
+                + "force it (--force).")
         #expect(
             refused(sample) { try $0.setCatchAll("nobody@acme.test", domain: "acme.test") }
                 == "There is no address nobody@acme.test.")
@@ -292,8 +292,8 @@ import Testing
                 sql: """
                     INSERT INTO postOffice (id, key, name, created) VALUES (1, 'acme', 'acme', 0);
                     INSERT INTO domain (id, name, postOfficeID, created) VALUES (1, 'acme.test', 1, 0);
-                    INSERT INTO address (id, key, localPart, domainID, kind, created)
-                        VALUES (7, 'anna@acme.test', 'anna', 1, 'mailbox', 0), (9, 'all@acme.test', 'all', 1, 'group', 0);
+                    INSERT INTO address (id, key, localPart, domainID, kind, created) VALUES
+                        (7, 'anna@acme.test', 'anna', 1, 'mailbox', 0), (9, 'all@acme.test', 'all', 1, 'group', 0);
                     INSERT INTO mailbox (addressID, passwordHash, quota) VALUES (7, '1:97', 5);
                     INSERT INTO member (ownerID, key, localPart, domain, position)
                         VALUES (9, 'anna@acme.test', 'anna', 'acme.test', 0);
