@@ -18,6 +18,8 @@ public struct DomainEntry: Sendable, Hashable, Codable {
     public var isVerified: Bool
     /// Who gets postmaster@ this domain, where there is no such address.
     public var postmaster: EmailAddress?
+    /// Who gets mail for addresses that nobody has; `nil`: it is refused.
+    public var catchAll: EmailAddress?
     public var created: Date
 }
 
@@ -28,6 +30,24 @@ public struct MailboxEntry: Sendable, Hashable, Codable {
     public var fullName: String?
     /// In octets; `nil`: no limit.
     public var quota: Int?
+    /// Where its mail goes instead; `nil`: it stays here.
+    public var redirection: RedirectionEntry?
+    public var created: Date
+}
+
+/// Where all mail for a mailbox goes.
+public struct RedirectionEntry: Sendable, Hashable, Codable {
+    /// In the order in which they were given.
+    public var targets: [EmailAddress]
+    /// The mailbox gets it as well.
+    public var keepsCopy: Bool
+}
+
+/// Another name of a domain: mail for anybody there is for the same in the domain.
+public struct DomainAliasEntry: Sendable, Hashable, Codable {
+    /// In lower case and A-labels.
+    public var name: String
+    public var domain: String
     public var created: Date
 }
 
@@ -43,6 +63,8 @@ public struct AliasEntry: Sendable, Hashable, Codable {
 /// A named group of people; members may be groups.
 public struct GroupEntry: Sendable, Hashable, Codable {
     public var address: EmailAddress
+    /// By which it is known as well.
+    public var furtherAddresses: [EmailAddress]
     public var isEnabled: Bool
     public var fullName: String?
     public var members: [EmailAddress]

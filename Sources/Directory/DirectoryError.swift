@@ -4,6 +4,9 @@ public enum DirectoryError: Error, Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable {
         case postOffice = "post office"
         case domain, address, mailbox, alias, group, selector
+        case domainAlias = "domain alias"
+        case groupAddress = "address of a group"
+        case catchAll = "catch-all"
         case listEntry = "entry for"
         case sender = "sender address"
         case smarthost
@@ -18,14 +21,16 @@ public enum DirectoryError: Error, Sendable, Hashable {
     case malformed(text: String, reason: String)
     /// Mail would go round for ever; the chain begins and ends with the same address.
     case loop([String])
-    /// More aliases and groups inside one another than ``DirectoryLimits/depth``.
+    /// More aliases, groups and redirections inside one another than ``DirectoryLimits/depth``.
     case tooDeep([String])
-    /// More than ``DirectoryLimits/members`` in one alias or group, or more than
-    /// ``DirectoryLimits/expansion`` addresses in the end.
+    /// More than ``MailDirectory/Options/maxMembers`` in one alias or group, or more than
+    /// ``MailDirectory/Options/maxExpansion`` addresses in the end.
     case tooMany(name: String, count: Int, limit: Int)
+    /// A mailbox would be redirected to more than ``DirectoryLimits/redirections`` addresses.
+    case tooManyTargets(mailbox: String, count: Int)
     /// A post office or domain that still holds something; `content` says what.
     case notEmpty(Kind, name: String, content: String)
-    /// An address that is a member of others or postmaster.
+    /// An address that is a member of others, postmaster or a catch-all.
     case inUse(name: String, by: [String])
     /// The file was written by a newer version of this program.
     case newerSchema(path: String)
@@ -49,10 +54,13 @@ extension DirectoryError: CustomStringConvertible {
         case .loop(let chain):
             "Mail would go round for ever: \(chain.joined(separator: " > "))."
         case .tooDeep(let chain):
-            "At most \(DirectoryLimits.depth) aliases and groups may lie inside one another: "
+            "At most \(DirectoryLimits.depth) aliases, groups and redirections may lie inside one another: "
                 + "\(chain.joined(separator: " > "))."
         case .tooMany(let name, let count, let limit):
             "\(name) would stand for \(count) addresses; at most \(limit) are allowed."
+        case .tooManyTargets(let mailbox, let count):
+            "\(mailbox) would be redirected to \(count) addresses; at most \(DirectoryLimits.redirections) are "
+                + "allowed. Make them a group, and redirect to that."
         case .notEmpty(let kind, let name, let content):
             "The \(kind.rawValue) \(name) still holds \(content); remove them first, or force it (--force)."
         case .inUse(let name, let by):
@@ -81,12 +89,10 @@ extension DirectoryError: CustomStringConvertible {
 
 /// What the directory allows at most.
 public enum DirectoryLimits {
-    /// Aliases and groups inside one another.
+    /// Aliases, groups and redirections inside one another.
     public static let depth = 10
-    /// Members of one alias or group.
-    public static let members = 1_000
-    /// Addresses that one address stands for in the end.
-    public static let expansion = 5_000
+    /// Addresses that a mailbox is redirected to; beyond that it takes a group.
+    public static let redirections = 25
     /// Addresses that one mailbox may send as beside its own.
     public static let senders = 1_000
     /// Entries of one scope's allow and block lists together.

@@ -52,24 +52,58 @@ struct DirectoryLists {
 
     func mailboxes(domain: String?) throws -> [MailboxEntry] {
         let rows = try addresses(.mailbox, domain: domain)
-        let quotas = try Row.fetchAll(db, sql: "SELECT addressID, quota FROM mailbox WHERE quota IS NOT NULL")
-        let quotaByID = Dictionary(
-            quotas.map { ($0["addressID"] as Int64, $0["quota"] as Int) }, uniquingKeysWith: { first, _ in first })
-        return rows.map { MailboxEntry($0, quota: quotaByID[$0.id]) }
+        let own = try Row.fetchAll(
+            db, sql: "SELECT addressID, quota, keepsCopy FROM mailbox WHERE quota IS NOT NULL OR keepsCopy")
+        let ownByID = Dictionary(
+            own.map { ($0["addressID"] as Int64, $0) }, uniquingKeysWith: { first, _ in first })
+        let targets = try membersByOwner(.mailbox, domain: domain)
+        return rows.map { row in
+            let own = ownByID[row.id]
+            let keepsCopy = own.map { $0["keepsCopy"] as Bool } ?? false
+            return MailboxEntry(
+                row, quota: own.flatMap { $0["quota"] as Int? },
+                redirection: targets[row.id].map { RedirectionEntry(targets: $0, keepsCopy: keepsCopy) })
+        }
     }
 
     func mailbox(_ id: Int64) throws -> MailboxEntry? {
         let row = try AddressRow.fetchOne(db, sql: AddressRow.select + " WHERE address.id = ?", arguments: [id])
-        let quota = try Int.fetchOne(db, sql: "SELECT quota FROM mailbox WHERE addressID = ?", arguments: [id])
-        return row.map { MailboxEntry($0, quota: quota) }
+        guard let row else { return nil }
+        let own = try Row.fetchOne(db, sql: "SELECT quota, keepsCopy FROM mailbox WHERE addressID = ?", arguments: [id])
+        let targets = try members(of: id)
+        let keepsCopy = own.map { $0["keepsCopy"] as Bool } ?? false
+        let redirection = targets.isEmpty ? nil : RedirectionEntry(targets: targets, keepsCopy: keepsCopy)
+        return MailboxEntry(row, quota: own.flatMap { $0["quota"] as Int? }, redirection: redirection)
     }
 
     func aliases(domain: String?) throws -> [AliasEntry] {
-        try addresses(.alias, domain: domain).map { AliasEntry($0, members: try members(of: $0.id)) }
+        let members = try membersByOwner(.alias, domain: domain)
+        return try addresses(.alias, domain: domain).map { AliasEntry($0, members: members[$0.id] ?? []) }
     }
 
     func groups(domain: String?) throws -> [GroupEntry] {
-        try addresses(.group, domain: domain).map { GroupEntry($0, members: try members(of: $0.id)) }
+        let members = try membersByOwner(.group, domain: domain)
+        return try addresses(.group, domain: domain).map { row in
+            GroupEntry(row, members: members[row.id] ?? [], furtherAddresses: try furtherAddresses(of: row.id))
+        }
+    }
+
+    /// Those of one kind of address, all at once: there may be very many aliases.
+    private func membersByOwner(_ kind: AddressRow.Kind, domain: String?) throws -> [Int64: [EmailAddress]] {
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT member.ownerID, member.localPart, member.domain FROM member
+                JOIN address ON address.id = member.ownerID JOIN domain ON domain.id = address.domainID
+                WHERE address.kind = ?1 AND (?2 IS NULL OR domain.name = ?2) ORDER BY member.ownerID, member.position
+                """,
+            arguments: [kind, domain])
+        var members: [Int64: [EmailAddress]] = [:]
+        while let row = try rows.next() {
+            members[row["ownerID"], default: []].append(
+                EmailAddress(localPart: row["localPart"], domain: row["domain"]))
+        }
+        return members
     }
 
     private func members(of id: Int64) throws -> [EmailAddress] {
@@ -78,12 +112,35 @@ struct DirectoryLists {
         return rows.map { EmailAddress(localPart: $0["localPart"], domain: $0["domain"]) }
     }
 
+    private func furtherAddresses(of id: Int64) throws -> [EmailAddress] {
+        try AddressRow.fetchAll(
+            db, sql: AddressRow.select + " WHERE address.groupID = ? ORDER BY address.id", arguments: [id]
+        ).map(\.address)
+    }
+
+    func domainAliases(domain: String?) throws -> [DomainAliasEntry] {
+        if let domain { _ = try requireDomain(domain) }
+        let rows = try Row.fetchAll(
+            db, sql: DomainAliasEntry.select + " WHERE ?1 IS NULL OR domain.name = ?1 ORDER BY domainAlias.name",
+            arguments: [domain])
+        return rows.map(DomainAliasEntry.init)
+    }
+
+    func domainAlias(_ name: String) throws -> DomainAliasEntry? {
+        let row = try Row.fetchOne(
+            db, sql: DomainAliasEntry.select + " WHERE domainAlias.name = ?", arguments: [name])
+        return row.map(DomainAliasEntry.init)
+    }
+
     /// An address of any kind as the audit log shows it.
     func json(_ row: AddressRow) throws -> AnyEntry? {
         switch row.kind {
         case .mailbox: try mailbox(row.id).map(AnyEntry.mailbox)
         case .alias: .alias(AliasEntry(row, members: try members(of: row.id)))
-        case .group: .group(GroupEntry(row, members: try members(of: row.id)))
+        case .group, .groupAddress:
+            .group(
+                GroupEntry(
+                    row, members: try members(of: row.id), furtherAddresses: try furtherAddresses(of: row.id)))
         }
     }
 
@@ -132,15 +189,27 @@ extension DomainEntry {
             name: row["name"], postOffice: row["postOffice"], isEnabled: row["isEnabled"],
             isVerified: row["isVerified"],
             postmaster: (row["postmaster"] as String?).flatMap { try? AddressParser.mailbox($0) },
+            catchAll: (row["catchAll"] as String?).flatMap { try? AddressParser.mailbox($0) },
             created: Date(timeIntervalSinceReferenceDate: row["created"]))
     }
 }
 
+extension DomainAliasEntry {
+    static let select = """
+        SELECT domainAlias.*, domain.name AS domain FROM domainAlias JOIN domain ON domain.id = domainAlias.domainID
+        """
+
+    init(_ row: Row) {
+        self.init(
+            name: row["name"], domain: row["domain"], created: Date(timeIntervalSinceReferenceDate: row["created"]))
+    }
+}
+
 extension MailboxEntry {
-    init(_ row: AddressRow, quota: Int?) {
+    init(_ row: AddressRow, quota: Int?, redirection: RedirectionEntry?) {
         self.init(
             address: row.address, isEnabled: row.isEnabled, fullName: row.fullName, quota: quota,
-            created: Date(timeIntervalSinceReferenceDate: row.created))
+            redirection: redirection, created: Date(timeIntervalSinceReferenceDate: row.created))
     }
 }
 
@@ -153,10 +222,10 @@ extension AliasEntry {
 }
 
 extension GroupEntry {
-    init(_ row: AddressRow, members: [EmailAddress]) {
+    init(_ row: AddressRow, members: [EmailAddress], furtherAddresses: [EmailAddress]) {
         self.init(
-            address: row.address, isEnabled: row.isEnabled, fullName: row.fullName, members: members,
-            created: Date(timeIntervalSinceReferenceDate: row.created))
+            address: row.address, furtherAddresses: furtherAddresses, isEnabled: row.isEnabled,
+            fullName: row.fullName, members: members, created: Date(timeIntervalSinceReferenceDate: row.created))
     }
 }
 

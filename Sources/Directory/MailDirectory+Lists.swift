@@ -26,6 +26,11 @@ extension MailDirectory {
         return try read { lists in try lists.groups(domain: domain) }
     }
 
+    public func domainAliases(domain: String? = nil) throws(DirectoryError) -> [DomainAliasEntry] {
+        let domain = try checked(domain)
+        return try read { lists in try lists.domainAliases(domain: domain) }
+    }
+
     /// Who gets mail for `<Postmaster>`, if that is set. Otherwise the oldest mailbox does.
     public func postmaster() throws(DirectoryError) -> EmailAddress? {
         try read { lists in try AddressLookup(db: lists.db, options: options).setPostmaster(domain: nil) }

@@ -10,6 +10,10 @@ extension MailDirectory {
         public var hostname: String?
         /// A domain in U-labels as A-labels; `nil` where it has none. RFC 5890.
         public var domainToASCII: @Sendable (String) -> String? = { $0.utf8.allSatisfy { $0 < 0x80 } ? $0 : nil }
+        /// Members of one alias or group.
+        public var maxMembers = 100_000
+        /// Addresses that one address stands for in the end.
+        public var maxExpansion = 100_000
         /// Answers kept in memory.
         public var cachedAnswers = 100_000
         /// Threads that read the database for questions that the cache cannot answer.

@@ -87,11 +87,29 @@ public final class MailDirectory: Sendable {
     private func read(_ question: DirectoryQuestion) -> Result<DirectoryAnswer, StageFailure> {
         let generation = generation.current
         do {
-            let answer = try pool.read { db in try AddressLookup(db: db, options: options).answer(question) }
+            let answer = try pool.read { db in
+                let lookup = AddressLookup(db: db, options: options)
+                let answer = try lookup.answer(question)
+                try readAhead(answer, by: lookup, generation)
+                return answer
+            }
             if question.isAskedAgain { answers.insert(answer, for: question, generation: generation) }
             return .success(answer)
         } catch {
             return .failure(StageFailure("directory: \(DirectoryError(error))"))
+        }
+    }
+
+    /// Who asks what an address stands for asks about its members next: ten thousand of a group one by one would be
+    /// as many turns of a thread. As many as may well be pushed out again are left.
+    private func readAhead(_ answer: DirectoryAnswer, by lookup: AddressLookup, _ generation: UInt64) throws {
+        guard case .address(.expands(let members, _)) = answer, members.count <= options.cachedAnswers / 4 else {
+            return
+        }
+        for member in members {
+            let question = DirectoryQuestion.address(member)
+            guard answers.value(for: question, generation: generation) == nil else { continue }
+            answers.insert(.address(try lookup.meaning(of: member)), for: question, generation: generation)
         }
     }
 

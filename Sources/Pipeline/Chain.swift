@@ -7,11 +7,14 @@ public struct Chain: Sendable {
     public let onMixed: OnMixed
 
     private let byPhase: [Phase: [Link]]
+    /// The number of the last stage that takes recipients whose address nobody has.
+    private let lastClaim: Int?
 
     public init(_ links: [Link], onMixed: OnMixed = .split) {
         self.links = links.sorted { $0.number < $1.number }
         self.onMixed = onMixed
         let active = self.links
+        lastClaim = active.last { $0.claims && !$0.words.isObserved }?.number
         byPhase = Dictionary(
             uniqueKeysWithValues: Phase.allCases.map { phase in (phase, active.filter { $0.asks(in: phase) }) })
     }
@@ -20,6 +23,9 @@ public struct Chain: Sendable {
     public func asks(in phase: Phase) -> Bool { !links(in: phase).isEmpty }
 
     func links(in phase: Phase) -> [Link] { byPhase[phase] ?? [] }
+
+    /// Whether some stage behind `link` takes recipients whose address nobody has.
+    func claimsFollow(_ link: Link) -> Bool { lastClaim.map { link.number < $0 } ?? false }
 
     /// The stages of one kind that have a say on a report to that domain, as they are configured for it.
     ///
@@ -113,6 +119,14 @@ public final class Link: Sendable {
     public var phases: Set<Phase> { base.phases }
 
     func asks(in phase: Phase) -> Bool { phases.contains(phase) }
+
+    fileprivate var claims: Bool { type(of: base.stage).effects.contains(.claims) && asks(in: .recipient) }
+
+    /// Whether what it names for a recipient is what it judges by, and not only what a copy looks like.
+    var judgesByRecipient: Bool {
+        let effects = type(of: base.stage).effects
+        return effects.contains(.distinguishesRecipients) && !effects.contains(.dividesCopies)
+    }
 
     func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
 

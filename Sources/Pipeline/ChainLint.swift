@@ -151,7 +151,9 @@ extension Chain {
     }
 
     private var unroutable: [Lint] {
-        let routers = active.filter { $0.effects.contains(.routes) && $0.base.phases.contains(.recipient) }
+        let routers = active.filter { link in
+            link.effects.contains(.routes) && !link.effects.contains(.claims) && link.base.phases.contains(.recipient)
+        }
         guard routers.allSatisfy({ $0.effects.contains(.relays) }) else { return [] }
         let refused = routers.isEmpty ? "every recipient" : "every recipient in this server's own domains"
         let message =

@@ -32,7 +32,7 @@ extension Edit {
         case .replaceBody, .removeFields: true
         case .prependField(let name, _), .appendField(let name, _):
             ContentBox.fields.contains(name.asciiLowercased) || name.asciiLowercased.hasPrefix("content-")
-        case .score, .authentication, .resolve, .disposition, .policy, .exempt, .standing, .block: false
+        case .score, .authentication, .resolve, .disposition, .policy, .exempt, .standing, .block, .unclaimed: false
         }
     }
 }

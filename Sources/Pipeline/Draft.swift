@@ -127,7 +127,7 @@ struct Draft: Sendable {
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
         case .replaceBody(let body): message.body = body
         case .exempt(let reason): exemption = exemption ?? reason
-        case .removeFields, .resolve, .disposition, .policy, .standing, .block: break
+        case .removeFields, .resolve, .disposition, .policy, .standing, .block, .unclaimed: break
         }
     }
 
@@ -140,7 +140,7 @@ struct Draft: Sendable {
             case .resolve(let address, let found): destinations[address] = found
             case .disposition(let address, let wanted): dispositions[address] = wanted
             case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy, .exempt,
-                .standing, .block:
+                .standing, .block, .unclaimed:
                 break
             }
         }

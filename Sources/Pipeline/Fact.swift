@@ -110,9 +110,11 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
 public enum AddressMeaning: Sendable, Hashable, Codable {
     /// A mailbox; mail is filed under `mailbox`, which may be the spelling without a plus part.
     case mailbox(EmailAddress)
+    /// A mailbox whose mail goes to other addresses, and into the mailbox too if it keeps a copy.
+    case redirects(EmailAddress, to: [EmailAddress], keepsCopy: Bool)
     /// A mailbox or domain that is switched off.
     case disabled
-    /// An alias or a group, with its members.
+    /// An alias or a group, with its members; or the same address in the domain that this one's is an alias of.
     case expands(to: [EmailAddress], kind: Expansion)
     /// The domain is hosted here, the address is not.
     case unknown
@@ -120,20 +122,24 @@ public enum AddressMeaning: Sendable, Hashable, Codable {
     case foreign
 
     public enum Expansion: String, Sendable, Hashable, Codable {
-        case alias, group
+        case alias, group, domainAlias
     }
 }
 
 /// A domain that is hosted here.
 public struct HostedDomain: Sendable, Hashable, Codable {
+    /// Of an alias, the domain that it stands for.
     public var name: String
     public var postOffice: String
     public var isEnabled: Bool
+    /// Who gets mail for addresses that nobody has.
+    public var catchAll: EmailAddress?
 
-    public init(name: String, postOffice: String, isEnabled: Bool = true) {
+    public init(name: String, postOffice: String, isEnabled: Bool = true, catchAll: EmailAddress? = nil) {
         self.name = name
         self.postOffice = postOffice
         self.isEnabled = isEnabled
+        self.catchAll = catchAll
     }
 }
 

@@ -59,7 +59,8 @@ public enum Edit: Sendable, Hashable, Codable {
     case resolve(EmailAddress, to: [Destination])
     case disposition(EmailAddress, Disposition)
     /// Names the values of its own by which this stage will judge the message for the recipient that it is asked
-    /// about. Recipients with equal names are judged together, others apart.
+    /// about. Recipients with equal names are judged together, others apart. Of a stage
+    /// with ``Effects/dividesCopies`` it names the copy.
     case policy(String)
     /// What follows from the score is set aside for this message.
     case exempt(Exemption)
@@ -67,6 +68,9 @@ public enum Edit: Sendable, Hashable, Codable {
     case standing(ListStanding)
     /// Somebody is kept from sending once this transaction has ended, until a person lifts it.
     case block(SendBlockOrder)
+    /// Nobody has the address of the recipient that the stage is asked about: this is the reply, unless a later stage
+    /// says where its mail goes.
+    case unclaimed(Reply)
 }
 
 /// What a stage's findings may contain, beside `continue`. Declared, so that a chain can be checked
@@ -102,10 +106,15 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let exempts = Self(rawValue: 1 << 17)
     /// Lets users send to other servers, so somebody must ask under which names.
     public static let servesUsers = Self(rawValue: 1 << 18)
-    /// Keeps users from sending.
-    public static let blocks = Self(rawValue: 1 << 20)
     /// Asks under which names users send.
     public static let provesSenders = Self(rawValue: 1 << 19)
+    /// Keeps users from sending.
+    public static let blocks = Self(rawValue: 1 << 20)
+    /// Takes recipients whose address nobody has, so they are not refused before it was asked.
+    public static let claims = Self(rawValue: 1 << 21)
+    /// Distinguishes recipients by what their copies look like alone: no verdict depends on it, so all may come in one
+    /// transaction.
+    public static let dividesCopies = Self(rawValue: 1 << 22)
 }
 
 extension Bytes: Codable {

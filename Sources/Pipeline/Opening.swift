@@ -104,7 +104,7 @@ extension Opening.Notes {
             case .score(let symbol): symbols.append(symbol)
             case .authentication(let entry): authentication.entries.append(entry)
             case .prependField, .appendField, .removeFields, .replaceBody, .resolve, .disposition, .policy, .exempt,
-                .standing, .block:
+                .standing, .block, .unclaimed:
                 break
             }
         }

@@ -123,6 +123,7 @@ extension Finding {
             case .policy: effects.insert(.distinguishesRecipients)
             case .exempt, .standing: effects.insert(.exempts)
             case .block: effects.insert(.blocks)
+            case .unclaimed: effects.insert(.rejects)
             }
         }
         return effects

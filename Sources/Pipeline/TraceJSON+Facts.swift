@@ -191,6 +191,7 @@ extension DirectoryAnswer {
                     text.member("name", domain.name)
                     text.member("postOffice", domain.postOffice)
                     text.member("isEnabled", domain.isEnabled)
+                    if let catchAll = domain.catchAll { text.member("catchAll", catchAll.description) }
                 }
             }
         case .domain(nil): text.single("directory") { $0.object { $0.empty("domain") } }

@@ -110,7 +110,7 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .removeFields, .replaceBody, .exempt, .standing, .block: text.rare(self)
+        case .removeFields, .replaceBody, .exempt, .standing, .block, .unclaimed: text.rare(self)
         }
     }
 }
@@ -175,6 +175,7 @@ extension Destination {
     fileprivate func write(to text: inout JSONText) {
         text.object { text in
             text.member("address", address.description)
+            if let owner { text.member("owner", owner.description) }
             text.key("route")
             switch route {
             case .mailbox(let box):

@@ -21,6 +21,8 @@ public struct Transaction: Sendable {
     /// In the message phase, what this stage named in the recipient phase as holding for these recipients: the
     /// values of their own by which it judges them. See ``Edit/policy(_:)``.
     public var policy: String?
+    /// In the recipient phase, whether a stage behind the one that is asked takes recipients whose address nobody has.
+    public var claimsFollow = false
     /// In the message phase, why what follows from the score is set aside.
     public var exemption: Exemption?
     /// The options of the stage that is asked which stand in a table of the domain's own.
@@ -61,6 +63,9 @@ public struct Recipient: Sendable, Hashable, Codable {
     var observedPolicies: [String: String] = [:]
     /// What lists can say of its copy before the message has come; `nil`: nothing. It ends with the recipient phase.
     public var standing: ListStanding?
+    /// Nobody has the address: what the client is told unless a stage says where its mail goes. It ends with the
+    /// recipient phase.
+    public var unclaimed: Reply?
 
     public init(_ said: EnvelopeRecipient, destinations: [Destination] = []) {
         self.said = said
@@ -88,8 +93,9 @@ public struct Recipient: Sendable, Hashable, Codable {
     /// The domain whose policies hold: that of the final mailbox if there is exactly one, otherwise
     /// the one that was said.
     public var policyDomain: String {
-        let local = destinations.compactMap { if case .mailbox(let box) = $0.route { box.domain } else { nil } }
-        return Set(local).count == 1 ? local[0] : address.domain
+        guard let first = destinations.lazy.compactMap(\.mailbox).first else { return address.domain }
+        let isOnlyOne = destinations.allSatisfy { $0.mailbox.map { $0.domain == first.domain } ?? true }
+        return isOnlyOne ? first.domain : address.domain
     }
 }
 
@@ -99,11 +105,21 @@ public struct Destination: Sendable, Hashable, Codable {
     public var route: Route
     /// The reverse-path under which its copy leaves; `nil`: the envelope's.
     public var reversePath: EmailAddress?
+    /// The mailbox that is redirected here, if one is: its policies hold.
+    public var owner: EmailAddress?
 
-    public init(address: EmailAddress, route: Route, reversePath: EmailAddress? = nil) {
+    public init(
+        address: EmailAddress, route: Route, reversePath: EmailAddress? = nil, owner: EmailAddress? = nil
+    ) {
         self.address = address
         self.route = route
         self.reversePath = reversePath
+        self.owner = owner
+    }
+
+    /// The mailbox whose mail it is.
+    public var mailbox: EmailAddress? {
+        if case .mailbox(let box) = route { box } else { owner }
     }
 }
 

@@ -23,13 +23,18 @@ public final class TransactionJudge {
         /// Which values of each message stage hold for it.
         var policy: [String?]
         var isDiscarded: Bool
+        /// What stages have named as that by which they judge.
+        var judgedBy: [String: String] = [:]
         /// Said before in this transaction: answered again, delivered once.
         var isRepeated = false
 
         /// Whether one verdict serves both.
         func isJudged(like other: Self) -> Bool {
-            policy == other.policy && symbols == other.symbols && recipient.policies == other.recipient.policies
+            policy == other.policy && symbols == other.symbols && judgedBy == other.judgedBy
         }
+
+        /// What it is told if no stage says where its mail goes.
+        var refusal: Reply? { isDiscarded || !recipient.destinations.isEmpty ? nil : recipient.unclaimed }
     }
 
     public init(
@@ -76,16 +81,17 @@ public final class TransactionJudge {
         for link in chain.links(in: .recipient) {
             transaction.symbols = notes.symbols + candidate.symbols
             transaction.authentication = notes.authentication
+            transaction.claimsFollow = chain.claimsFollow(link)
             let variant = link.variant(for: candidate.recipient.policyDomain)
             let subject = StageRunner.Subject.recipient(candidate.recipient)
             let runner = StageRunner(link: link, phase: .recipient, subject: subject, variant: variant)
             let (step, finding) = await runner.run(in: transaction)
             notes.steps.append(step)
             if link.words.isObserved { observe(step.finding, of: link, for: &candidate) }
-            guard let finding else { continue }
-            let course = take(finding, of: link, for: &candidate)
+            let course = finding.map { take($0, of: link, for: &candidate) } ?? .onward
             if case .refuse(let reply) = course { return refuse(reply, said.address) }
             if course == .settled { break }
+            if !transaction.claimsFollow, let reply = candidate.refusal { return refuse(reply, said.address) }
         }
         return admit(candidate)
     }
@@ -102,7 +108,10 @@ public final class TransactionJudge {
             case .authentication(let entry): notes.authentication.entries.append(entry)
             case .resolve(_, let destinations): candidate.recipient.destinations = destinations
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
-            case .policy(let name): candidate.recipient.policies[link.file] = name
+            case .policy(let name):
+                candidate.recipient.policies[link.file] = name
+                if link.judgesByRecipient { candidate.judgedBy[link.file] = name }
+            case .unclaimed(let reply): candidate.recipient.unclaimed = reply
             case .standing(let standing): candidate.recipient.standing = standing
             case .prependField, .appendField, .removeFields, .replaceBody, .exempt, .block: break
             }
@@ -120,11 +129,13 @@ public final class TransactionJudge {
     /// Takes a recipient that no stage has refused, if somebody said where its mail goes.
     private func admit(_ candidate: AcceptedRecipient) -> Reply {
         var candidate = candidate
-        candidate.recipient.standing = nil
         let address = candidate.recipient.address
         guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
-            return refuse(Reply(550, .deliveryNotAuthorized, "Relaying is not permitted"), address)
+            let reply = Reply(550, .deliveryNotAuthorized, "Relaying is not permitted")
+            return refuse(candidate.refusal ?? reply, address)
         }
+        candidate.recipient.standing = nil
+        candidate.recipient.unclaimed = nil
         candidate.isRepeated = acceptedKeys.contains(address.key)
         if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
         candidate.policy = chain.links(in: .message).map { link in

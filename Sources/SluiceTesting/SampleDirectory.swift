@@ -11,6 +11,14 @@ public struct SampleDirectory: Sendable {
     public var mailboxes: Set<EmailAddress>
     public var aliases: [EmailAddress: [EmailAddress]] = [:]
     public var groups: [EmailAddress: [EmailAddress]] = [:]
+    /// Mailboxes whose mail goes elsewhere.
+    public var redirections: [EmailAddress: [EmailAddress]] = [:]
+    /// Those of them that get it as well.
+    public var keepingCopies: Set<EmailAddress> = []
+    /// Further names of domains, with the domain of each.
+    public var domainAliases: [String: String] = [:]
+    /// Who gets mail for addresses of a domain that nobody has.
+    public var catchAlls: [String: EmailAddress] = [:]
     /// Mailboxes that are switched off.
     public var disabled: Set<EmailAddress> = []
     /// Addresses under which a mailbox may send beside its own.
@@ -42,7 +50,9 @@ public struct SampleDirectory: Sendable {
         case .address(let address):
             return .address(meaning(of: address))
         case .domain(let name):
-            return .domain(domains.contains(name) ? HostedDomain(name: name, postOffice: "sample") : nil)
+            let home = domainAliases[name] ?? name
+            guard domains.contains(home) else { return .domain(nil) }
+            return .domain(HostedDomain(name: home, postOffice: "sample", catchAll: catchAlls[home]))
         case .maySend(let mailbox, let address):
             let isOwn = mailbox.key == address.key
             return .maySend(isOwn || (senders[mailbox] ?? []).contains { $0.key == address.key })
@@ -80,12 +90,18 @@ public struct SampleDirectory: Sendable {
     }
 
     private func meaning(of address: EmailAddress) -> AddressMeaning {
+        if let domain = domainAliases[address.domain] {
+            return .expands(to: [EmailAddress(localPart: address.localPart, domain: domain)], kind: .domainAlias)
+        }
         guard domains.contains(address.domain) else { return .foreign }
         func find(_ addresses: some Sequence<EmailAddress>) -> EmailAddress? {
             addresses.first { $0.key == address.key }
         }
         if find(disabled) != nil { return .disabled }
-        if let mailbox = find(mailboxes) { return .mailbox(mailbox) }
+        if let mailbox = find(mailboxes) {
+            guard let targets = redirections[mailbox], !targets.isEmpty else { return .mailbox(mailbox) }
+            return .redirects(mailbox, to: targets, keepsCopy: keepingCopies.contains(mailbox))
+        }
         if let alias = find(aliases.keys), let members = aliases[alias] { return .expands(to: members, kind: .alias) }
         if let group = find(groups.keys), let members = groups[group] { return .expands(to: members, kind: .group) }
         let parts = address.localPart.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)

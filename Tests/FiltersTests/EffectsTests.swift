@@ -15,7 +15,7 @@ import Testing
         Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()),
         SendLimits(sendLimits),
         RelayDomains(.init()), Smarthost(.init()),
-        Recipients(Recipients.Configuration()),
+        Recipients(Recipients.Configuration()), CatchAll(CatchAll.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),
         DKIMVerify(DKIMVerify.Configuration()), DKIMVerify(dkim),
@@ -139,12 +139,18 @@ import Testing
 
     static let recipients: [Recipient] = [
         .said("bob@here.example"), .said("info@here.example"), .said("nobody@here.example"), .said("eve@far.example"),
-        .said("u%far.example@here.example"), .local("bob@here.example"),
+        .said("u%far.example@here.example"), .local("bob@here.example"), unclaimed,
         .said("SRS0=ytk1on=G3=out.example=alice@here.example"),
         Recipient(
             EnvelopeRecipient("info@here.example"),
             destinations: [Destination(address: "eve@far.example", route: .exchanger(domain: "far.example"))]),
     ]
+
+    static let unclaimed: Recipient = {
+        var recipient = Recipient.said("nobody@here.example")
+        recipient.unclaimed = Reply(550, .badDestinationMailbox, "No such user here")
+        return recipient
+    }()
 
     static let messages: [Message] = [
         .sample(), .sample(["From": nil]), .sample(["From": "x", "Date": nil, "Message-ID": nil]),
@@ -163,6 +169,7 @@ import Testing
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]
         world.directory.smarthosts[""] = RelayHost(name: "smart.example")
         world.directory.relayDomains = [RelayDomain(name: "far.example", host: RelayHost(name: "relay.example"))]
+        world.directory.catchAlls["here.example"] = "info@here.example"
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
         var acted = false
         for session in Self.sessions {

@@ -102,7 +102,9 @@ import Testing
         world.directory.groups["many@here.example"] = (0..<count).map {
             EmailAddress(localPart: "user\($0)", domain: "far.example")
         }
-        let finding = try await ask("many@here.example")
+        var policy = Recipients.Configuration()
+        policy.maxMembers = 1000
+        let finding = try await ask("many@here.example", policy)
         #expect((finding.verdict == .continue) == passes)
         #expect(world.asked.count <= 1001)
         if !passes { #expect(finding.decidedBy == ["max_members"]) }
@@ -114,7 +116,9 @@ import Testing
             world.directory.groups["outer@here.example", default: []].append(inner)
             world.directory.groups[inner] = (0..<40).map { EmailAddress(localPart: "u\($0)", domain: "far.example") }
         }
-        let finding = try await ask("outer@here.example")
+        var policy = Recipients.Configuration()
+        policy.maxMembers = 1000
+        let finding = try await ask("outer@here.example", policy)
         #expect(finding.verdict == .reject(Reply(550, .listExpansion, "Address stands for too many others")))
     }
 
@@ -135,6 +139,71 @@ import Testing
             try await ask("postmaster@here.example", policy).edits == [
                 .resolve("postmaster@here.example", to: [Self.bob])
             ])
+    }
+
+    // MARK: Redirections and aliases of domains
+
+    /// Anna's mail goes to carl and the two; bob's to anna, and stays with him; new.example is here.example.
+    private func redirect() {
+        world.directory.redirections = [
+            "anna@here.example": ["carl@far.example", "dora@here.example"], "bob@here.example": ["anna@here.example"],
+        ]
+        world.directory.keepingCopies = ["bob@here.example"]
+        world.directory.mailboxes.insert("dora@here.example")
+        world.directory.domainAliases = ["new.example": "here.example"]
+    }
+
+    private static let dora = mailbox("dora@here.example")
+    private static let redirected = Destination(
+        address: "carl@far.example", route: .exchanger(domain: "far.example"), owner: "anna@here.example")
+
+    @Test(
+        arguments: [
+            ("anna@here.example", [redirected, dora]), ("bob@here.example", [bob, redirected, dora]),
+            ("info@here.example", [redirected, dora]), ("anna+x@new.example", [redirected, dora]),
+            ("bob@new.example", [bob, redirected, dora]), ("dora@new.example", [dora]),
+        ] as [(EmailAddress, [Destination])])
+    func `a redirection is followed, and keeps a copy where that was said`(
+        _ address: EmailAddress, _ ends: [Destination]
+    ) async throws {
+        redirect()
+        #expect(try await ask(address).edits == [.resolve(address, to: ends)])
+    }
+
+    @Test func `a redirection may not come back at run time either`() async throws {
+        redirect()
+        world.directory.redirections["dora@here.example"] = ["bob@new.example"]
+        #expect(
+            try await ask("bob@here.example").verdict
+                == .reject(Reply(550, .routingLoop, "Address leads back to itself")))
+    }
+
+    @Test func `a name of a domain is no step of the way`() async throws {
+        redirect()
+        for step in 0..<10 {
+            world.directory.aliases[EmailAddress(localPart: "deep\(step)", domain: "here.example")] =
+                [EmailAddress(localPart: "deep\(step + 1)", domain: "new.example")]
+        }
+        world.directory.mailboxes.insert("deep10@here.example")
+        #expect(try await ask("deep0@new.example").verdict == .continue)
+    }
+
+    @Test(arguments: ["nobody@here.example", "nobody+x@new.example"] as [EmailAddress])
+    func `what nobody has is left to who takes such`(_ address: EmailAddress) async throws {
+        redirect()
+        var transaction = Transaction.sample(services: world)
+        let reply = Reply(550, .badDestinationMailbox, "No such user here")
+        #expect(try await stage.recipient(.said(address), in: transaction).verdict == .reject(reply))
+        transaction.claimsFollow = true
+        let finding = try await stage.recipient(.said(address), in: transaction)
+        #expect(finding.verdict == .continue && finding.edits == [.unclaimed(reply)])
+        // Somebody has these, and nobody gets their mail.
+        for known: EmailAddress in ["empty@here.example", "dead@here.example", "gone@new.example"] {
+            guard case .reject = try await stage.recipient(.said(known), in: transaction).verdict else {
+                Issue.record("\(known) was not refused")
+                continue
+            }
+        }
     }
 
     @Test func `a lost directory is a failure and not an unknown user`() async throws {

@@ -62,6 +62,10 @@ import Testing
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
+                .resolve(
+                    "b@here.example",
+                    to: [Destination(address: "z@far.example", route: .discard, owner: "b@here.example")]),
+                .unclaimed(Reply(550, .badDestinationMailbox, "No such user here")),
                 .policy("b@here.example"), .standing(.open),
                 .block(SendBlockOrder(.mailbox("b@here.example"), reason: "r")),
                 .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
@@ -114,6 +118,7 @@ import Testing
         .dns(DNSQuestion("f.example", .aaaa)), .dns(DNSQuestion("g.example", .tlsa)),
         .directory(.address("z@b.example")), .asciiDomain("-"), .signatures(MessageHandle(.sample), most: 1),
         .senderPolicy(policyQuestion), .dns(DNSQuestion("h.example", .txt)),
+        .directory(.address("r@b.example")), .directory(.domain("c.example")),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -162,6 +167,8 @@ import Testing
         .dns(.records([.tlsa(usage: 3, selector: 1, matching: 1, data: [1, 2])], isSecure: true)),
         .directory(.address(.foreign)), .asciiDomain(nil), .signatures([SignatureReport(), report]),
         .senderPolicy(SenderPolicyReport(.pass)), .dns(.records([], isSecure: false)),
+        .directory(.address(.redirects("r@b.example", to: ["q@b.example"], keepsCopy: true))),
+        .directory(.domain(HostedDomain(name: "b.example", postOffice: "b", catchAll: "r@b.example"))),
     ]
 
     static let scanQuestion = SpamScanQuestion(

@@ -41,6 +41,7 @@ import Testing
                 }
             }
             if has("global"), !words.contains("--global") { words.append("--global") }
+            if has("off") { words.append("--off") }
             if has("enable-mail") { words.append("--enable-mail") }
             if has("config") { words += ["--config", "/nonexistent/sluice.toml"] }
             if commandName == "demo" { words += ["--data", "/dev/null/demo"] }

@@ -34,6 +34,10 @@ struct AddressLookup {
             return try postmaster(domain: nil).map { .expands(to: [$0], kind: .alias) } ?? .unknown
         }
         guard domain.isEnabled else { return .disabled }
+        if domain.name != address.domain {
+            return .expands(
+                to: [EmailAddress(localPart: address.localPart, domain: domain.name)], kind: .domainAlias)
+        }
         let row = try find(address)
         if let row, row.isEnabled { return try meaning(of: row) }
         // RFC 5321 §4.5.1: postmaster takes mail, whatever became of the address.
@@ -44,52 +48,98 @@ struct AddressLookup {
     }
 
     private func meaning(of row: AddressRow) throws -> AddressMeaning {
+        let members = try members(of: row.id)
         switch row.kind {
-        case .mailbox: .mailbox(row.address)
-        case .alias: .expands(to: try members(of: row.id), kind: .alias)
-        case .group: .expands(to: try members(of: row.id), kind: .group)
+        case .mailbox where members.isEmpty: return .mailbox(row.address)
+        case .mailbox: return .redirects(row.address, to: members, keepsCopy: try keepsCopy(row.id))
+        case .alias: return .expands(to: members, kind: .alias)
+        case .group, .groupAddress: return .expands(to: members, kind: .group)
         }
     }
 
+    /// The domain of that name, or the one that it is an alias of.
     func hostedDomain(_ name: String) throws -> HostedDomain? {
         guard !name.isEmpty else { return nil }
-        let row = try Row.fetchOne(
-            db,
+        let statement = try db.cachedStatement(
             sql: """
                 SELECT domain.name, postOffice.name AS postOffice,
-                    domain.isEnabled AND postOffice.isEnabled AS isEnabled
+                    domain.isEnabled AND postOffice.isEnabled AS isEnabled, domain.catchAll
                 FROM domain JOIN postOffice ON postOffice.id = domain.postOfficeID
-                WHERE domain.name = ?
-                """,
-            arguments: [normalized(domain: name)])
-        return row.map { HostedDomain(name: $0["name"], postOffice: $0["postOffice"], isEnabled: $0["isEnabled"]) }
+                WHERE domain.id = coalesce(
+                    (SELECT id FROM domain WHERE name = ?1), (SELECT domainID FROM domainAlias WHERE name = ?1))
+                """)
+        guard let row = try Row.fetchOne(statement, arguments: [normalized(domain: name)]) else { return nil }
+        let catchAll = (row["catchAll"] as String?).flatMap { try? AddressParser.mailbox($0) }
+        return HostedDomain(
+            name: row["name"], postOffice: row["postOffice"], isEnabled: row["isEnabled"], catchAll: catchAll)
     }
 
-    /// A mailbox may send as every address that mail reaches it by directly: its own, with any detail. And as those
-    /// that were granted to it.
+    /// A mailbox may send as every address that mail reaches it by directly: its own, with any detail, in its
+    /// domain or an alias of that. And as those that were granted to it.
     private func may(_ mailbox: EmailAddress, sendAs address: EmailAddress) throws -> Bool {
-        guard case .mailbox(let own) = try meaning(of: mailbox) else { return false }
-        if case .mailbox(own) = try meaning(of: address) { return true }
+        guard let own = try self.mailbox(at: mailbox) else { return false }
+        if try self.mailbox(at: address) == own { return true }
         return try isGranted(address, to: own)
+    }
+
+    /// The mailbox that has this address; whether it is redirected makes no difference.
+    private func mailbox(at address: EmailAddress) throws -> EmailAddress? {
+        switch try meaning(of: try home(address)) {
+        case .mailbox(let mailbox), .redirects(let mailbox, _, _): mailbox
+        case .disabled, .expands, .unknown, .foreign: nil
+        }
     }
 
     // MARK: Rows
 
-    /// The address itself, or the one without its detail.
+    /// Whose mail it is: the address itself, or the one without its detail, in the domain that its own is an alias
+    /// of. Of a group's further address, the group.
     func find(_ address: EmailAddress) throws -> AddressRow? {
-        if let row = try exact(address) { return row }
-        return try withoutDetail(address).flatMap(exact)
+        let address = try home(address)
+        guard let row = try exact(address) ?? withoutDetail(address).flatMap(exact) else { return nil }
+        return try row.groupID.flatMap(self.row) ?? row
     }
 
     func exact(_ address: EmailAddress) throws -> AddressRow? {
-        try AddressRow.fetchOne(
-            db, sql: AddressRow.select + " WHERE address.key = ?", arguments: [address.key])
+        let statement = try db.cachedStatement(sql: AddressRow.select + " WHERE address.key = ?")
+        return try AddressRow.fetchOne(statement, arguments: [address.key])
+    }
+
+    func row(_ id: Int64) throws -> AddressRow? {
+        let statement = try db.cachedStatement(sql: AddressRow.select + " WHERE address.id = ?")
+        return try AddressRow.fetchOne(statement, arguments: [id])
     }
 
     func members(of id: Int64) throws -> [EmailAddress] {
-        let rows = try Row.fetchAll(
-            db, sql: "SELECT localPart, domain FROM member WHERE ownerID = ? ORDER BY position", arguments: [id])
-        return rows.map { EmailAddress(localPart: $0["localPart"], domain: $0["domain"]) }
+        let statement = try db.cachedStatement(
+            sql: "SELECT localPart, domain FROM member WHERE ownerID = ? ORDER BY position")
+        return try Row.fetchAll(statement, arguments: [id]).map { row in
+            EmailAddress(localPart: row["localPart"], domain: row["domain"])
+        }
+    }
+
+    /// Whether a redirected mailbox gets its mail as well.
+    func keepsCopy(_ id: Int64) throws -> Bool {
+        try Bool.fetchOne(db, sql: "SELECT keepsCopy FROM mailbox WHERE addressID = ?", arguments: [id]) ?? false
+    }
+
+    /// The further addresses of a group, in the order in which they came.
+    func furtherAddresses(of id: Int64) throws -> [EmailAddress] {
+        try AddressRow.fetchAll(
+            db, sql: AddressRow.select + " WHERE address.groupID = ? ORDER BY address.id", arguments: [id]
+        ).map(\.address)
+    }
+
+    /// `anna@my.test` for `anna@new.test`, where new.test is an alias of my.test.
+    func home(_ address: EmailAddress) throws -> EmailAddress {
+        let address = normalized(address)
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT domain.name FROM domainAlias JOIN domain ON domain.id = domainAlias.domainID
+                WHERE domainAlias.name = ?
+                """)
+        guard let name = try String.fetchOne(statement, arguments: [address.domain]) else { return address }
+        return EmailAddress(localPart: address.localPart, domain: name)
     }
 
     /// `anna` for `anna+news`; `nil` if there is no detail. RFC 5233 §1.
@@ -162,25 +212,30 @@ extension EmailAddress {
 struct AddressRow: FetchableRecord {
     enum Kind: String, DatabaseValueConvertible {
         case mailbox, alias, group
+        /// A further address of a group.
+        case groupAddress
 
         var errorKind: DirectoryError.Kind {
             switch self {
             case .mailbox: .mailbox
             case .alias: .alias
             case .group: .group
+            case .groupAddress: .groupAddress
             }
         }
     }
 
     static let select = """
-        SELECT address.id, address.localPart, domain.name AS domain, address.kind, address.isEnabled,
-            address.fullName, address.created
+        SELECT address.id, address.localPart, domain.name AS domain, address.kind, address.groupID,
+            address.isEnabled, address.fullName, address.created
         FROM address JOIN domain ON domain.id = address.domainID
         """
 
     let id: Int64
     let address: EmailAddress
     let kind: Kind
+    /// Whose further address it is.
+    let groupID: Int64?
     let isEnabled: Bool
     let fullName: String?
     let created: Double
@@ -189,6 +244,7 @@ struct AddressRow: FetchableRecord {
         id = row["id"]
         address = EmailAddress(localPart: row["localPart"], domain: row["domain"])
         kind = row["kind"]
+        groupID = row["groupID"]
         isEnabled = row["isEnabled"]
         fullName = row["fullName"]
         created = row["created"]

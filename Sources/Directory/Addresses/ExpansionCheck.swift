@@ -1,7 +1,8 @@
 import GRDB
 import MailTypes
+import Pipeline
 
-/// Looks for loops and excess among aliases and groups, before a change is committed.
+/// Looks for loops and excess among aliases, groups and redirections, before a change is committed.
 ///
 /// Where a member leads is decided by ``AddressLookup``, as it is for mail, but switched-off aliases
 /// count too: switching one on again must not close a loop.
@@ -20,9 +21,9 @@ struct ExpansionCheck {
             heights.removeAll(keepingCapacity: true)
             leaves.removeAll(keepingCapacity: true)
             _ = try height(of: start, path: [])
-            guard leaves.count <= DirectoryLimits.expansion else {
-                throw DirectoryError.tooMany(
-                    name: start.description, count: leaves.count, limit: DirectoryLimits.expansion)
+            let limit = lookup.options.maxExpansion
+            guard leaves.count <= limit else {
+                throw DirectoryError.tooMany(name: start.description, count: leaves.count, limit: limit)
             }
         }
     }
@@ -46,18 +47,21 @@ struct ExpansionCheck {
     }
 
     /// The name under which an address expands, and to what; `nil` for a mailbox and for what is elsewhere.
-    private func expansion(of address: EmailAddress) throws -> (name: EmailAddress, members: [EmailAddress])? {
+    private mutating func expansion(of address: EmailAddress) throws -> (name: EmailAddress, members: [EmailAddress])? {
         if let row = try lookup.find(address) {
-            if row.kind != .mailbox { return (row.address, try lookup.members(of: row.id)) }
-            return nil
+            let members = try lookup.members(of: row.id)
+            guard row.kind == .mailbox else { return (row.address, members) }
+            guard !members.isEmpty else { return nil }
+            if try lookup.keepsCopy(row.id) { leaves.insert(row.address.key) }
+            return (row.address, members)
         }
-        guard address.isPostmaster, try lookup.hostedDomain(address.domain) != nil,
-            let target = try lookup.postmaster(domain: address.domain)
+        guard address.isPostmaster, let domain = try lookup.hostedDomain(address.domain),
+            let target = try lookup.postmaster(domain: domain.name)
         else { return nil }
-        return (address, [target])
+        return (EmailAddress(localPart: address.localPart, domain: domain.name), [target])
     }
 
-    /// All aliases and groups that `address` is in, however far.
+    /// All aliases, groups and mailboxes that lead to `address`, however far.
     private func ancestors(of address: EmailAddress) throws -> [EmailAddress] {
         var found: [EmailAddress] = []
         var seen: Set<String> = [address.key]
@@ -71,28 +75,54 @@ struct ExpansionCheck {
         return found
     }
 
-    /// The aliases and groups that `address` is in itself, with or without a detail.
+    // MARK: Who leads where
+
+    /// The aliases, groups and redirected mailboxes that lead to `address` itself, however it is spelled there: with
+    /// a detail, in an alias of its domain, by another address of the group.
     func owners(of address: EmailAddress) throws -> [AddressRow] {
-        let key = address.key
-        let withDetail = EmailAddress(
+        let row = try lookup.find(address)
+        var names = [row?.address ?? address]
+        if let row, row.kind == .group { names += try lookup.furtherAddresses(of: row.id) }
+        var seen: Set<Int64> = []
+        return try names.flatMap { name in try owners(spelling: name) }.filter { seen.insert($0.id).inserted }
+    }
+
+    /// Those that name this very address, with or without a detail, in its domain or an alias of that.
+    func owners(spelling address: EmailAddress) throws -> [AddressRow] {
+        let named = try lookup.exact(address)?.id
+        let domains =
+            try String.fetchAll(
+                db,
+                sql: """
+                    SELECT domainAlias.name FROM domainAlias JOIN domain ON domain.id = domainAlias.domainID
+                    WHERE domain.name = ?
+                    """,
+                arguments: [address.domain]) + [address.domain]
+        var owners: [Int64] = []
+        for domain in domains {
+            let spelling = EmailAddress(localPart: address.localPart, domain: domain)
+            for row in try members(like: spelling) {
+                let member = try lookup.home(EmailAddress(localPart: row["localPart"], domain: row["domain"]))
+                let meant = try lookup.exact(member) ?? lookup.withoutDetail(member).flatMap(lookup.exact)
+                if meant.map({ $0.id == named }) ?? (member.key == address.key) { owners.append(row["ownerID"]) }
+            }
+        }
+        return try owners.compactMap(lookup.row)
+    }
+
+    /// Members that are spelled so, or so with a detail behind.
+    private func members(like address: EmailAddress) throws -> [Row] {
+        let same = try db.cachedStatement(
+            sql: "SELECT ownerID, localPart, domain FROM member WHERE domain = ? AND key = ?")
+        let plain = try Row.fetchAll(same, arguments: [address.domain, address.key])
+        guard !lookup.options.plusSeparator.isEmpty else { return plain }
+        let beginning = EmailAddress(
             localPart: address.localPart + lookup.options.plusSeparator, domain: address.domain
         ).key.dropLast(address.domain.utf8.count + 1)
-        let rows = try Row.fetchAll(
-            db,
-            sql: """
-                SELECT DISTINCT ownerID, key, localPart, domain FROM member
-                WHERE domain = ?1 AND (key = ?2 OR (?3 <> '' AND key >= ?4 AND key < ?4 || ?5))
-                """,
-            arguments: [address.domain, key, lookup.options.plusSeparator, String(withDetail), "\u{10FFFF}"])
-        var owners: [Int64] = []
-        for row in rows {
-            let member = EmailAddress(localPart: row["localPart"], domain: row["domain"])
-            let found = try lookup.find(member)?.address ?? member
-            if found.key == key { owners.append(row["ownerID"]) }
-        }
-        return try owners.compactMap { id in
-            try AddressRow.fetchOne(db, sql: AddressRow.select + " WHERE address.id = ?", arguments: [id])
-        }
+        let longer = try db.cachedStatement(
+            sql: "SELECT ownerID, localPart, domain FROM member WHERE domain = ?1 AND key >= ?2 AND key < ?2 || ?3")
+        return plain
+            + (try Row.fetchAll(longer, arguments: [address.domain, String(beginning), "\u{10FFFF}"]))
     }
 
     private var db: Database { lookup.db }

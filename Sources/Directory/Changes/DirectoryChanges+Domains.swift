@@ -46,7 +46,7 @@ extension DirectoryChanges {
     public func addDomain(_ name: String, postOffice: String) throws {
         let name = try names.domain(name)
         let postOffice = try requirePostOffice(postOffice)
-        if try lookup.hostedDomain(name) != nil { throw DirectoryError.alreadyExists(.domain, name: name) }
+        try refuseKnown(name)
         try db.execute(
             sql: "INSERT INTO domain (name, postOfficeID, created) VALUES (?, ?, ?)",
             arguments: [name, postOffice.id, now.timeIntervalSinceReferenceDate])
@@ -99,8 +99,8 @@ extension DirectoryChanges {
         try check.check(target)
     }
 
-    /// Its selectors go with it; with `force`, its mailboxes, aliases and groups too. The mail in the mailboxes'
-    /// folders stays where it is, and so do private keys.
+    /// Its selectors go with it; with `force`, its mailboxes, aliases and groups and its other names too. The mail in
+    /// the mailboxes' folders stays where it is, and so do private keys.
     public func removeDomain(_ name: String, force: Bool = false) throws {
         let (id, before) = try requireDomain(name)
         let content = try AddressRow.fetchAll(
@@ -109,8 +109,20 @@ extension DirectoryChanges {
             throw DirectoryError.notEmpty(
                 .domain, name: before.name, content: content.count.counted("address", "addresses"))
         }
+        let aliases = try lists.domainAliases(domain: before.name)
+        guard aliases.isEmpty || force else {
+            throw DirectoryError.notEmpty(
+                .domain, name: before.name, content: aliases.count.counted("alias", "aliases"))
+        }
+        for alias in aliases { try removeDomainAlias(alias.name) }
         // An earlier one may have taken a later one with it: an alias without members goes.
-        for row in content where try lookup.exact(row.address) != nil { try remove(row, force: true) }
+        for row in content where try lookup.exact(row.address) != nil {
+            if let group = try row.groupID.flatMap(lookup.row) {
+                try remove(row, of: group, force: true)
+            } else {
+                try remove(row, force: true)
+            }
+        }
         try removeSenders(in: before.name)
         try removeSigning(of: id, named: before.name)
         try db.execute(sql: "DELETE FROM domain WHERE id = ?", arguments: [id])

@@ -55,19 +55,22 @@ extension DirectoryChanges {
 
     // MARK: What all kinds of addresses have in common
 
-    func insert(_ kind: AddressRow.Kind, _ address: EmailAddress, fullName: String? = nil) throws -> Int64 {
+    func insert(
+        _ kind: AddressRow.Kind, _ address: EmailAddress, fullName: String? = nil, groupID: Int64? = nil
+    ) throws -> Int64 {
         let domain = try requireDomain(address.domain)
         if let other = try lookup.exact(address) {
             throw DirectoryError.alreadyExists(other.kind.errorKind, name: other.address.description)
         }
-        try db.execute(
+        let insertion = try db.cachedStatement(
             sql: """
-                INSERT INTO address (key, localPart, domainID, kind, fullName, created) VALUES (?, ?, ?, ?, ?, ?)
-                """,
-            arguments: [
-                address.key, address.localPart, domain.id, kind, try checked(fullName: fullName),
-                now.timeIntervalSinceReferenceDate,
-            ])
+                INSERT INTO address (key, localPart, domainID, kind, groupID, fullName, created)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                """)
+        try insertion.execute(arguments: [
+            address.key, address.localPart, domain.id, kind, groupID, try checked(fullName: fullName),
+            now.timeIntervalSinceReferenceDate,
+        ])
         return db.lastInsertedRowID
     }
 
@@ -85,33 +88,63 @@ extension DirectoryChanges {
         try fullName.map { name in try names.title(name, of: "a full name") }
     }
 
-    /// Removes an address of any kind. What it is still used by refuses, or with `force` lets go of it.
+    /// Removes a mailbox, an alias or a group. What it is still used by refuses, or with `force` lets go of it.
     func remove(_ row: AddressRow, force: Bool) throws {
         let owners = try ExpansionCheck(lookup: lookup).owners(of: row.address).filter { $0.id != row.id }
-        let postmasterOf = try postmasterOf(row.address)
-        guard force || owners.isEmpty && postmasterOf.isEmpty else {
-            throw DirectoryError.inUse(
-                name: row.address.description,
-                by: owners.map(\.address.description) + postmasterOf.map { "postmaster of \($0 ?? "the server")" })
-        }
-        for domain in postmasterOf { try setPostmaster(nil, domain: domain) }
-        for owner in owners { try removeMembers(of: owner, thatMean: row.address) }
+        let lookup = lookup
+        let isMeant = { (address: EmailAddress) in try lookup.find(address)?.id == row.id }
+        try release(row.address, owners, isMeant, force: force)
         let before = try lists.json(row)
         try db.execute(sql: "DELETE FROM address WHERE id = ?", arguments: [row.id])
         try audit("\(row.kind.rawValue).remove", row.address.description, before: before, after: nothing)
     }
 
-    /// The domains whose postmaster is set to `address`; `nil` stands for the server.
-    private func postmasterOf(_ address: EmailAddress) throws -> [String?] {
+    /// Takes all that `isMeant` knows out of the members of `owners`, and out of the settings that name an address;
+    /// or refuses.
+    func release(
+        _ address: EmailAddress, _ owners: [AddressRow], _ isMeant: (EmailAddress) throws -> Bool, force: Bool
+    ) throws {
+        let posts = try posts(of: isMeant)
+        guard force || owners.isEmpty && posts.isEmpty else {
+            throw DirectoryError.inUse(
+                name: address.description, by: owners.map(\.address.description) + posts.map(\.description))
+        }
+        for post in posts {
+            switch post {
+            case .postmaster(let domain): try setPostmaster(nil, domain: domain)
+            case .catchAll(let domain): try setCatchAll(nil, domain: domain)
+            }
+        }
+        for owner in owners { try removeMembers(of: owner, where: isMeant) }
+    }
+
+    /// A setting that names an address.
+    private enum Post: CustomStringConvertible {
+        /// Of a domain, or of the server.
+        case postmaster(domain: String?)
+        case catchAll(domain: String)
+
+        var description: String {
+            switch self {
+            case .postmaster(let domain): "postmaster of \(domain ?? "the server")"
+            case .catchAll(let domain): "the catch-all of \(domain)"
+            }
+        }
+    }
+
+    private func posts(of isMeant: (EmailAddress) throws -> Bool) throws -> [Post] {
         let rows = try Row.fetchAll(
             db,
             sql: """
-                SELECT name, postmaster FROM domain WHERE postmaster IS NOT NULL
-                UNION ALL SELECT NULL, value FROM setting WHERE name = 'postmaster'
+                SELECT name, postmaster AS address, 0 AS isCatchAll FROM domain WHERE postmaster IS NOT NULL
+                UNION ALL SELECT NULL, value, 0 FROM setting WHERE name = 'postmaster'
+                UNION ALL SELECT name, catchAll, 1 FROM domain WHERE catchAll IS NOT NULL
                 """)
-        return rows.compactMap { row -> String?? in
-            let target = (try? AddressParser.mailbox(row["postmaster"])).map { target in target.key }
-            return target == address.key ? .some(row["name"] as String?) : nil
+        return try rows.compactMap { row -> Post? in
+            guard let address = try? AddressParser.mailbox(row["address"]), try isMeant(address) else { return nil }
+            let domain: String? = row["name"]
+            if row["isCatchAll"], let domain { return .catchAll(domain: domain) }
+            return .postmaster(domain: domain)
         }
     }
 }

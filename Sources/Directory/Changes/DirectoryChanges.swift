@@ -47,7 +47,11 @@ public struct DirectoryChanges: ~Copyable {
     }
 
     func requireDomain(_ name: String) throws -> (id: Int64, entry: DomainEntry) {
-        try DirectoryLists(db: db).requireDomain(try names.domain(name))
+        let name = try names.domain(name)
+        if let alias = try lists.domainAlias(name) {
+            throw DirectoryError.malformed(text: name, reason: "is an alias of \(alias.domain); use that name here")
+        }
+        return try lists.requireDomain(name)
     }
 
     /// The row of an address that must be there and be of that kind.
@@ -58,6 +62,7 @@ public struct DirectoryChanges: ~Copyable {
             throw DirectoryError.notFound(
                 kind.errorKind, name: address.description, nearest: try nearest(to: address, domainID: domain.id))
         }
+        if kind == .group, let group = try row.groupID.flatMap(lookup.row) { return group }
         guard row.kind == kind else {
             throw DirectoryError.malformed(
                 text: row.address.description, reason: "is \(row.kind.article), not \(kind.article)")
@@ -80,6 +85,7 @@ extension AddressRow.Kind {
         case .mailbox: "a mailbox"
         case .alias: "an alias"
         case .group: "a group"
+        case .groupAddress: "a further address of a group"
         }
     }
 }

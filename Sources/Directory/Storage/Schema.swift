@@ -23,6 +23,9 @@ enum Schema {
         migrator.registerMigration("6: smarthosts and relay domains") { db in
             try db.execute(sql: relays)
         }
+        migrator.registerMigration("7: domain aliases, redirections, addresses of groups, catch-alls") { db in
+            try db.execute(sql: routing)
+        }
         return migrator
     }
 

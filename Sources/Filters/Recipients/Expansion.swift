@@ -1,15 +1,32 @@
-import MailTypes
-import Pipeline
+public import MailTypes
+public import Pipeline
 
 /// The way from one address to all its ends, step by step, with no recursion: how deep it goes is
-/// decided by whoever writes the aliases.
+/// decided by whoever writes the aliases. RFC 5321 §3.9.1.
 ///
 /// It is asked which address to look up ``next()`` and told what the directory says (``learn(_:)``).
-struct Expansion {
+public struct Expansion: Sendable {
+    /// How far a way may lead.
+    public struct Limits: Sendable {
+        /// Aliases, groups and redirections that may lie between an address and its end.
+        public var depth: Int
+        /// Members that all of them on the way may have together.
+        public var members: Int
+
+        public init(depth: Int, members: Int) {
+            self.depth = depth
+            self.members = members
+        }
+    }
+
     /// One address on the way.
     private struct Node {
         let address: EmailAddress
         let depth: Int
+        /// The redirected mailbox that led here, if one did.
+        let owner: EmailAddress?
+        /// It is the address itself, perhaps in another of its domain's names.
+        let isRoot: Bool
         /// Its members' places in ``nodes``.
         var members: [Int] = []
     }
@@ -19,8 +36,7 @@ struct Expansion {
         case tooWide
     }
 
-    private let maxDepth: Int
-    private let maxMembers: Int
+    private let limits: Limits
     /// Every address met, each once, in the order in which they are looked up.
     private var nodes: [Node]
     private var places: [String: Int]
@@ -29,57 +45,76 @@ struct Expansion {
     /// How many members all aliases and groups on the way have together.
     private var memberships = 0
 
-    private var destinations: [Destination] = []
+    /// The ends that were found so far.
+    public private(set) var destinations: [Destination] = []
     private var reached: Set<String> = []
     private var notes: [String] = []
     private var disabled = 0
-    private var foreignRoot = false
+    /// The address itself is another server's.
+    public private(set) var isForeign = false
+    private var isUnclaimed = false
     private var defect: Defect?
 
-    init(of address: EmailAddress, _ policy: Recipients.Configuration) {
-        maxDepth = policy.maxDepth.value
-        maxMembers = policy.maxMembers.value
-        nodes = [Node(address: address, depth: 0)]
+    public init(of address: EmailAddress, _ limits: Limits) {
+        self.limits = limits
+        nodes = [Node(address: address, depth: 0, owner: nil, isRoot: true)]
         places = [address.key: 0]
     }
 
-    /// Whether the address itself is not known here.
-    var isUnknown: Bool { destinations.isEmpty && defect == nil && disabled == 0 && nodes.count == 1 }
+    /// Whether nobody here has the address itself.
+    var isUnknown: Bool { isUnclaimed && defect == nil }
 
     /// The address to look up, until all ends are reached or the way is found wrong.
-    func next() -> EmailAddress? { defect == nil && done < nodes.count ? nodes[done].address : nil }
+    public func next() -> EmailAddress? { defect == nil && done < nodes.count ? nodes[done].address : nil }
 
-    mutating func learn(_ meaning: AddressMeaning) {
+    /// What the directory says of the address that was ``next()``.
+    public mutating func learn(_ meaning: AddressMeaning) {
         guard done < nodes.count else { return }
         let node = nodes[done]
         switch meaning {
         case .mailbox(let mailbox):
-            // Two ways to one mailbox are one copy.
-            reach(node.address, .mailbox(mailbox), key: "mailbox \(mailbox.key)")
+            reach(mailbox, at: node.address)
+        case .redirects(let mailbox, let targets, let keepsCopy):
+            note("\(node.address) is redirected\(keepsCopy ? ", with a copy" : "")")
+            if keepsCopy { reach(mailbox, at: node.address) }
+            for target in targets where defect == nil { follow(target, from: done, owner: mailbox) }
         case .foreign where done == 0:
-            foreignRoot = true
+            isForeign = true
         case .foreign:
-            reach(node.address, .exchanger(domain: node.address.domain), key: "foreign \(node.address.key)")
+            let route = Route.exchanger(domain: node.address.domain)
+            reach(Destination(address: node.address, route: route, owner: node.owner), "foreign \(node.address.key)")
         case .disabled:
             disabled += 1
-            notes.append("\(node.address) is switched off")
+            note("\(node.address) is switched off")
         case .unknown:
-            notes.append("\(node.address) is unknown")
+            isUnclaimed = isUnclaimed || node.isRoot
+            note("\(node.address) is unknown")
+        case .expands(let members, .domainAlias):
+            note("\(node.address.domain) is an alias of \(members.first?.domain ?? "nothing")")
+            for member in members where defect == nil { follow(member, from: done, isSame: true) }
         case .expands(let members, let kind):
-            notes.append("\(node.address) is \(kind == .alias ? "an alias" : "a group")")
+            note("\(node.address) is \(kind == .alias ? "an alias" : "a group")")
             for member in members where defect == nil { follow(member, from: done) }
         }
         done += 1
     }
 
-    private mutating func reach(_ address: EmailAddress, _ route: Route, key: String) {
-        guard reached.insert(key).inserted else { return }
-        destinations.append(Destination(address: address, route: route))
+    /// Two ways to one mailbox are one copy.
+    private mutating func reach(_ mailbox: EmailAddress, at address: EmailAddress) {
+        reach(Destination(address: address, route: .mailbox(mailbox)), "mailbox \(mailbox.key)")
     }
 
-    private mutating func follow(_ member: EmailAddress, from parent: Int) {
+    private mutating func reach(_ destination: Destination, _ key: String) {
+        guard reached.insert(key).inserted else { return }
+        destinations.append(destination)
+    }
+
+    /// - Parameter isSame: It is the same address by another name of its domain, and so no step of the way.
+    private mutating func follow(
+        _ member: EmailAddress, from parent: Int, owner: EmailAddress? = nil, isSame: Bool = false
+    ) {
         memberships += 1
-        guard memberships <= maxMembers else {
+        guard memberships <= limits.members else {
             defect = .tooWide
             return
         }
@@ -87,14 +122,17 @@ struct Expansion {
             nodes[parent].members.append(known)
             return
         }
-        let depth = nodes[parent].depth + 1
-        guard depth <= maxDepth else {
+        let depth = nodes[parent].depth + (isSame ? 0 : 1)
+        guard depth <= limits.depth else {
             defect = .tooDeep
             return
         }
         places[member.key] = nodes.count
         nodes[parent].members.append(nodes.count)
-        nodes.append(Node(address: member, depth: depth))
+        nodes.append(
+            Node(
+                address: member, depth: depth, owner: owner ?? nodes[parent].owner,
+                isRoot: isSame && nodes[parent].isRoot))
     }
 
     /// Whether some alias leads back to itself: then its addresses cannot be put into an order in
@@ -116,8 +154,10 @@ struct Expansion {
 
     // MARK: The outcome
 
-    func finding(for address: EmailAddress) -> Finding {
-        let note = notes.isEmpty ? nil : notes.prefix(Self.mostNotes).joined(separator: "; ")
+    /// The routes, or why there are none.
+    /// - Parameter isClaimable: An address that nobody has may be taken by a later stage.
+    func finding(for address: EmailAddress, isClaimable: Bool = false) -> Finding {
+        let note = notes.isEmpty ? nil : notes.joined(separator: "; ")
         switch defect {
         case .tooDeep:
             return refusal(.routingLoop, "Address leads through too many others", ["max_depth"], note)
@@ -129,19 +169,32 @@ struct Expansion {
             break
         }
         if !destinations.isEmpty { return Finding(edits: [.resolve(address, to: destinations)], note: note) }
-        if foreignRoot {
+        if isForeign {
             return refusal(.deliveryNotAuthorized, "Relaying is not permitted", [], "the domain is not hosted here")
         }
         if disabled > 0 { return refusal(.mailboxDisabled, "Mailbox is disabled", [], note) }
-        return refusal(.badDestinationMailbox, "No such user here", [], note)
+        let unknown = refusal(.badDestinationMailbox, "No such user here", [], note)
+        guard isClaimable, isUnknown, case .reject(let reply) = unknown.verdict else { return unknown }
+        return Finding(edits: [.unclaimed(reply)], note: note)
     }
 
     /// How many steps of the way the trace tells.
     private static let mostNotes = 20
 
+    private mutating func note(_ text: @autoclosure () -> String) {
+        if notes.count < Self.mostNotes { notes.append(text()) }
+    }
+
     private func refusal(
         _ condition: EnhancedStatusCode.Condition, _ text: String, _ keys: [String], _ note: String?
     ) -> Finding {
         Finding(.reject(Reply(550, condition, text)), decidedBy: keys, note: note)
+    }
+}
+
+extension Expansion {
+    /// Asks the directory until all ends are reached.
+    mutating func follow(by services: Services) async throws(StageFailure) {
+        while let address = next() { learn(try await services.meaning(of: address)) }
     }
 }

@@ -1,21 +1,22 @@
 public import MailTypes
 public import Pipeline
 
-/// What a local address stands for: a mailbox, or an alias or a group, whose members are followed
+/// What a local address stands for: a mailbox, or an alias, a group or a redirected mailbox, which are followed
 /// to their ends.
 ///
 /// A member on another server gets a route there: whoever owns the alias has decided so. Members
 /// that are unknown or switched off are left out while others remain; if none does, the recipient is
-/// refused. An alias that leads back to itself is refused, since its mail would never arrive.
+/// refused. An alias that leads back to itself is refused, since its mail would never arrive. An address that nobody
+/// has is left to stages that take such, if any follow.
 public struct Recipients: RecipientStage {
     public static let name: StageName = "recipients"
     public static let effects: Effects = [.rejects, .routes]
 
     public struct Configuration: Decodable, Sendable {
-        /// How many aliases may lie between an address and its mailbox.
+        /// How many aliases, groups and redirections may lie between an address and its mailbox.
         public var maxDepth: BoundedInt<DepthBounds> = 10
         /// How many members an address may stand for, counting every alias on the way.
-        public var maxMembers: BoundedInt<MemberBounds> = 1000
+        public var maxMembers: BoundedInt<MemberBounds> = 100_000
         /// Who reads what is sent to `postmaster` of this server, and of each hosted domain that
         /// has none. RFC 5321 §4.5.1.
         public var postmaster: EmailAddress?
@@ -36,22 +37,27 @@ public struct Recipients: RecipientStage {
     ) async throws(StageFailure) -> Finding {
         guard recipient.destinations.isEmpty else { return .none }
         let address = recipient.address
-        var expansion = Expansion(of: address, policy)
+        var expansion = Expansion(of: address, policy.limits)
         if let postmaster = policy.postmaster, address.isPostmaster(of: transaction.hostname) {
             expansion.learn(.expands(to: [postmaster], kind: .alias))
         }
-        try await follow(&expansion, transaction.services)
+        try await expansion.follow(by: transaction.services)
         if expansion.isUnknown, let postmaster = policy.postmaster, address.isPostmaster {
-            expansion = Expansion(of: address, policy)
+            expansion = Expansion(of: address, policy.limits)
             expansion.learn(.expands(to: [postmaster], kind: .alias))
-            try await follow(&expansion, transaction.services)
+            try await expansion.follow(by: transaction.services)
         }
-        return expansion.finding(for: address)
+        return expansion.finding(for: address, isClaimable: transaction.claimsFollow)
     }
 
-    private func follow(_ expansion: inout Expansion, _ services: Services) async throws(StageFailure) {
-        while let address = expansion.next() { expansion.learn(try await services.meaning(of: address)) }
+    public func remark(behind other: any Stage) -> String? {
+        guard other is CatchAll else { return nil }
+        return "\(CatchAll.name) takes nothing: it is asked before \(Self.name) has found which addresses nobody has"
     }
+}
+
+extension Recipients.Configuration {
+    var limits: Expansion.Limits { Expansion.Limits(depth: maxDepth.value, members: maxMembers.value) }
 }
 
 extension Recipients.Configuration {

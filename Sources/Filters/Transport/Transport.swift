@@ -61,6 +61,7 @@ public struct Transport: RecipientStage, MessageStage {
                 if !finding.decidedBy.contains(key) { finding.decidedBy.append(key) }
                 var routed = route.destination(of: destination.address)
                 routed.reversePath = destination.reversePath
+                routed.owner = destination.owner
                 return routed
             }
             if routed != recipient.destinations { finding.edits.append(.resolve(recipient.address, to: routed)) }

@@ -65,10 +65,12 @@ extension PolicyScope: Codable {
 }
 
 extension Recipient {
-    /// The narrowest scope whose values hold for its copy: the one mailbox here that it ends in, else the domain.
+    /// The narrowest scope whose values hold for its copy: the one mailbox here that it ends in or that is redirected,
+    /// else the domain.
     public var policyScope: PolicyScope {
-        let boxes = Set(destinations.compactMap { if case .mailbox(let box) = $0.route { box } else { nil } })
-        guard boxes.count == 1, destinations.count == 1, let box = boxes.first else { return .domain(policyDomain) }
+        guard let box = destinations.first?.mailbox, destinations.allSatisfy({ $0.mailbox == box }) else {
+            return .domain(policyDomain)
+        }
         return .mailbox(box)
     }
 }

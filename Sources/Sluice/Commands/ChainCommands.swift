@@ -15,10 +15,10 @@ struct CheckCommand: ParsableCommand {
         let loaded = try configuration.loadAll()
         // What is wrong in sluice.toml already would be told twice.
         let certificates = loaded.isUsable ? loaded.certificateDiagnostics : []
-        let signing = loaded.isUsable ? loaded.signingDiagnostics : []
-        for diagnostic in loaded.diagnostics + certificates + signing { Terminal.note(diagnostic) }
+        let doubtful = loaded.isUsable ? loaded.signingDiagnostics + loaded.catchAllDiagnostics : []
+        for diagnostic in loaded.diagnostics + certificates + doubtful { Terminal.note(diagnostic) }
         guard loaded.isUsable, certificates.isEmpty else { throw CommandFailure.silent }
-        let count = loaded.diagnostics.count + signing.count
+        let count = loaded.diagnostics.count + doubtful.count
         let doubts = count == 0 ? "" : "; \(count) to look at"
         print("The configuration is fine: \(loaded.chain.links.count) stages\(doubts).")
     }

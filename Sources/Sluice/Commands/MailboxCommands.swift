@@ -6,7 +6,7 @@ import MailTypes
 struct MailboxCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mailbox", abstract: "Keep mailboxes: where mail is kept and who logs in.",
-        subcommands: [Add.self, Change.self, Password.self, List.self, Remove.self])
+        subcommands: [Add.self, Change.self, Redirect.self, Password.self, List.self, Remove.self])
 
     struct Add: PasswordChange {
         static let configuration = CommandConfiguration(
@@ -54,6 +54,47 @@ struct MailboxCommand: ParsableCommand {
         var report: String { "Changed mailbox \(address)." }
     }
 
+    struct Redirect: DirectoryChange {
+        static let configuration = CommandConfiguration(
+            abstract: "Send a mailbox's mail to other addresses.",
+            discussion: """
+                The mailbox itself gets nothing any more, unless --keep-copy is said. The addresses replace those that \
+                were there before; for more than 25 make a group.
+                """)
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "The mailbox's address.") var address: String
+        @Argument(help: "Where its mail goes; may be elsewhere.") var targets: [String] = []
+        @Flag(help: "Keep a copy in the mailbox.") var keepCopy = false
+        @Flag(help: "End the redirection: mail stays in the mailbox again.") var off = false
+
+        func validate() throws {
+            guard targets.isEmpty == off else {
+                throw ValidationError("Say where its mail goes, or --off to end the redirection.")
+            }
+            if off, keepCopy { throw ValidationError("--keep-copy has no meaning with --off.") }
+        }
+
+        func run() throws {
+            try place.change(apply)
+            print(report)
+            if !off { try CatchAllWarning.tell(place) }
+        }
+
+        func apply(_ changes: borrowing DirectoryChanges) throws {
+            if off {
+                try changes.endRedirection(address)
+            } else {
+                try changes.redirectMailbox(address, to: targets, keepsCopy: keepCopy)
+            }
+        }
+
+        var report: String {
+            if off { return "Mail for \(address) stays in the mailbox." }
+            let rest = keepCopy ? ", with a copy in the mailbox" : ""
+            return "Mail for \(address) goes to \(targets.joined(separator: ", "))\(rest)."
+        }
+    }
+
     struct Password: PasswordChange {
         static let configuration = CommandConfiguration(
             abstract: "Set a mailbox's password.",
@@ -85,8 +126,13 @@ struct MailboxCommand: ParsableCommand {
                 ("MAIL", { $0.isEnabled.mailWord }),
                 ("NAME", { $0.fullName ?? "-" }),
                 ("QUOTA", { $0.quota.map { ByteCount($0).description } ?? "-" }),
+                ("GOES TO", { $0.redirection.map(Self.words) ?? "-" }),
                 ("SINCE", { $0.created.day }),
             ]
+        }
+
+        private static func words(_ redirection: RedirectionEntry) -> String {
+            redirection.targets.map(\.description).joined(separator: ", ") + (redirection.keepsCopy ? " and here" : "")
         }
     }
 

@@ -178,6 +178,7 @@ extension Edit {
         case .policy(let name): "will be judged by \(name)"
         case .exempt(let exemption): "sets the score aside: \(exemption.reason)"
         case .block(let order): "keeps \(order.party) from sending: \(order.reason)"
+        case .unclaimed(let reply): "refused with \(reply.code) unless a later stage takes it"
         case .standing(.listed): "is on a list"
         case .standing(.open): "may be on a list, which the message tells"
         }
@@ -289,13 +290,26 @@ extension SignatureReport {
     }
 }
 
+extension AddressMeaning.Expansion {
+    var words: String {
+        switch self {
+        case .alias: "alias"
+        case .group: "group"
+        case .domainAlias: "domain alias"
+        }
+    }
+}
+
 extension DirectoryAnswer {
-    fileprivate var words: String {
+    var words: String {
         switch self {
         case .address(.mailbox(let box)): "mailbox \(box)"
+        case .address(.redirects(let box, let targets, let keepsCopy)):
+            "mailbox \(box), redirected to \(targets.map(\.description).joined(separator: ", "))"
+                + (keepsCopy ? ", with a copy" : "")
         case .address(.disabled): "switched off"
         case .address(.expands(let members, let kind)):
-            "\(kind.rawValue) of \(members.map(\.description).joined(separator: ", "))"
+            "\(kind.words) of \(members.map(\.description).joined(separator: ", "))"
         case .address(.unknown): "unknown here"
         case .address(.foreign): "not hosted here"
         case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"

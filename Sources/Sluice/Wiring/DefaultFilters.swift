@@ -21,6 +21,7 @@ enum DefaultFilters {
         ("28-dkim-verify.toml", PackageResources._8_dkim_verify_toml),
         ("29-arc.toml", PackageResources._9_arc_toml),
         ("30-header.toml", PackageResources._0_header_toml),
+        ("31-catchall.toml", PackageResources._1_catchall_toml),
         ("32-received.toml", PackageResources._2_received_toml),
         ("33-clamav.toml", PackageResources._3_clamav_toml),
         ("34-dnsbl.toml", PackageResources._4_dnsbl_toml),

@@ -40,29 +40,34 @@ extension DeliveryHooks {
 }
 
 extension LiveWorld {
-    /// Aliases and groups that one address of a report may lead through.
-    private static let deepestExpansion = 10
+    /// How far one address of a report may lead.
+    private static let reportLimits = Expansion.Limits(depth: 10, members: 1000)
 
     /// Where a report to this address goes: as the `transport` stages say, like all other mail; else the directory's
     /// answer, followed to its end.
     func destinations(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> [Destination] {
         let address = original(of: address, by: chain) ?? address
         if let fixed = try await fixedRoute(of: address, by: chain) { return [fixed] }
-        var found: [Destination] = []
-        var waiting = [(address, 0)]
-        var seen: Set<String> = [address.key]
-        while let (next, depth) = waiting.popLast() {
-            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else { continue }
-            switch meaning {
-            case .mailbox(let mailbox): found.append(Destination(address: next, route: .mailbox(mailbox)))
-            case .foreign:
-                let usual = Destination(address: next, route: .exchanger(domain: next.domain))
-                let fixed = try await fixedRoute(of: next, by: chain)
-                found.append(try await leaving(fixed ?? usual, by: chain))
-            case .expands(let members, _) where depth < Self.deepestExpansion:
-                waiting += members.filter { seen.insert($0.key).inserted }.map { ($0, depth + 1) }
-            case .expands, .disabled, .unknown: break
+        var expansion = Expansion(of: address, Self.reportLimits)
+        while let next = expansion.next() {
+            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else {
+                expansion.learn(.unknown)
+                continue
             }
+            expansion.learn(meaning)
+        }
+        if expansion.isForeign {
+            let usual = Destination(address: address, route: .exchanger(domain: address.domain))
+            return [try await leaving(usual, by: chain)]
+        }
+        var found: [Destination] = []
+        for destination in expansion.destinations {
+            guard case .exchanger = destination.route else {
+                found.append(destination)
+                continue
+            }
+            let fixed = try await fixedRoute(of: destination.address, by: chain)
+            found.append(try await leaving(fixed ?? destination, by: chain))
         }
         return found
     }
@@ -104,9 +109,11 @@ extension LiveWorld {
         }
         switch meaning {
         case .mailbox(let found) where found.key == mailbox.key: return .present
+        // What was taken for it before it was redirected is its own.
+        case .redirects(let found, _, _) where found.key == mailbox.key: return .present
         case .disabled: return .refused(Reply(550, .mailboxDisabled, "Mailbox is disabled"))
         case .unknown: return .refused(Reply(550, .badDestinationMailbox, "No such user here"))
-        case .mailbox, .expands, .foreign:
+        case .mailbox, .redirects, .expands, .foreign:
             return .refused(Reply(550, .destinationMoved, "Mailbox has moved; please send the message again"))
         }
     }

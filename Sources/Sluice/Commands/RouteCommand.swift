@@ -1,0 +1,74 @@
+import ArgumentParser
+import Configuration
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+
+struct RouteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "route", abstract: "Show where mail for an address goes, and why; find what leads nowhere.",
+        subcommands: [Show.self, Verify.self], defaultSubcommand: Show.self)
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print every step from an address to its final routes, with what decided it.",
+            discussion: """
+                Those stages of the chain are asked that say where mail goes. A file and line stands beside what was \
+                decided by filters.d, the entry and its number in the audit log beside what was decided by the \
+                directory. Nothing is sent, remembered or changed. Exits with 1 if mail would be refused.
+                """)
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "The address that mail is for.") var address: String
+        @Option(
+            help: ArgumentHelp(
+                "The sender; of a mailbox here, as if its owner had logged in. A stranger without.",
+                valueName: "address"))
+        var from: String?
+        @Option(help: ArgumentHelp("The client's IP address.", valueName: "address")) var client = "192.0.2.1"
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let loaded = try place.configuration.loadAll().usable()
+            guard let client = IPAddress(client) else {
+                throw CommandFailure.wrong("\"\(client)\" is not an IP address.")
+            }
+            let directory = try place.open()
+            defer { directory.close() }
+            let trial = RouteTrial(directory: directory, chain: loaded.chain, hostname: loaded.settings.hostname)
+            let found = try await trial.run(
+                to: try EmailAddress(typed: address), from: try from.map(EmailAddress.init(typed:)), client: client)
+            print(json ? try Terminal.json(found) : found.text)
+            if found.routes.isEmpty { throw CommandFailure.silent }
+        }
+    }
+
+    struct Verify: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Walk from every alias, group, redirection, catch-all and postmaster to the ends.",
+            discussion: """
+                Tells loops, dead ends, members that nobody has, and catch-alls that lead to other servers, each with \
+                the way on which it was found. Exits with 1 if mail is refused because of one of them; members that \
+                are lost beside others and leaks alone exit with 0.
+                """)
+        @OptionGroup var place: DirectoryOptions
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let report = try place.read { directory in try directory.routeReport() }
+            if json {
+                print(try Terminal.json(report))
+            } else {
+                for fault in report.faults { print(Terminal.harmless(Self.line(fault))) }
+                let count = report.faults.count
+                let faults = count == 0 ? "nothing wrong" : Terminal.counted(count, "fault")
+                print("\(report.entries) \(report.entries == 1 ? "entry" : "entries") walked, \(faults).")
+            }
+            if report.faults.contains(where: \.isError) { throw CommandFailure.silent }
+        }
+
+        private static func line(_ fault: RouteFault) -> String {
+            "\(fault.kind.rawValue): \(fault.entry): \(fault.witness.joined(separator: " > ")) \(fault.reason)"
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import Directory
+import Foundation
+import MailTypes
+import Pipeline
+
+/// The way of one address through those stages of the chain that say where mail goes.
+struct RouteTrial {
+    private let directory: MailDirectory
+    private let chain: Chain
+    private let hostname: String
+
+    init(directory: MailDirectory, chain: Chain, hostname: String) {
+        self.directory = directory
+        self.hostname = hostname
+        self.chain = Chain(chain.links.filter { $0.effects.contains(.routes) }, onMixed: chain.onMixed)
+    }
+
+    func run(to address: EmailAddress, from sender: EmailAddress?, client: IPAddress) async throws -> FoundRoute {
+        let source = RouteWorld(directory: directory)
+        let session = try await session(of: sender, client)
+        let now = Date()
+        let id = TransactionID(
+            milliseconds: UInt64(max(0, now.timeIntervalSince1970 * 1000)), random: .random(in: 0 ... .max))
+        let judge = TransactionJudge(
+            chain: chain, id: id, hostname: hostname, session: session, opening: Opening(), started: now,
+            source: source)
+        var replies: [Reply]?
+        if await judge.sender(Envelope(sender: sender)).isPositive,
+            await judge.recipient(EnvelopeRecipient(address)).isPositive
+        {
+            // Routes of members on other servers are set when the message is there.
+            replies = await judge.message(Self.message(from: sender, to: address)).replies
+        }
+        return try FoundRoute(judge.trace(replies: replies, queued: ["trial"]), of: address, directory)
+    }
+
+    /// As the owner of the sender's mailbox sends, or as a stranger does.
+    private func session(of sender: EmailAddress?, _ client: IPAddress) async throws -> Session {
+        var user: EmailAddress?
+        if let sender, case .address(let meaning) = try await directory.answer(.address(sender)) {
+            switch meaning {
+            case .mailbox(let box), .redirects(let box, _, _): user = box
+            case .disabled, .expands, .unknown, .foreign: break
+            }
+        }
+        var session = Session(language: user == nil ? .smtp : .submission, listener: "route", client: client)
+        session.hello = "localhost"
+        session.helloVerb = .ehlo
+        session.user = user.map { Session.User(mailbox: $0, mechanism: "PLAIN") }
+        return session
+    }
+
+    /// Nothing in it but who it is from.
+    private static func message(from sender: EmailAddress?, to address: EmailAddress) -> Message {
+        let author = sender?.description ?? "postmaster@localhost"
+        let header = Header(fields: [
+            HeaderField(name: "From", value: author), HeaderField(name: "To", value: address.description),
+        ])
+        return Message(header: header, body: "\r\n")
+    }
+}
+
+/// The directory and the clock: who says where mail goes asks for no more.
+private struct RouteWorld: ServiceSource {
+    let directory: MailDirectory
+
+    func answer(_ question: Question) async throws(StageFailure) -> Answer {
+        switch question {
+        case .time: .time(Date())
+        case .directory(let question): .directory(try await directory.answer(question))
+        default: throw StageFailure("a route needs no answer to this question")
+        }
+    }
+}
+
+/// How an address came to its routes.
+struct FoundRoute: Encodable {
+    /// One thing that was decided.
+    struct Step: Encodable {
+        var stage: String
+        /// The file in `filters.d`.
+        var file: String
+        var text: String
+        /// File, line and column with the value there, or the entry of the directory with its last change.
+        var decidedBy: [String]
+    }
+
+    var address: String
+    var from: String?
+    var steps: [Step]
+    var routes: [String]
+    /// Why there are none.
+    var reply: String?
+
+    init(_ trace: Trace, of address: EmailAddress, _ directory: MailDirectory) throws {
+        self.address = address.description
+        from = trace.envelope?.sender?.description
+        steps = try trace.steps.flatMap { step in try Self.steps(step, in: trace, directory) }
+        let refusal = trace.replies.first { !$0.isPositive } ?? trace.refused.first?.reply
+        reply = refusal.map { "\($0)" }
+        routes = refusal != nil ? [] : trace.recipients.flatMap(\.destinations).map(Self.words)
+    }
+
+    private static func words(_ destination: Destination) -> String {
+        let home = destination.owner.map { " (redirected from \($0))" } ?? ""
+        return "\(destination.address) by \(destination.route.words)\(home)"
+    }
+
+    /// What a stage learnt from the directory, and what it made of that.
+    private static func steps(_ step: TraceStep, in trace: Trace, _ directory: MailDirectory) throws -> [Step] {
+        var steps: [Step] = []
+        func add(_ text: String, _ decidedBy: [String]) {
+            steps.append(Step(stage: step.stage.text, file: step.file, text: text, decidedBy: decidedBy))
+        }
+        for place in step.facts where trace.facts.indices.contains(place) {
+            guard case .directory(let question) = trace.facts[place].question else { continue }
+            if let (text, entry) = try learnt(question, trace.facts[place].answer, step, directory) {
+                add(text, entry.map { [$0.words] } ?? [])
+            }
+        }
+        let values = step.decidedBy.sorted { $0.key < $1.key }.map { key, value in
+            "\(key) = \(value.value), \(value.origin)"
+        }
+        if let skipped = step.skipped { add("not asked: \(skipped)", []) }
+        if let failure = step.failure { add("cannot decide: \(failure.reason)", []) }
+        guard let finding = step.finding else { return steps }
+        if case .reject(let reply) = finding.verdict {
+            add("refused: \(reply)", values)
+        } else if !values.isEmpty || finding.edits.contains(where: \.isAboutRoutes) {
+            let edits = finding.edits.filter(\.isAboutRoutes).map(\.words)
+            add(edits.isEmpty ? finding.note ?? "asked" : edits.joined(separator: "; "), values)
+        }
+        return steps
+    }
+
+    private static func learnt(
+        _ question: DirectoryQuestion, _ answer: Answer, _ step: TraceStep, _ directory: MailDirectory
+    ) throws -> (String, DecidingEntry?)? {
+        switch (question, answer) {
+        case (.address(let address), .directory(let answer)):
+            ("\(address): \(answer.words)", try told { try directory.decidingEntry(of: address) })
+        case (.domain(let name), .directory(.domain(let domain))):
+            if let target = domain?.catchAll, step.stage == "catchall" {
+                ("\(name): the catch-all is \(target)", try told { try directory.decidingCatchAll(of: name) })
+            } else if domain == nil {
+                ("\(name): not hosted here", nil)
+            } else {
+                nil
+            }
+        default: nil
+        }
+    }
+
+    // MARK: For people
+
+    private static let stageWidth = 12
+
+    var text: String {
+        var lines = [Terminal.styled(Terminal.harmless(address + (from.map { " from \($0)" } ?? "")), .bold)]
+        for step in steps {
+            let stage = step.stage.padding(toLength: Self.stageWidth, withPad: " ", startingAt: 0)
+            lines.append("  \(stage) \(Terminal.harmless(step.text))")
+            let space = String(repeating: " ", count: Self.stageWidth)
+            lines += step.decidedBy.map { "  \(space) \(Terminal.styled(Terminal.harmless($0), .faint))" }
+        }
+        if let reply { lines.append("  " + Terminal.styled("refused", .red) + "      " + Terminal.harmless(reply)) }
+        lines += routes.map { "  " + Terminal.styled("goes to", .green) + "      " + Terminal.harmless($0) }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension Edit {
+    fileprivate var isAboutRoutes: Bool {
+        switch self {
+        case .resolve, .unclaimed: true
+        default: false
+        }
+    }
+}
+
+extension DecidingEntry {
+    /// `alias info@acme.test, audit 7 by cli:root`
+    fileprivate var words: String {
+        title + (change.map { ", audit \($0.number) by \($0.actor)" } ?? "")
+    }
+}

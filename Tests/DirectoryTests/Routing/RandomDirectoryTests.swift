@@ -1,0 +1,197 @@
+import Directory
+import Filters
+import MailTypes
+import Pipeline
+import SluiceTesting
+import Testing
+
+/// Directories grown at random: every recipient that is taken ends somewhere, each end once, and nothing goes round.
+@Suite struct RandomDirectoryTests {
+    @Test(arguments: 0..<24 as Range<UInt64>)
+    func `every way ends as the entries say`(_ seed: UInt64) async throws {
+        let sample = try Sample()
+        var growth = RandomGrowth(seed)
+        try growth.grow(sample.directory)
+        let model = try DirectoryModel(sample.directory)
+        let chain = Chain([
+            Link(number: 24, file: "24-recipients.toml", base: StageVariant(Recipients(Recipients.Configuration()))),
+            Link(number: 31, file: "31-catchall.toml", base: StageVariant(CatchAll(CatchAll.Configuration()))),
+        ])
+        for address in RandomGrowth.everybody {
+            let expected = model.ends(of: address)
+            let judge = TransactionJudge(
+                chain: chain, id: TransactionID(milliseconds: 0, random: UInt32(truncatingIfNeeded: seed)),
+                hostname: "mx.server.test",
+                session: .sample(), opening: Opening(), started: sample.clock.now,
+                source: DirectorySource(directory: sample.directory))
+            _ = await judge.sender(Envelope(sender: "a@out.test"))
+            let reply = await judge.recipient(EnvelopeRecipient(address))
+            let copies = reply.isPositive ? await judge.message(.sample()).copies : []
+            let ends = copies.flatMap(\.recipients).flatMap(\.destinations).map(\.end)
+            #expect(Set(ends) == expected, "\(address) of seed \(seed): \(reply)")
+            #expect(ends.count == expected.count, "each end once: \(address) of seed \(seed)")
+            #expect(reply.isPositive != expected.isEmpty)
+            #expect(reply.status?.condition != .routingLoop, "\(address) of seed \(seed)")
+        }
+        let report = try sample.directory.routeReport()
+        #expect(!report.faults.contains { $0.kind == .loop || $0.kind == .tooDeep })
+        for fault in report.faults where fault.kind == .deadEnd && fault.entry.contains("alias ") {
+            let address = try AddressParser.mailbox(fault.witness[0])
+            #expect(model.ends(of: address).isEmpty, "\(fault) of seed \(seed)")
+        }
+    }
+}
+
+/// What the directory answers, and nothing else.
+struct DirectorySource: ServiceSource {
+    let directory: MailDirectory
+
+    func immediate(_ question: Question) -> Answer? {
+        guard case .directory(let question) = question else { return nil }
+        return directory.immediate(question).map(Answer.directory)
+    }
+
+    func answer(_ question: Question) async throws(StageFailure) -> Answer {
+        guard case .directory(let question) = question else { throw StageFailure("not asked here") }
+        return .directory(try await directory.answer(question))
+    }
+}
+
+extension Destination {
+    /// Where it ends, in one word.
+    fileprivate var end: String {
+        if case .mailbox(let box) = route { "mailbox \(box.key)" } else { "far \(address.key)" }
+    }
+}
+
+/// Changes at random; those that are refused have changed nothing.
+struct RandomGrowth {
+    private var random: SeededRandom
+
+    init(_ seed: UInt64) { random = SeededRandom(seed) }
+
+    private static let names = ["a", "b", "c", "d", "e", "f", "g", "h"]
+    private static let domains = ["acme.test", "other.test"]
+    private static let aliases = ["one.test", "two.test"]
+
+    /// Every address that may be there, by each name of its domain, and some that never are.
+    static let everybody: [EmailAddress] = (domains + aliases).flatMap { domain in
+        (names + ["anna", "carl", "a+x", "nobody"]).map { EmailAddress(localPart: $0, domain: domain) }
+    }
+
+    private mutating func pick<Element>(_ elements: [Element]) -> Element {
+        elements[Int.random(in: 0..<elements.count, using: &random)]
+    }
+
+    private mutating func address() -> String { "\(pick(Self.names))@\(pick(Self.domains))" }
+
+    private mutating func member() -> String {
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0: "\(pick(Self.names))@far.test"
+        case 1: "\(pick(Self.names))+x@\(pick(Self.domains))"
+        case 2...3: "\(pick(Self.names))@\(pick(Self.aliases))"
+        case 4: "anna@acme.test"
+        default: address()
+        }
+    }
+
+    private mutating func members() -> [String] {
+        (0..<Int.random(in: 1...4, using: &random)).map { _ in member() }
+    }
+
+    mutating func grow(_ directory: MailDirectory) throws {
+        for _ in 0..<90 {
+            let next = change()
+            do {
+                try directory.change(by: "random", next)
+            } catch DirectoryError.unavailable(let reason) {
+                Issue.record("the directory failed: \(reason)")
+            } catch {
+                // Refused, and so undone.
+            }
+        }
+    }
+
+    private mutating func change() -> (borrowing DirectoryChanges) throws -> Void {
+        let (address, other, members) = (address(), member(), members())
+        let (domain, alias) = (pick(Self.domains), pick(Self.aliases))
+        let flag = Bool.random(using: &random)
+        switch Int.random(in: 0..<16, using: &random) {
+        case 0...1: return { _ = try $0.addMailbox(address, passwordHash: nil) }
+        case 2...3: return { try $0.addAlias(address, members: members) }
+        case 4...5: return { try $0.addGroup(address, members: members) }
+        case 6: return { try $0.addGroupMember(other, to: address) }
+        case 7: return { try $0.addAliasMember(other, to: address) }
+        case 8...9: return { try $0.redirectMailbox(address, to: members, keepsCopy: flag) }
+        case 10: return { try $0.addDomainAlias(alias, of: domain) }
+        case 11: return { try $0.setCatchAll(flag ? other : nil, domain: domain) }
+        case 12: return { try $0.addGroupAddress(other, to: address) }
+        case 13: return { try $0.setMailbox(address, enabled: flag) }
+        case 14: return { try $0.setAlias(address, enabled: flag) }
+        default: return { try $0.removeMailbox(address, force: flag) }
+        }
+    }
+}
+
+/// The same directory, understood in the plainest way from its lists.
+struct DirectoryModel {
+    private enum Entry {
+        case off
+        case mailbox(EmailAddress)
+        case leads(to: [EmailAddress], andTo: EmailAddress?)
+    }
+
+    private var entries: [String: Entry] = [:]
+    private var homes: [String: String] = [:]
+    private var catchAlls: [String: EmailAddress] = [:]
+    private let domains: Set<String>
+
+    init(_ directory: MailDirectory) throws {
+        let all = try directory.domains()
+        domains = Set(all.map(\.name))
+        for domain in all { catchAlls[domain.name] = domain.catchAll }
+        for alias in try directory.domainAliases() { homes[alias.name] = alias.domain }
+        for box in try directory.mailboxes() {
+            let whole = box.redirection.map { redirection in
+                Entry.leads(to: redirection.targets, andTo: redirection.keepsCopy ? box.address : nil)
+            }
+            entries[box.address.key] = box.isEnabled ? whole ?? .mailbox(box.address) : .off
+        }
+        for alias in try directory.aliases() {
+            entries[alias.address.key] = alias.isEnabled ? .leads(to: alias.members, andTo: nil) : .off
+        }
+        for group in try directory.groups() {
+            for address in [group.address] + group.furtherAddresses {
+                entries[address.key] = group.isEnabled ? .leads(to: group.members, andTo: nil) : .off
+            }
+        }
+    }
+
+    private func entry(_ address: EmailAddress) -> Entry? {
+        let plain = String(address.localPart.prefix { $0 != "+" })
+        return entries[address.key] ?? entries[EmailAddress(localPart: plain, domain: address.domain).key]
+    }
+
+    func ends(of address: EmailAddress) -> Set<String> {
+        // What is elsewhere is relayed for nobody.
+        guard domains.contains(homes[address.domain] ?? address.domain) else { return [] }
+        let home = homes[address.domain] ?? address.domain
+        if entry(EmailAddress(localPart: address.localPart, domain: home)) == nil {
+            return catchAlls[home].map { follow($0) } ?? []
+        }
+        return follow(address)
+    }
+
+    /// - Parameter depth: Beyond any that the directory allows is a loop, and the test fails by what is missing.
+    private func follow(_ address: EmailAddress, depth: Int = 0) -> Set<String> {
+        guard depth < 50 else { return [] }
+        let home = homes[address.domain] ?? address.domain
+        guard domains.contains(home) else { return ["far \(address.key)"] }
+        switch entry(EmailAddress(localPart: address.localPart, domain: home)) {
+        case nil, .off?: return []
+        case .mailbox(let box)?: return ["mailbox \(box.key)"]
+        case .leads(let members, let box)?:
+            return Set(members.flatMap { follow($0, depth: depth + 1) }).union(box.map { ["mailbox \($0.key)"] } ?? [])
+        }
+    }
+}
