@@ -22,7 +22,7 @@ let chainFiles = [
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
     "30-header.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml",
     "39-lists.toml", "40-greylist.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml",
-    "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
+    "60-thresholds.toml", "80-footer.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
 // The rules that the program carries; `rules.d` is a link to them.

@@ -7,10 +7,13 @@ public struct Chain: Sendable {
     public let onMixed: OnMixed
 
     private let byPhase: [Phase: [Link]]
+    /// The files of stages that change a copy and say nothing of what becomes of it.
+    let changingFiles: Set<String>
 
     public init(_ links: [Link], onMixed: OnMixed = .split) {
         self.links = links.sorted { $0.number < $1.number }
         self.onMixed = onMixed
+        changingFiles = Set(self.links.filter(\.changesOnly).map(\.file))
         let active = self.links
         byPhase = Dictionary(
             uniqueKeysWithValues: Phase.allCases.map { phase in (phase, active.filter { $0.asks(in: phase) }) })
@@ -115,6 +118,12 @@ public final class Link: Sendable {
     func asks(in phase: Phase) -> Bool { phases.contains(phase) }
 
     func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
+
+    /// Whether it changes copies and nothing more: recipients for whom it has other values get copies of their own, and
+    /// need not come in a transaction of their own, since one reply serves them all.
+    var changesOnly: Bool {
+        type(of: base.stage).effects.isSubset(of: [.editsHeader, .editsBody, .distinguishesRecipients])
+    }
 
     /// Whose values hold for a domain's mail: itself or one whose table says the same; `nil` for everybody's. Where
     /// this is the same, one verdict serves both.

@@ -74,6 +74,7 @@ extension DirectoryQuestion {
         case .thresholds(let scope): text.wrapped("directory", "thresholds") { $0.string(scope.key) }
         case .listScopes(let scope): text.wrapped("directory", "listScopes") { $0.string(scope.key) }
         case .authorLists(let scope): text.wrapped("directory", "authorLists") { $0.string(scope.key) }
+        case .footers(let domain): text.wrapped("directory", "footers") { $0.string(domain) }
         case .maySend, .listed: text.rare(Question.directory(self))
         }
     }
@@ -199,7 +200,7 @@ extension DirectoryAnswer {
             text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
         case .authorLists(let lists):
             text.wrapped("directory", "authorLists") { text in text.array(lists) { $0.rare($1) } }
-        case .address, .maySend, .signing, .thresholds, .listed: text.rare(Answer.directory(self))
+        case .address, .maySend, .signing, .thresholds, .listed, .footers: text.rare(Answer.directory(self))
         }
     }
 }

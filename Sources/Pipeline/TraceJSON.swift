@@ -110,7 +110,7 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .removeFields, .replaceBody, .exempt, .standing: text.rare(self)
+        case .removeFields, .replaceBody, .spliceBody, .exempt, .standing: text.rare(self)
         }
     }
 }

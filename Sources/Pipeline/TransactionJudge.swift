@@ -22,13 +22,15 @@ public final class TransactionJudge {
         var symbols: [Symbol]
         /// Which values of each message stage hold for it.
         var policy: [String?]
+        /// The values of its own by which stages judge it that may come to different verdicts for it.
+        var verdictPolicies: [String: String] = [:]
         var isDiscarded: Bool
         /// Said before in this transaction: answered again, delivered once.
         var isRepeated = false
 
         /// Whether one verdict serves both.
         func isJudged(like other: Self) -> Bool {
-            policy == other.policy && symbols == other.symbols && recipient.policies == other.recipient.policies
+            policy == other.policy && symbols == other.symbols && verdictPolicies == other.verdictPolicies
         }
     }
 
@@ -104,7 +106,7 @@ public final class TransactionJudge {
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .replaceBody, .exempt: break
+            case .prependField, .appendField, .removeFields, .replaceBody, .spliceBody, .exempt: break
             }
         }
         switch finding.verdict {
@@ -128,8 +130,10 @@ public final class TransactionJudge {
         candidate.isRepeated = acceptedKeys.contains(address.key)
         if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
         candidate.policy = chain.links(in: .message).map { link in
-            link.words.isObserved ? nil : link.valueScope(for: candidate.recipient.policyDomain)
+            link.words.isObserved || link.changesOnly
+                ? nil : link.valueScope(for: candidate.recipient.policyDomain)
         }
+        candidate.verdictPolicies = candidate.recipient.policies.filter { !chain.changingFiles.contains($0.key) }
         if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
             !standard.isJudged(like: candidate)
         {

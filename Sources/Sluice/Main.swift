@@ -86,7 +86,7 @@ struct RootCommand: AsyncParsableCommand {
                     PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
                     GroupCommand.self, DKIMCommand.self, AuditCommand.self,
                 ]),
-            CommandGroup(name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self]),
+            CommandGroup(name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self, FooterCommand.self]),
             CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
         ])
 }

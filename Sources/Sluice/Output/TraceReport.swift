@@ -168,6 +168,9 @@ extension Edit {
         case .prependField(let name, let value), .appendField(let name, let value): "add \(name): \(value)"
         case .removeFields(let places): "remove \(Terminal.counted(places.count, "field"))"
         case .replaceBody(let body): "replace the body (\(body.count) octets)"
+        case .spliceBody(let splices):
+            "change the body (\(splices.reduce(0) { $0 + $1.range.count }) octets become "
+                + "\(splices.reduce(0) { $0 + $1.octets.count }))"
         case .resolve(let address, let destinations):
             "\(address) goes to \(destinations.map(\.route.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
@@ -299,6 +302,7 @@ extension DirectoryAnswer {
             lists.isEmpty ? "none" : lists.map { "\($0.action.rawValue) of \($0.scope)" }.joined(separator: ", ")
         case .listed(let entries):
             entries.isEmpty ? "none" : entries.map { "\($0.words), \($0.origin)" }.joined(separator: "; ")
+        case .footers(let found): found.isEmpty ? "none" : found.map(\.origin).joined(separator: "; ")
         }
     }
 }
