@@ -156,7 +156,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "SuiteTests",
-            dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
+            dependencies: [
+                "Adapters", "Filters", "Sandbox", "Pipeline", "Content", "MailTypes", "SluiceTesting",
+            ]),
         .testTarget(
             name: "SandboxTests",
             dependencies: ["Sandbox", "SandboxProbe", "Adapters", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),

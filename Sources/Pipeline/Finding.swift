@@ -106,7 +106,7 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
 extension Bytes: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        if let text = try? container.decode(String.self), let octets = Base64Decoder.decodeStrictly(text.utf8) {
+        if let text = try? container.decode(String.self), let octets = Base64.decodeStrictly(text.utf8) {
             self.init(octets)
         } else {
             // As records of older versions have it.
