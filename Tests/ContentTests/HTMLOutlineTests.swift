@@ -16,7 +16,8 @@ import Testing
         ("<html>a</html>\n", "<html>a"), ("<BODY>a</BoDy ></HTML>", "<BODY>a"), ("a</body>b</body>c", "a</body>b"),
         ("a<!-- </body> -->b", "a<!-- </body> -->b"), ("<script>'</body>'</script>b", "<script>'</body>'</script>b"),
         ("<style></body></style>b", "<style></body></style>b"), ("<a title='</body>'>b", "<a title='</body>'>b"),
-        ("<title></body></title>b</body>", "<title></body></title>b"), ("<svg><style></svg>b</body>c", "<svg><style></svg>b"),
+        ("<title></body></title>b</body>", "<title></body></title>b"),
+        ("<svg><style></svg>b</body>c", "<svg><style></svg>b"),
         ("a</body", "a</body"), ("a<!-- ", "a<!-- "), ("<plaintext>a</body>", "<plaintext>a</body>"),
     ])
     func `the end is before the last end tag of the body`(_ text: String, _ end: String) {

@@ -54,7 +54,9 @@ import Testing
         let type = "Content-Type: text/plain" + (text.label.map { "; charset=\($0)" } ?? "")
         let fields = "\(type)\nContent-Transfer-Encoding: \(one.encoding)\n"
         let body = Sample.encoded(text.octets, one.encoding)
-        guard one.isPart else { return try Sample.message("From: a@here.example\nMIME-Version: 1.0\n\(fields)\n\(body)") }
+        guard one.isPart else {
+            return try Sample.message("From: a@here.example\nMIME-Version: 1.0\n\(fields)\n\(body)")
+        }
         return try Sample.message(
             "From: a@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
                 + "preamble\n--b\n\(fields)\n\(body)\n--b\nContent-Type: application/pdf; name=x.pdf\n"
@@ -103,7 +105,8 @@ import Testing
 
     @Test func `the other parameters of a changed field stay`() throws {
         let message = try Sample.message(
-            "Content-Type: text/plain; charset=us-ascii; format=flowed;\n delsp=yes; x-a=\"b; c\\\"d\"\nX-Other: 1\n\nHi\n")
+            "Content-Type: text/plain; charset=us-ascii; format=flowed;\n delsp=yes; x-a=\"b; c\\\"d\"\nX-Other: 1\n\nHi\n"
+        )
         let edited = try Sample.edited(message, try Sample.engine([Sample.umlauts])).get()
         let parameters = MIMEStructure(of: edited).parts[0].contentType.parameters
         #expect(parameters.list.map(\.name).sorted() == ["charset", "delsp", "format", "x-a"])
@@ -119,7 +122,10 @@ import Testing
         ("text/plain; charset=shift_jis", "8bit", "\u{81}", "its text is not of the charset shift_jis that it names"),
         ("text/plain", "x-uuencode", "abc", "programs may read the message in different ways (unknown-encoding)"),
         ("text/plain", "base64", "SGVs*G8=", "its base64 is damaged"),
-        ("text/html; charset=iso-2022-jp", "7bit", "<p>\u{1B}$B\u{21}", "its text is not of the charset iso-2022-jp that it names"),
+        (
+            "text/html; charset=iso-2022-jp", "7bit", "<p>\u{1B}$B\u{21}",
+            "its text is not of the charset iso-2022-jp that it names"
+        ),
     ])
     func `what cannot be read without doubt stays as it is`(
         _ type: String, _ encoding: String, _ body: String, _ reason: String

@@ -49,7 +49,9 @@ import Testing
         var (dropped, kept) = (0, 0)
         for message in Self.messages {
             let content = MessageContent(of: message)
-            let engine = try Sample.engine([[Sample.ascii, Sample.umlauts].randomElement(using: &random) ?? Sample.ascii])
+            let engine = try Sample.engine([
+                [Sample.ascii, Sample.umlauts].randomElement(using: &random) ?? Sample.ascii
+            ])
             guard case .edited(let edit, _) = engine.edit(message, content) else { continue }
             let right = edit.applied(to: message)
             for _ in 0..<15 {
@@ -67,7 +69,7 @@ import Testing
                 #expect(MIMEStructure(of: wrong).parts.count == content.structure.parts.count)
             }
         }
-        #expect(dropped > 50 * kept, "\(dropped) dropped, \(kept) kept")
+        #expect(dropped > 20 * kept, "\(dropped) dropped, \(kept) kept")
     }
 
     @Test func `another field of the header is not let through`() throws {

@@ -11,7 +11,8 @@ import Testing
 enum FooterSample {
     static let ascii = Footer(text: "Acme Ltd, registered in Sample Town.\nThis message is confidential.")
     static let umlauts = Footer(
-        text: "Gewöhnliche Grüße — Ämter & Söhne, 5 €", html: "<p>Gewöhnliche <b>Grüße</b> — Ämter &amp; Söhne, 5 €</p>")
+        text: "Gewöhnliche Grüße — Ämter & Söhne, 5 €", html: "<p>Gewöhnliche <b>Grüße</b> — Ämter &amp; Söhne, 5 €</p>"
+    )
     static let kanji = Footer(text: "株式会社サンプル 秘密")
 
     static func engine(

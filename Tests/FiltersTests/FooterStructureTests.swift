@@ -29,7 +29,8 @@ import Testing
 
     static let plain = Part.leaf("text/plain", "Hello")
     static let html = Part.leaf("text/html", "<html><body><p>Hello</p></body></html>")
-    static let image = Part.leaf("image/png", "iVBORw0KGgo=", fields: "Content-Transfer-Encoding: base64\nContent-ID: <i>\n")
+    static let image = Part.leaf(
+        "image/png", "iVBORw0KGgo=", fields: "Content-Transfer-Encoding: base64\nContent-ID: <i>\n")
     static let pdf = Part.leaf("application/pdf; name=a.pdf", "JVBERi0=", fields: "Content-Transfer-Encoding: base64\n")
     static let note = Part.leaf("text/plain; name=a.txt", "A file\n")
     static let kept = Part.leaf("text/html", "<p>A file</p>\n", fields: "Content-Disposition: attachment\n")
@@ -55,7 +56,10 @@ import Testing
         ),
         ("invitation", .multi("multipart/alternative", [plain, html, invitation]), [true, true, false]),
         ("forwarded", .multi("multipart/mixed", [plain, forwarded]), [true]),
-        ("deep", .multi("multipart/mixed", [.multi("multipart/mixed", [.multi("multipart/x-odd", [alternative])])]), [true, true]),
+        (
+            "deep", .multi("multipart/mixed", [.multi("multipart/mixed", [.multi("multipart/x-odd", [alternative])])]),
+            [true, true]
+        ),
     ]
 
     static func message(_ tree: Part) throws -> Message {
@@ -76,19 +80,22 @@ import Testing
     @Test func `the root of related parts is the one that start names`() throws {
         let tree = Part.multi(
             "multipart/related; start=\"<main>\"",
-            [image(), .leaf("text/html", "<p>Main</p>", fields: "Content-ID:\n <main>\n"), Self.html].map { $0 })
+            [Self.image, .leaf("text/html", "<p>Main</p>", fields: "Content-ID:\n <main>\n"), Self.html])
         let edited = try Sample.edited(try Self.message(tree), try Sample.engine()).get()
         #expect(Sample.seen(edited).map { $0.contains("Acme") } == [true, false])
-        func image() -> Part { Self.image }
     }
 
     static let untouched: [(tree: Part, reason: String)] = [
         (
-            .multi("multipart/signed; protocol=\"application/pgp-signature\"", [plain, .leaf("application/pgp-signature", "x")]),
+            .multi(
+                "multipart/signed; protocol=\"application/pgp-signature\"",
+                [plain, .leaf("application/pgp-signature", "x")]),
             "the message is signed or encrypted (multipart/signed)"
         ),
         (
-            .multi("multipart/mixed", [.multi("multipart/signed", [plain, .leaf("application/pkcs7-signature", "x")]), plain]),
+            .multi(
+                "multipart/mixed",
+                [.multi("multipart/signed", [plain, .leaf("application/pkcs7-signature", "x")]), plain]),
             "the message is signed or encrypted (multipart/signed)"
         ),
         (
@@ -96,19 +103,30 @@ import Testing
             "the message is signed or encrypted (application/pkcs7-mime)"
         ),
         (
-            .multi("multipart/encrypted", [.leaf("application/pgp-encrypted", "Version: 1"), .leaf("application/octet-stream", "x")]),
+            .multi(
+                "multipart/encrypted",
+                [.leaf("application/pgp-encrypted", "Version: 1"), .leaf("application/octet-stream", "x")]),
             "the message is signed or encrypted (multipart/encrypted)"
         ),
         (
-            .leaf("text/plain", "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHi\n-----BEGIN PGP SIGNATURE-----\n"),
+            .leaf(
+                "text/plain", "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHi\n-----BEGIN PGP SIGNATURE-----\n"),
             "the text is signed or encrypted (PGP)"
         ),
-        (.leaf("text/html", "<pre>\n-----BEGIN PGP MESSAGE-----\nabc\n</pre>"), "the text is signed or encrypted (PGP)"),
         (
-            .multi("multipart/report; report-type=delivery-status", [plain, .leaf("message/delivery-status", "Status: 2.0.0")]),
+            .leaf("text/html", "<pre>\n-----BEGIN PGP MESSAGE-----\nabc\n</pre>"),
+            "the text is signed or encrypted (PGP)"
+        ),
+        (
+            .multi(
+                "multipart/report; report-type=delivery-status",
+                [plain, .leaf("message/delivery-status", "Status: 2.0.0")]),
             "the message is a report (multipart/report)"
         ),
-        (.leaf("message/disposition-notification", "a: b"), "the message is a report (message/disposition-notification)"),
+        (
+            .leaf("message/disposition-notification", "a: b"),
+            "the message is a report (message/disposition-notification)"
+        ),
         (invitation, "there is no text that it could stand in"),
         (.multi("multipart/mixed", [pdf, note]), "there is no text that it could stand in"),
         (.leaf("message/rfc822", "Subject: a\n\nA letter"), "there is no text that it could stand in"),
@@ -118,7 +136,10 @@ import Testing
             "programs may read the message in different ways (duplicate-field)"
         ),
         (.leaf("text/html", "<p>Hello</p><!-- no end"), "dropped: a reader would not see it just once"),
-        (.leaf("text/html", "<p>Hello</p><div style=\"display:none\">"), "dropped: a reader would not see it just once"),
+        (
+            .leaf("text/html", "<p>Hello</p><div style=\"display:none\">"),
+            "dropped: a reader would not see it just once"
+        ),
         (.leaf("text/html", "<p>Hello</p><a title=\""), "dropped: a reader would not see it just once"),
     ]
 
@@ -150,14 +171,16 @@ import Testing
     }
 
     @Test func `what nobody sees does not count as read`() throws {
-        let page = "<p>Yes.</p><div style=\"display:none\">Acme Ltd, registered in Sample Town. "
+        let page =
+            "<p>Yes.</p><div style=\"display:none\">Acme Ltd, registered in Sample Town. "
             + "This message is confidential.</div>"
         let message = try Sample.message("Content-Type: text/html\n\n\(page)\n")
         #expect(!Sample.edited(message, try Sample.engine()).isFailure)
     }
 
     @Test func `an answer that quotes one form has it in both`() throws {
-        let quoted = "<blockquote type=cite>Acme Ltd, <i>registered</i> in Sample Town.<br>This message is "
+        let quoted =
+            "<blockquote type=cite>Acme Ltd, <i>registered</i> in Sample Town.<br>This message is "
             + "confidential.</blockquote>"
         let tree = Part.multi("multipart/alternative", [Self.plain, .leaf("text/html", "<p>Yes</p>\(quoted)")])
         #expect(

@@ -35,7 +35,7 @@ import Testing
     /// What is put below a message, line by line.
     static func footer(
         _ policy: FooterStage.Configuration = policy(), _ footers: [SetFooter] = [], session: Session = user,
-        to recipient: Recipient = external(), _ message: Message = message
+        to recipient: Recipient = external(), of message: Message = message
     ) async throws -> [String] {
         let stage = FooterStage(policy)
         var transaction = Transaction.sample(session: session, recipients: [recipient], services: services(footers))
@@ -94,9 +94,12 @@ import Testing
         #expect(try await Self.footer(policy, session: .sample(client: "198.51.100.1")).isEmpty)
         // Whose post office it is, is by the login, else by the author.
         let forged = Message.sample(["From": "eve@far.example"])
-        #expect(try await Self.footer(Self.policy { $0.mode = .postOffice }, [Self.own], forged) == ["Footer of the office"])
+        #expect(
+            try await Self.footer(Self.policy { $0.mode = .postOffice }, [Self.own], of: forged) == [
+                "Footer of the office"
+            ])
         let byAuthor = Self.policy { ($0.mode, $0.networks) = (.postOffice, ["192.0.2.0/24"]) }
-        #expect(try await Self.footer(byAuthor, [Self.own], session: relay, forged).isEmpty)
+        #expect(try await Self.footer(byAuthor, [Self.own], session: relay, of: forged).isEmpty)
         #expect(try await Self.footer(byAuthor, [Self.own], session: relay) == ["Footer of the office"])
     }
 
@@ -125,7 +128,7 @@ import Testing
     @Test func `a large message is edited as a small one`() async throws {
         let body = Array(String(repeating: "A line of text.\r\n", count: 20_000).utf8)
         let large = Message.sample(["From": "bob@here.example"], body: Bytes(body))
-        #expect(try await Self.footer(Self.policy(), large) == ["Footer of the file"])
+        #expect(try await Self.footer(of: large) == ["Footer of the file"])
     }
 
     // MARK: Values

@@ -26,7 +26,8 @@ import Testing
         let text = Array(repeating: UInt8(ascii: "a"), count: 76)
         #expect(QuotedPrintable.encode(text) == text)
         let longer = text + [UInt8(ascii: "b")]
-        #expect(QuotedPrintable.encode(longer) == Array(repeating: UInt8(ascii: "a"), count: 75) + Array("=\r\nab".utf8))
+        #expect(
+            QuotedPrintable.encode(longer) == Array(repeating: UInt8(ascii: "a"), count: 75) + Array("=\r\nab".utf8))
     }
 
     @Test(arguments: 0..<50)
@@ -34,16 +35,21 @@ import Testing
         var random = SeededRandom(UInt64(seed))
         let odd: [UInt8] = [0x20, 0x09, 0x0D, 0x0A, 0x3D, 0x2E, 0x46, 0x41, 0xC3, 0x00]
         let octets = (0..<2000).map { _ in
-            Bool.random(using: &random) ? odd.randomElement(using: &random) ?? 0 : UInt8.random(in: 0...255, using: &random)
+            Bool.random(using: &random)
+                ? odd.randomElement(using: &random) ?? 0 : UInt8.random(in: 0...255, using: &random)
         }
         let encoded = QuotedPrintable.encode(octets)
         #expect(Self.decoded(encoded) == octets)
         #expect(encoded.allSatisfy { $0 < 0x7F })
-        for line in encoded.split(separator: .lf) { #expect(line.count <= 77 && line.last.map { !$0.isBlank } != false) }
+        for line in encoded.split(separator: .lf) {
+            #expect(line.count <= 77 && line.last.map { !$0.isBlank } != false)
+        }
     }
 
     @Test func `every character of a charset that can be written is read again`() throws {
-        let labels = ["iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251", "windows-1252", "koi8-r", "macintosh"]
+        let labels = [
+            "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251", "windows-1252", "koi8-r", "macintosh",
+        ]
         for label in labels {
             let charset = try #require(Charset(label: label))
             for octet in UInt8(0x80)...0xFF {

@@ -57,7 +57,8 @@ struct Stamping: RecipientStage, MessageStage {
     @Test func `splices are put in by their places`() {
         let body: Bytes = "0123456789"
         #expect(body.spliced([]) == body)
-        #expect(body.spliced([BodySplice(0..<1, "a"), BodySplice(5..<5, "bc"), BodySplice(8..<10, "")]) == "a1234bc567")
+        #expect(
+            body.spliced([BodySplice(0..<1, "a"), BodySplice(5..<5, "bc"), BodySplice(8..<10, "")]) == "a1234bc567")
         // What cannot be meant is passed over.
         #expect(body.spliced([BodySplice(4..<6, "x"), BodySplice(5..<7, "y"), BodySplice(9..<11, "z")]) == "0123x6789")
     }

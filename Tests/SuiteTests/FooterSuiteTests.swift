@@ -33,7 +33,8 @@ import Testing
         MIMEStructure(of: message).parts.enumerated().map { index, part in
             let isFree = texts.contains(index) || part.contentType.isMultipart
             let octets = isFree ? [] : part.decoded(from: message.body)
-            return "\(part.parent ?? -1) \(part.contentType) \(part.fileName ?? "-") \(octets.hashValue) \(octets.count)"
+            return
+                "\(part.parent ?? -1) \(part.contentType) \(part.fileName ?? "-") \(octets.hashValue) \(octets.count)"
         }
     }
 
@@ -55,7 +56,9 @@ import Testing
         for (seen, now) in zip(before.texts, after.texts) {
             for block in engine.blocks {
                 let words = now.html == nil ? block.textWords : block.htmlWords
-                let (was, isThere) = (FooterWords(seen.visible).count(of: words), FooterWords(now.visible).count(of: words))
+                let (was, isThere) = (
+                    FooterWords(seen.visible).count(of: words), FooterWords(now.visible).count(of: words)
+                )
                 let wanted = edited.contains(now.part) && now.nesting == 0 ? was + 1 : was
                 if isThere != wanted { mistakes.append("part \(now.part) has it \(isThere) times") }
             }

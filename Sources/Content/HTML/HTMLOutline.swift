@@ -88,7 +88,8 @@ private struct OutlineReader {
 
     private func isQuotation(_ element: HTMLElement) -> Bool {
         if element == .blockquote, value(of: "type") == "cite" { return true }
-        if let names = value(of: "class"), names.split(separator: " ").contains(where: { Self.classes.contains("\($0)") })
+        if let names = value(of: "class"),
+            names.split(separator: " ").contains(where: { Self.classes.contains("\($0)") })
         {
             return true
         }

@@ -84,7 +84,7 @@ struct FooterBlock: Sendable, Hashable {
         func mistake(_ reason: String) -> FooterMistake { FooterMistake(key: "html", reason: reason) }
         let lowered = html.asciiLowercased
         for name in ["html", "head", "body", "script", "style", "title", "plaintext", "textarea"] {
-            guard !lowered.contains("<\(name)"), !lowered.contains("</\(name)") else {
+            guard !lowered.hasTag(name) else {
                 throw mistake("has <\(name)>: only what stands inside of <body> belongs here, styles as attributes")
             }
         }
@@ -95,5 +95,14 @@ struct FooterBlock: Sendable, Hashable {
         }
         guard !FooterWords(text.visible).isEmpty else { throw mistake("shows no word to a reader") }
         return text.string
+    }
+}
+
+extension String {
+    /// Whether a start or end tag of that name stands here, or something that one may take for it.
+    fileprivate func hasTag(_ name: String) -> Bool {
+        ["<", "</"].flatMap { ranges(of: $0 + name) }.contains { range in
+            self[range.upperBound...].utf8.first.map { !$0.isLetter && !$0.isDigit } ?? true
+        }
     }
 }

@@ -57,7 +57,9 @@ struct FooterCharset {
     private static func isPlain(_ octets: [UInt8]) -> Bool {
         var last: UInt8 = 0
         for octet in octets {
-            guard octet.isVisible || octet.isBlank || octet == .cr || octet == .lf || octet == 0x0C else { return false }
+            guard octet.isVisible || octet.isBlank || octet == .cr || octet == .lf || octet == 0x0C else {
+                return false
+            }
             // HZ, RFC 1843.
             if last == UInt8(ascii: "~"), octet == UInt8(ascii: "{") { return false }
             last = octet
@@ -86,6 +88,7 @@ struct FooterCharset {
 extension String {
     /// A stranger's word for a trace.
     fileprivate var shown: String {
-        "\"" + String(unicodeScalars.prefix(40).filter { $0.value >= 0x20 && $0.value < 0x7F }.map(Character.init)) + "\""
+        "\"" + String(unicodeScalars.prefix(40).filter { $0.value >= 0x20 && $0.value < 0x7F }.map(Character.init))
+            + "\""
     }
 }

@@ -67,7 +67,8 @@ struct FooterProof {
             let isEdited = self.parts.contains { $0.index == index }
             let isSame =
                 part.parent == other.parent && part.depth == other.depth && part.disposition == other.disposition
-                && (isEdited ? part.contentType.isSame(but: "charset", other.contentType)
+                && (isEdited
+                    ? part.contentType.isSame(but: "charset", other.contentType)
                     : part.contentType == other.contentType && part.encoding == other.encoding)
             // What was odd may have been put right, and nothing may have become odd.
             guard isSame, other.defects.isSubset(of: part.defects) else {
@@ -128,7 +129,7 @@ struct FooterProof {
         _ part: FooterTextPart, _ message: Message, _ structure: MIMEStructure
     ) throws(FooterObstacle) {
         let before = oldContent.structure.parts[part.index].decoded(from: old.body)
-        let after = structure.parts[part.index].decoded(from: message.body)
+        let after = structure.parts[part.index].soundlyDecoded(from: message.body) ?? []
         // A text in another charset is compared as text.
         let kept = part.isConverted ? oldContent.structure.parts[part.index].utf8(before) : before
         guard part.place <= kept.count, after.count == kept.count + part.inserted.count,

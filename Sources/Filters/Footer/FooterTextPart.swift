@@ -35,8 +35,8 @@ struct FooterTextPart {
             throw FooterObstacle("its text is longer than \(Self.mostOctets) octets")
         }
         try read(part, body, blocks)
-        try settle(part, wanted)
-        try write(part, body)
+        settle(wanted)
+        write(part, body)
     }
 
     /// A longer text is left alone: no person reads it, and it would be read several times here.
@@ -50,7 +50,8 @@ struct FooterTextPart {
     private mutating func read(
         _ part: MIMEPart, _ body: Bytes, _ blocks: [FooterBlock]
     ) throws(FooterObstacle) {
-        let octets = try Self.decoded(part, body)
+        guard part.encoding != .unknown else { throw FooterObstacle("its transfer encoding is not known") }
+        guard let octets = part.soundlyDecoded(from: body) else { throw FooterObstacle("its base64 is damaged") }
         let footer = isHTML ? page(blocks) : lines(blocks, of: part)
         let text = try FooterCharset(octets, declared: part.contentType.charset, footer: footer)
         before = text.octets
@@ -61,17 +62,6 @@ struct FooterTextPart {
             throw FooterObstacle("its Content-Type cannot be written again for another charset")
         }
         fields.append(("Content-Type", value))
-    }
-
-    private static func decoded(_ part: MIMEPart, _ body: Bytes) throws(FooterObstacle) -> [UInt8] {
-        guard part.encoding != .unknown else { throw FooterObstacle("its transfer encoding is not known") }
-        guard part.encoding == .base64 else { return part.decoded(from: body) }
-        var decoder = Base64Decoder()
-        var octets: [UInt8] = []
-        body[part.content].withUnsafeBytes { decoder.decode($0, into: &octets) }
-        decoder.finish(into: &octets)
-        guard !decoder.isDamaged else { throw FooterObstacle("its base64 is damaged") }
-        return octets
     }
 
     private func page(_ blocks: [FooterBlock]) -> String {
@@ -93,7 +83,7 @@ struct FooterTextPart {
 
     // MARK: - Placing
 
-    private mutating func settle(_ part: MIMEPart, _ wanted: FooterPlace) throws(FooterObstacle) {
+    private mutating func settle(_ wanted: FooterPlace) {
         let lineEnd = Self.lineEnd(of: before)
         let footer = Self.with(lineEnd, inserted)
         if isHTML {
@@ -134,7 +124,7 @@ struct FooterTextPart {
 
     // MARK: - Writing
 
-    private mutating func write(_ part: MIMEPart, _ body: Bytes) throws(FooterObstacle) {
+    private mutating func write(_ part: MIMEPart, _ body: Bytes) {
         let text = after
         var encoding = part.encoding
         if encoding == .sevenBit || encoding == .eightBit {
@@ -157,6 +147,19 @@ struct FooterTextPart {
         }
     }
 
-    /// Quoted-printable of it would be longer than base64.
-    private static func isMostlyForeign(_ text: [UInt8]) -> Bool { text.count { $0 >= 0x80 } * 6 > text.count }
+    /// Hardly anything of it could be read in quoted-printable.
+    private static func isMostlyForeign(_ text: [UInt8]) -> Bool { text.count { $0 >= 0x80 } * 2 > text.count }
+}
+
+extension MIMEPart {
+    /// The part's content decoded; `nil` where its base64 has something in it that is none, or lacks something: not
+    /// every program reads on there.
+    func soundlyDecoded(from body: Bytes) -> [UInt8]? {
+        guard encoding == .base64 else { return decoded(from: body) }
+        var decoder = Base64Decoder()
+        var octets: [UInt8] = []
+        body[content].withUnsafeBytes { decoder.decode($0, into: &octets) }
+        decoder.finish(into: &octets)
+        return decoder.isDamaged ? nil : octets
+    }
 }

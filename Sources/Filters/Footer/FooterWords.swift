@@ -9,24 +9,16 @@ struct FooterWords: Sendable, Hashable {
     private let octets: [UInt8]
     let isEmpty: Bool
 
-    /// - Parameter text: UTF-8.
-    init(_ text: some Sequence<UInt8>) {
+    init(_ text: String) {
         var builder = Builder()
-        var decoder = Unicode.UTF8()
-        var source = text.makeIterator()
-        reading: while true {
-            switch decoder.decode(&source) {
-            case .scalarValue(let scalar): builder.read(scalar)
-            case .error: builder.part()
-            case .emptyInput: break reading
-            }
-        }
+        for scalar in text.unicodeScalars { builder.read(scalar) }
         builder.part()
         isEmpty = builder.octets.count == 1
         octets = builder.octets
     }
 
-    init(_ text: String) { self.init(Array(text.utf8)) }
+    /// - Parameter text: UTF-8; what is malformed parts words.
+    init(_ text: [UInt8]) { self.init(String(decoding: text, as: UTF8.self)) }
 
     /// How often the words of `other` stand here, one after the other.
     func count(of other: FooterWords) -> Int {

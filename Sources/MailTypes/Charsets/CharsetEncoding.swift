@@ -31,7 +31,9 @@ extension Charset {
                 octets.append(UInt8(scalar.value))
                 continue
             }
-            guard let place = table.firstIndex(of: scalar.value), place < 0x80, place + 0x80 >= lowest else { return nil }
+            guard let place = table.firstIndex(of: scalar.value), place < 0x80, place + 0x80 >= lowest else {
+                return nil
+            }
             octets.append(UInt8(place + 0x80))
         }
         return octets

@@ -93,9 +93,10 @@ struct FooterCommand: ParsableCommand {
         private static func read(_ path: String) throws -> String {
             let handle = path == "-" ? FileHandle.standardInput : FileHandle(forReadingAtPath: path)
             guard let handle else { throw CommandFailure.wrong("\(path) cannot be read.") }
-            guard let data = try handle.read(upToCount: Footer.mostOctets + 1) else {
-                throw CommandFailure.wrong("\(path) is empty.")
-            }
+            var data = Data()
+            while data.count <= Footer.mostOctets,
+                let more = try handle.read(upToCount: Footer.mostOctets + 1 - data.count), !more.isEmpty
+            { data += more }
             guard let text = String(validating: data, as: UTF8.self) else {
                 throw CommandFailure.wrong("\(path) is not UTF-8.")
             }
