@@ -42,9 +42,9 @@ import Testing
 
     @Test func `a footer is shown, and what cannot be one is told`() async throws {
         let place = try await Place()
-        func run(_ words: String..., input: String = "") async throws -> Ran {
+        func run(_ words: String...) async throws -> Ran {
             try await Programs.run(
-                Programs.sluice, ["footer"] + words + ["--config", place.folder.path + "/sluice.toml"], input: input)
+                Programs.sluice, ["footer"] + words + ["--config", place.folder.path + "/sluice.toml"])
         }
         try place.folder.write("<p>Acme <b>Ltd</b></p>\n", to: "good.html")
         try place.folder.write("<html><body>Acme</body></html>\n", to: "page.html")
