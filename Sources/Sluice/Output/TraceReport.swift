@@ -204,6 +204,7 @@ extension Question {
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
         case .directory(.authorLists(let scope)): "directory: which lists around \(scope) have authors"
+        case .directory(.footers(let domain)): "directory: footers for \(domain)"
         case .directory(.listed(let probe)):
             "directory: entries of \(probe.scope) about \(probe.client), \(probe.senders)"
         case .memory(.visit(let table, let key, _, _)): "memory: visit of \(key) in \(table)"
