@@ -14,7 +14,8 @@ public struct HTMLOutline: Sendable, Hashable {
     public init(_ octets: [UInt8], limits: ContentLimits = ContentLimits()) {
         var reader = OutlineReader(octets, limits: limits)
         reader.read()
-        end = reader.bodyEnd ?? reader.htmlEnd ?? octets.count
+        let end = reader.bodyEnd ?? reader.htmlEnd ?? octets.count
+        self.end = end
         quotation = reader.quotation.flatMap { $0 <= end ? $0 : nil }
     }
 }
