@@ -110,6 +110,8 @@ import Testing
         let finding = try await stage.message(Self.message, in: transaction)
         #expect(finding.note == "footer of sample (audit 3) and of everybody (file)" && finding.decidedBy == ["mode"])
         let signed = Message.sample(["Content-Type": "application/pkcs7-mime"])
+        transaction = Transaction.sample(session: Self.user, services: Self.services([Self.own]))
+        transaction.policy = "external"
         let other = try await stage.message(signed, in: transaction)
         #expect(other.edits.isEmpty)
         #expect(other.note == "no footer: the message is signed or encrypted (application/pkcs7-mime)")

@@ -44,16 +44,16 @@ struct FooterProof {
 
     // MARK: - Header
 
-    private static let mime: [StaticString] = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
-
     private func checkHeader(_ header: Header) throws(FooterObstacle) {
-        let isRoot = parts.contains { $0.index == 0 && !$0.fields.isEmpty }
+        var changed = parts.first { $0.index == 0 }?.fields ?? []
+        // Without it the others mean nothing.
+        if !changed.isEmpty, old.header["MIME-Version"] == nil { changed.append(("MIME-Version", "1.0")) }
         func kept(_ header: Header) -> [HeaderField] {
-            isRoot ? header.fields.filter { field in !Self.mime.contains { field.isNamed($0) } } : header.fields
+            header.fields.filter { field in !changed.contains { field.isNamed($0.name) } }
         }
-        guard kept(header) == kept(old.header) else {
-            throw FooterObstacle("dropped: another field of the header would have changed")
-        }
+        let new = changed.map { field in header.fields.filter { $0.isNamed(field.name) } }
+        guard kept(header) == kept(old.header), new == changed.map({ [HeaderField(name: $0.name, value: $0.value)] })
+        else { throw FooterObstacle("dropped: another field of the header would have changed") }
     }
 
     // MARK: - Structure
@@ -90,8 +90,11 @@ struct FooterProof {
             if part.index > 0, !part.fields.isEmpty {
                 try compare(before.header.lowerBound, after.header.lowerBound)
                 (place, newPlace) = (before.header.upperBound, after.header.upperBound)
-                let kept = PartFields(old.body[before.header].array).without(Self.mime)
-                guard kept == PartFields(new.body[after.header].array).without(Self.mime) else {
+                let header = PartFields(new.body[after.header].array)
+                let names = part.fields.map(\.name)
+                guard PartFields(old.body[before.header].array).without(names) == header.without(names),
+                    part.fields.allSatisfy({ header.has($0.name, $0.value) })
+                else {
                     throw FooterObstacle("dropped: another field of a part's header would have changed")
                 }
             }
@@ -165,7 +168,12 @@ extension ContentType {
 }
 
 extension PartFields {
-    fileprivate func without(_ names: [StaticString]) -> [[UInt8]] {
-        fields.filter { field in !names.contains { PartFields.isNamed("\($0)", field) } }
+    fileprivate func without(_ names: [String]) -> [[UInt8]] {
+        fields.filter { field in !names.contains { PartFields.isNamed($0, field) } }
+    }
+
+    /// Whether there is just one field of that name, with that value.
+    fileprivate func has(_ name: String, _ value: String) -> Bool {
+        fields.filter { PartFields.isNamed(name, $0) } == [Array(HeaderField(name: name, value: value).raw)]
     }
 }

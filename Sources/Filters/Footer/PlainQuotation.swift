@@ -47,7 +47,9 @@ enum PlainQuotation {
         let dash = UInt8(ascii: "-")
         let trimmed = line.reversed().drop(while: \.isBlank).reversed()
         let inner = trimmed.drop { $0 == dash }.reversed().drop { $0 == dash }
-        guard inner.contains(where: { $0.isLetter || $0 >= 0x80 }), !trimmed.starts(with: "-----BEGIN".utf8) else {
+        guard inner.contains(where: { $0.isLetter || $0 >= 0x80 }),
+            !trimmed.starts(with: "-----BEGIN".utf8), !trimmed.starts(with: "-----END".utf8)
+        else {
             return false
         }
         let before = trimmed.prefix { $0 == dash }.count
