@@ -123,7 +123,7 @@ import Testing
         ("text/plain", "x-uuencode", "abc", "programs may read the message in different ways (unknown-encoding)"),
         ("text/plain", "base64", "SGVs*G8=", "its base64 is damaged"),
         (
-            "text/html; charset=iso-2022-jp", "7bit", "<p>\u{1B}$B\u{21}",
+            "text/html; charset=iso-2022-jp", "7bit", "<p>\u{1B}$X",
             "its text is not of the charset iso-2022-jp that it names"
         ),
     ])
