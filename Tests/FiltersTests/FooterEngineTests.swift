@@ -105,7 +105,8 @@ import Testing
 
     @Test func `the other parameters of a changed field stay`() throws {
         let message = try Sample.message(
-            "Content-Type: text/plain; charset=us-ascii; format=flowed;\n delsp=yes; x-a=\"b; c\\\"d\"\nX-Other: 1\n\nHi\n"
+            "Content-Type: text/plain; charset=us-ascii; format=flowed;\n delsp=yes; x-a=\"b; c\\\"d\"\n"
+                + "X-Other: 1\n\nHi\n"
         )
         let edited = try Sample.edited(message, try Sample.engine([Sample.umlauts])).get()
         let parameters = MIMEStructure(of: edited).parts[0].contentType.parameters

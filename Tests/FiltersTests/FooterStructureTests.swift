@@ -110,7 +110,8 @@ import Testing
         ),
         (
             .leaf(
-                "text/plain", "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHi\n-----BEGIN PGP SIGNATURE-----\n"),
+                "text/plain",
+                "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHi\n-----BEGIN PGP SIGNATURE-----\n"),
             "the text is signed or encrypted (PGP)"
         ),
         (

@@ -55,15 +55,16 @@ import Testing
         #expect(json.output.contains("\"postOffice\" : \"acme\""), "\(json)")
         let page = try await run("set", "acme", "--html-file", place.folder.path + "/page.html")
         #expect(page.code == 1 && page.errors.contains("The html form has <html>: "), "\(page)")
-        let empty = try await run("set", "acme", "--text", "---")
+        let empty = try await run("set", "acme", "--text", "***")
         #expect(empty.code == 1 && empty.errors.contains("The text form has no word in it."), "\(empty)")
         let odd = try await run("set", "acmee", "--text", "Hello")
         #expect(odd.code == 1 && odd.errors.contains("did you mean acme?"), "\(odd)")
-        for words in [["set", "acme"], ["set", "--text", "a"], ["set", "acme", "--global", "--text", "a"]] {
+        for words in [["set", "--text", "a"], ["set", "acme", "--global", "--text", "a"]] {
             let ran = try await Programs.run(
                 Programs.sluice, ["footer"] + words + ["--config", place.folder.path + "/sluice.toml"])
             #expect(ran.code == 2, "\(ran)")
         }
+        #expect(try await run("set", "acme").errors.contains("Say at least one of --text, --text-file"))
         #expect(try await run("reset", "--global").code == 1)
         #expect(try await run("show", "--global").code == 1)
     }

@@ -5,8 +5,8 @@ public enum QuotedPrintable {
 
     /// Text in quoted-printable. CR LF is a line end; every other octet comes out of the decoder as it went in.
     ///
-    /// What some servers change on the way is encoded, too: blanks at the end of a line, and `From ` and a dot at the
-    /// beginning of one.
+    /// What some servers change on the way is encoded, too: blanks at the end of a line, and `From ` at the
+    /// beginning of one, and a line that is a dot.
     public static func encode(_ text: some Collection<UInt8>) -> [UInt8] {
         var writer = QuotedPrintableWriter(expecting: text.count)
         let octets = Array(text)
@@ -18,14 +18,15 @@ public enum QuotedPrintable {
                 continue
             }
             let endsLine = next == nil || next == .cr && place + 2 < octets.count && octets[place + 2] == .lf
-            writer.write(octet, plainly: isPlain(octet, endsLine: endsLine), endsLine: endsLine)
+            let isPlain = octet.isBlank ? !endsLine : octet.isVisible && octet != UInt8(ascii: "=")
+            let isDelicate = octet == UInt8(ascii: ".") ? endsLine : octets[place...].starts(with: envelope)
+            writer.write(octet, plainly: isPlain, butNotFirst: isDelicate, endsLine: endsLine)
         }
         return writer.output
     }
 
-    private static func isPlain(_ octet: UInt8, endsLine: Bool) -> Bool {
-        octet.isBlank ? !endsLine : octet.isVisible && octet != UInt8(ascii: "=")
-    }
+    /// What begins a message in an mbox file. RFC 4155.
+    private static let envelope = Array("From ".utf8)
 }
 
 private struct QuotedPrintableWriter {
@@ -39,12 +40,11 @@ private struct QuotedPrintableWriter {
         column = 0
     }
 
-    mutating func write(_ octet: UInt8, plainly isPlain: Bool, endsLine: Bool) {
+    mutating func write(_ octet: UInt8, plainly isPlain: Bool, butNotFirst isDelicate: Bool, endsLine: Bool) {
         // The last character of a line needs no room for the mark that the line goes on.
         let room = QuotedPrintable.longestLine - (endsLine ? 0 : 1)
         if column + (isPlain ? 1 : 3) > room { breakLine() }
-        let isDelicate = column == 0 && (octet == UInt8(ascii: "F") || octet == UInt8(ascii: "."))
-        if isPlain, !isDelicate {
+        if isPlain, !(isDelicate && column == 0) {
             output.append(octet)
             column += 1
         } else {

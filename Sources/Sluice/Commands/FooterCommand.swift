@@ -69,13 +69,13 @@ struct FooterCommand: ParsableCommand {
 
         func validate() throws {
             if text != nil, textFile != nil { throw ValidationError("Say --text or --text-file, not both.") }
-            guard text != nil || textFile != nil || htmlFile != nil else {
-                throw ValidationError("Say at least one of --text, --text-file and --html-file.")
-            }
             guard htmlFile != "-" else { throw ValidationError("Only --text-file can be standard input.") }
         }
 
         func run(at site: PolicySite) throws {
+            guard text != nil || textFile != nil || htmlFile != nil else {
+                throw CommandFailure.wrong("Say at least one of --text, --text-file and --html-file.")
+            }
             let footer = Footer(text: try text ?? textFile.map(Self.read), html: try htmlFile.map(Self.read))
             if let mistake = FooterStage.mistake(in: footer) {
                 throw CommandFailure.wrong("The \(mistake.key) form \(mistake.reason).")
