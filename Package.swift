@@ -23,7 +23,7 @@ let chainFiles = [
     "24-recipients.toml", "25-smarthost.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml", "30-header.toml",
     "31-catchall.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml",
     "39-lists.toml", "40-greylist.toml", "42-send-limits.toml", "44-spam.toml", "46-rspamd.toml",
-    "47-spamassassin.toml", "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
+    "47-spamassassin.toml", "60-thresholds.toml", "80-footer.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 
 // The rules that the program carries; `rules.d` is a link to them.
@@ -157,7 +157,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "SuiteTests",
-            dependencies: ["Adapters", "Filters", "Sandbox", "Pipeline", "MailTypes", "SluiceTesting"]),
+            dependencies: [
+                "Adapters", "Filters", "Sandbox", "Pipeline", "Content", "MailTypes", "SluiceTesting",
+            ]),
         .testTarget(
             name: "SandboxTests",
             dependencies: ["Sandbox", "SandboxProbe", "Adapters", "Pipeline", "Scoring", "MailTypes", "SluiceTesting"]),

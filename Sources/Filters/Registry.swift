@@ -59,6 +59,7 @@ public enum Registry {
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
         StageKind(SenderLists.self, "Senders that are allowed or blocked, for everybody, a domain or a mailbox"),
         StageKind(ScoreVerdict.self, "What follows from the score: a delay, the Junk folder, a refusal"),
+        StageKind(FooterStage.self, "Footers below what own users send to others, in plain text and HTML"),
         StageKind(DKIMSign.self, "What this server's users write, signed in their domain's name"),
         StageKind(ARCSealing.self, "What goes on to other servers, sealed with what was found here"),
     ]

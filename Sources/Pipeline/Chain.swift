@@ -125,10 +125,16 @@ public final class Link: Sendable {
     /// Whether what it names for a recipient is what it judges by, and not only what a copy looks like.
     var judgesByRecipient: Bool {
         let effects = type(of: base.stage).effects
-        return effects.contains(.distinguishesRecipients) && !effects.contains(.dividesCopies)
+        return effects.contains(.distinguishesRecipients) && !effects.contains(.dividesCopies) && !changesOnly
     }
 
     func variant(for domain: String) -> StageVariant { domains.isEmpty ? base : domains[domain] ?? base }
+
+    /// Whether it changes copies and nothing more: recipients for whom it has other values get copies of their own, and
+    /// need not come in a transaction of their own, since one reply serves them all.
+    var changesOnly: Bool {
+        type(of: base.stage).effects.isSubset(of: [.editsHeader, .editsBody, .distinguishesRecipients])
+    }
 
     /// Whose values hold for a domain's mail: itself or one whose table says the same; `nil` for everybody's. Where
     /// this is the same, one verdict serves both.

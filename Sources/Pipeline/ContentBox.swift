@@ -29,7 +29,7 @@ extension Edit {
     /// Whether it changes what a reader sees.
     var changesContent: Bool {
         switch self {
-        case .replaceBody, .removeFields: true
+        case .replaceBody, .spliceBody, .removeFields: true
         case .prependField(let name, _), .appendField(let name, _):
             ContentBox.fields.contains(name.asciiLowercased) || name.asciiLowercased.hasPrefix("content-")
         case .score, .authentication, .resolve, .disposition, .policy, .exempt, .standing, .block, .unclaimed: false

@@ -126,6 +126,7 @@ struct Draft: Sendable {
         case .prependField(let name, let value): message.header.prepend(HeaderField(name: name, value: value))
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
         case .replaceBody(let body): message.body = body
+        case .spliceBody(let splices): message.body = message.body.spliced(splices)
         case .exempt(let reason): exemption = exemption ?? reason
         case .removeFields, .resolve, .disposition, .policy, .standing, .block, .unclaimed: break
         }
@@ -139,8 +140,8 @@ struct Draft: Sendable {
             switch edit {
             case .resolve(let address, let found): destinations[address] = found
             case .disposition(let address, let wanted): dispositions[address] = wanted
-            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .policy, .exempt,
-                .standing, .block, .unclaimed:
+            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .spliceBody,
+                .policy, .exempt, .standing, .block, .unclaimed:
                 break
             }
         }

@@ -86,6 +86,8 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case listed(ListProbe)
     /// Which lists of this scope and those around it have entries that go by a message's author?
     case authorLists(PolicyScope)
+    /// Which footers are there for mail from this domain?
+    case footers(String)
 }
 
 public enum DirectoryAnswer: Sendable, Hashable, Codable {
@@ -104,6 +106,8 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case listed([ListEntry])
     /// In the order of their precedence.
     case authorLists([SenderList])
+    /// The post office's, and everybody's.
+    case footers([SetFooter])
 }
 
 /// What the directory knows of an address, one step: aliases are not followed.

@@ -54,6 +54,9 @@ public enum Edit: Sendable, Hashable, Codable {
     case removeFields(at: [Int])
     /// Puts another body in place.
     case replaceBody(Bytes)
+    /// Puts other octets in place of pieces of the body, in order, by their places in the message the stage saw. What
+    /// a trace keeps of it is as small as the change.
+    case spliceBody([BodySplice])
     /// Says where the copies of a recipient go; the recipient that the stage was asked about, or, in the
     /// message phase, the one with that address.
     case resolve(EmailAddress, to: [Destination])
@@ -119,11 +122,17 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
 
 extension Bytes: Codable {
     public init(from decoder: any Decoder) throws {
-        self.init(try decoder.singleValueContainer().decode([UInt8].self))
+        let container = try decoder.singleValueContainer()
+        if let text = try? container.decode(String.self), let octets = Base64.decodeStrictly(text.utf8) {
+            self.init(octets)
+        } else {
+            // As records of older versions have it.
+            self.init(try container.decode([UInt8].self))
+        }
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
-        try container.encode(array)
+        try container.encode(String(decoding: Base64.encode(array), as: UTF8.self))
     }
 }

@@ -103,8 +103,8 @@ extension Opening.Notes {
             switch edit {
             case .score(let symbol): symbols.append(symbol)
             case .authentication(let entry): authentication.entries.append(entry)
-            case .prependField, .appendField, .removeFields, .replaceBody, .resolve, .disposition, .policy, .exempt,
-                .standing, .block, .unclaimed:
+            case .prependField, .appendField, .removeFields, .replaceBody, .spliceBody, .resolve, .disposition, .policy,
+                .exempt, .standing, .block, .unclaimed:
                 break
             }
         }

@@ -126,6 +126,15 @@ public struct Services: Sendable {
         return found
     }
 
+    /// The footers that the directory has for mail from this domain: its post office's, if it is hosted here, and
+    /// everybody's.
+    public func footers(for domain: String) async throws(StageFailure) -> [SetFooter] {
+        guard case .directory(.footers(let found)) = try await ask(.directory(.footers(domain))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
     /// Notes that an entry of a list has changed what becomes of a message.
     public func noteUse(ofListEntry id: Int64) async throws(StageFailure) {
         let now = try await now()

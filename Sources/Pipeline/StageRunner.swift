@@ -117,7 +117,7 @@ extension Finding {
             case .score: effects.insert(.scores)
             case .authentication: effects.insert(.authenticates)
             case .prependField, .appendField, .removeFields: effects.insert(.editsHeader)
-            case .replaceBody: effects.insert(.editsBody)
+            case .replaceBody, .spliceBody: effects.insert(.editsBody)
             case .resolve: effects.insert(.routes)
             case .disposition: effects.insert(.disposes)
             case .policy: effects.insert(.distinguishesRecipients)

@@ -75,6 +75,7 @@ extension DirectoryQuestion {
         case .listScopes(let scope): text.wrapped("directory", "listScopes") { $0.string(scope.key) }
         case .authorLists(let scope): text.wrapped("directory", "authorLists") { $0.string(scope.key) }
         case .relayDomain(let domain): text.wrapped("directory", "relayDomain") { $0.string(domain) }
+        case .footers(let domain): text.wrapped("directory", "footers") { $0.string(domain) }
         case .maySend, .sendStanding, .smarthost, .listed: text.rare(Question.directory(self))
         }
     }
@@ -203,7 +204,7 @@ extension DirectoryAnswer {
             text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
         case .authorLists(let lists):
             text.wrapped("directory", "authorLists") { text in text.array(lists) { $0.rare($1) } }
-        case .address, .maySend, .sendStanding, .signing, .smarthost, .relayDomain, .thresholds, .listed:
+        case .address, .maySend, .sendStanding, .signing, .smarthost, .relayDomain, .thresholds, .listed, .footers:
             text.rare(Answer.directory(self))
         }
     }

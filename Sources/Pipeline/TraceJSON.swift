@@ -110,7 +110,7 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .removeFields, .replaceBody, .exempt, .standing, .block, .unclaimed: text.rare(self)
+        case .removeFields, .replaceBody, .spliceBody, .exempt, .standing, .block, .unclaimed: text.rare(self)
         }
     }
 }

@@ -113,7 +113,7 @@ public final class TransactionJudge {
                 if link.judgesByRecipient { candidate.judgedBy[link.file] = name }
             case .unclaimed(let reply): candidate.recipient.unclaimed = reply
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .replaceBody, .exempt, .block: break
+            case .prependField, .appendField, .removeFields, .replaceBody, .spliceBody, .exempt, .block: break
             }
         }
         switch finding.verdict {
@@ -139,7 +139,8 @@ public final class TransactionJudge {
         candidate.isRepeated = acceptedKeys.contains(address.key)
         if candidate.isRepeated || candidate.isDiscarded { return admitted(candidate) }
         candidate.policy = chain.links(in: .message).map { link in
-            link.words.isObserved ? nil : link.valueScope(for: candidate.recipient.policyDomain)
+            link.words.isObserved || link.changesOnly
+                ? nil : link.valueScope(for: candidate.recipient.policyDomain)
         }
         if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
             !standard.isJudged(like: candidate)

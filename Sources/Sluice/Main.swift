@@ -88,7 +88,8 @@ struct RootCommand: AsyncParsableCommand {
                     RouteCommand.self, DKIMCommand.self, AuditCommand.self,
                 ]),
             CommandGroup(
-                name: "Policy", subcommands: [ThresholdsCommand.self, ListsCommand.self, BlockedCommand.self]),
+                name: "Policy",
+                subcommands: [ThresholdsCommand.self, ListsCommand.self, BlockedCommand.self, FooterCommand.self]),
             CommandGroup(name: "Other", subcommands: [VersionCommand.self]),
         ])
 }

@@ -34,6 +34,8 @@ public struct SampleDirectory: Sendable {
     /// Domains whose keys the directory keeps.
     public var signing: [String: SigningDomain] = [:]
     public var thresholds: [SetThresholds] = []
+    /// Those of the one post office of all domains, and everybody's.
+    public var footers: [SetFooter] = []
     /// In the order of their precedence.
     public var lists: [ListEntry] = []
 
@@ -73,6 +75,8 @@ public struct SampleDirectory: Sendable {
             let keys = Set(probe.keys)
             return .listed(
                 lists.filter { probe.scope.levels.contains($0.scope) && keys.contains($0.sender.key) })
+        case .footers(let domain):
+            return .footers(footers.filter { $0.postOffice == nil || domains.contains(domain) })
         case .signing(let domain):
             let labels = domain.split(separator: ".")
             let names = labels.indices.map { labels[$0...].joined(separator: ".") }

@@ -24,7 +24,8 @@ import Testing
         Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
         DNSBL(dnsbl), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
-        ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
+        ARC(ARC.Configuration()), FooterStage(FooterStage.Configuration()), FooterStage(footer),
+        equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
         (try? SRSTests.stage()) ?? SRS(SRS.Configuration()),
     ]
 
@@ -36,6 +37,8 @@ import Testing
         $0.domains["out.example"] = DKIMSign.DomainSigning(active: ["s1", "e1"])
         $0.users = .any
     }
+
+    static let footer = FooterTests.policy { ($0.recipients, $0.networks) = (.all, ["0.0.0.0/0"]) }
 
     static let arcSeal = ARCSealTests.policy { $0.recipients = .all }
 

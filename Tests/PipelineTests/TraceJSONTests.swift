@@ -60,6 +60,7 @@ import Testing
             edits: [
                 .score(Symbol("A", points: 0.1, description: "a")), .prependField(name: "X", value: "\"1\""),
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
+                .spliceBody([BodySplice(1..<2, "odd")]),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
                 .resolve(

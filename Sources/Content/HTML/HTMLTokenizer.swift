@@ -34,6 +34,8 @@ struct HTMLTokenizer {
     let octets: [UInt8]
     private let maxAttributes: Int
     private var position = 0
+    /// Where the token that was read last begins, if it is markup.
+    private(set) var tokenStart = 0
     var mode = Mode.data
     /// Inside of SVG and MathML there are CDATA sections.
     var allowsCDATA = false
@@ -73,6 +75,7 @@ struct HTMLTokenizer {
     /// One token; `nil` for what is dropped.
     private mutating func data() -> Token? {
         let start = position
+        tokenStart = start
         var place = start
         while place < octets.count, octets[place] != UInt8(ascii: "<") || !beginsMarkup(place) { place += 1 }
         if place > start {

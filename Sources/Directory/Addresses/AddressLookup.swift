@@ -23,6 +23,7 @@ struct AddressLookup {
         case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))
         case .listScopes(let scope): .listScopes(try PolicyLookup(db: db).listScopes(of: scope))
         case .authorLists(let scope): .authorLists(try PolicyLookup(db: db).authorLists(of: scope))
+        case .footers(let domain): .footers(try FooterLookup(db: db).footers(for: normalized(domain: domain)))
         case .listed(let probe): .listed(try PolicyLookup(db: db).listed(probe))
         }
     }

@@ -26,6 +26,9 @@ enum Schema {
         migrator.registerMigration("7: domain aliases, redirections, addresses of groups, catch-alls") { db in
             try db.execute(sql: routing)
         }
+        migrator.registerMigration("8: footers") { db in
+            try db.execute(sql: footers)
+        }
         return migrator
     }
 
@@ -210,5 +213,20 @@ enum Schema {
             ON listEntry (coalesce(domainID, 0), coalesce(addressID, 0), sender, action);
         CREATE INDEX listEntryOfDomain ON listEntry (domainID, sender);
         CREATE INDEX listEntryOfAddress ON listEntry (addressID, sender);
+        """
+
+    /// What belongs to no post office is everybody's.
+    private static let footers = """
+        CREATE TABLE footer (
+            id INTEGER PRIMARY KEY,
+            postOfficeID INTEGER REFERENCES postOffice (id) ON DELETE CASCADE,
+            text TEXT,
+            html TEXT,
+            author TEXT NOT NULL,
+            changed REAL NOT NULL,
+            audit INTEGER NOT NULL,
+            CHECK (text IS NOT NULL OR html IS NOT NULL)
+        ) STRICT;
+        CREATE UNIQUE INDEX footerOfPostOffice ON footer (coalesce(postOfficeID, 0));
         """
 }

@@ -172,6 +172,9 @@ extension Edit {
         case .prependField(let name, let value), .appendField(let name, let value): "add \(name): \(value)"
         case .removeFields(let places): "remove \(Terminal.counted(places.count, "field"))"
         case .replaceBody(let body): "replace the body (\(body.count) octets)"
+        case .spliceBody(let splices):
+            "change the body (\(splices.reduce(0) { $0 + $1.range.count }) octets become "
+                + "\(splices.reduce(0) { $0 + $1.octets.count }))"
         case .resolve(let address, let destinations):
             "\(address) goes to \(destinations.map(\.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
@@ -210,6 +213,7 @@ extension Question {
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
         case .directory(.authorLists(let scope)): "directory: which lists around \(scope) have authors"
+        case .directory(.footers(let domain)): "directory: footers for \(domain)"
         case .directory(.listed(let probe)):
             "directory: entries of \(probe.scope) about \(probe.client), \(probe.senders)"
         case .memory(.visit(let table, let key, _, _)): "memory: visit of \(key) in \(table)"
@@ -325,6 +329,7 @@ extension DirectoryAnswer {
             lists.isEmpty ? "none" : lists.map { "\($0.action.rawValue) of \($0.scope)" }.joined(separator: ", ")
         case .listed(let entries):
             entries.isEmpty ? "none" : entries.map { "\($0.words), \($0.origin)" }.joined(separator: "; ")
+        case .footers(let found): found.isEmpty ? "none" : found.map(\.origin).joined(separator: "; ")
         }
     }
 }
