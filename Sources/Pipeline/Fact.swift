@@ -37,6 +37,8 @@ public enum Question: Sendable, Hashable, Codable {
     case lessonScopes([LessonScope])
     /// What does a program beside this one say of this message?
     case spamScan(SpamScanQuestion)
+    /// What does a milter say of a step of a session?
+    case milter(MilterQuestion)
 }
 
 /// What the world said.
@@ -57,6 +59,7 @@ public enum Answer: Sendable, Hashable, Codable {
     case lessons(LessonAnswer)
     case lessonScopes([LessonScope])
     case spamReport(SpamReport)
+    case milter(MilterReport)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

@@ -1,3 +1,4 @@
+import struct Foundation.Data
 public import MailTypes
 
 /// What a stage found: one verdict, and edits that the chain applies. A stage changes nothing itself.
@@ -52,12 +53,21 @@ public enum Edit: Sendable, Hashable, Codable {
     case appendField(name: String, value: String)
     /// Takes fields out of the header, by their places in the message the stage saw.
     case removeFields(at: [Int])
+    /// Puts a field before the one at this place, counted from 0 in the header as it then is: with what was taken out
+    /// gone, and with what was put in before. The value is what stands behind the colon, and keeps its folding.
+    case insertField(name: String, value: String, at: Int)
     /// Puts another body in place.
     case replaceBody(Bytes)
     /// Says where the copies of a recipient go; the recipient that the stage was asked about, or, in the
     /// message phase, the one with that address.
     case resolve(EmailAddress, to: [Destination])
     case disposition(EmailAddress, Disposition)
+    /// Somebody else gets the message too; the stages that route say where, as for mail of this server's own.
+    case addRecipient(EmailAddress)
+    /// The recipient that was said with this address does not get it. Who is left without any gets a message discarded.
+    case removeRecipient(EmailAddress)
+    /// Reports go to this address; `nil`: to nobody. RFC 5321 §3.6.3.
+    case changeSender(EmailAddress?)
     /// Names the values of its own by which this stage will judge the message for the recipient that it is asked
     /// about. Recipients with equal names are judged together, others apart.
     case policy(String)
@@ -96,17 +106,26 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let relays = Self(rawValue: 1 << 15)
     /// Judges the message by values that single recipients have, and says in the recipient phase by which.
     public static let distinguishesRecipients = Self(rawValue: 1 << 16)
+    /// Changes whom the message is for, or whose it is, once it has come.
+    public static let changesEnvelope = Self(rawValue: 1 << 18)
     /// Sets aside what follows from the score, so it is asked before who judges that.
     public static let exempts = Self(rawValue: 1 << 17)
 }
 
+/// As base64 where that is the coder's way with data, as JSON's is.
 extension Bytes: Codable {
     public init(from decoder: any Decoder) throws {
-        self.init(try decoder.singleValueContainer().decode([UInt8].self))
+        let container = try decoder.singleValueContainer()
+        // Records of older versions have the octets one by one.
+        if let octets = try? container.decode([UInt8].self) {
+            self.init(octets)
+        } else {
+            self.init(Array(try container.decode(Data.self)))
+        }
     }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
-        try container.encode(array)
+        try container.encode(withUnsafeBytes { Data($0) })
     }
 }

@@ -16,6 +16,8 @@ public struct Opening: Sendable {
 
     private var connected = Notes()
     var notes = Notes()
+    /// What is open for this connection, until it ends.
+    let resources = SessionResources()
 
     public init() {}
 
@@ -69,6 +71,7 @@ public struct Opening: Sendable {
         let record = FactRecord(notes.facts)
         let services = Services(source, record: record)
         var transaction = Transaction(id: id, hostname: hostname, session: session, services: services)
+        transaction.resources = resources
         transaction.symbols = notes.symbols
         transaction.authentication = notes.authentication
         var refusal: Reply?
@@ -103,8 +106,8 @@ extension Opening.Notes {
             switch edit {
             case .score(let symbol): symbols.append(symbol)
             case .authentication(let entry): authentication.entries.append(entry)
-            case .prependField, .appendField, .removeFields, .replaceBody, .resolve, .disposition, .policy, .exempt,
-                .standing:
+            case .prependField, .appendField, .removeFields, .insertField, .replaceBody, .resolve, .disposition,
+                .addRecipient, .removeRecipient, .changeSender, .policy, .exempt, .standing:
                 break
             }
         }

@@ -110,7 +110,9 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .removeFields, .replaceBody, .exempt, .standing: text.rare(self)
+        case .removeFields, .insertField, .replaceBody, .addRecipient, .removeRecipient, .changeSender, .exempt,
+            .standing:
+            text.rare(self)
         }
     }
 }

@@ -40,6 +40,7 @@ public final class TransactionJudge {
         notes = opening.notes
         let services = Services(source, record: FactRecord(opening.notes.facts))
         transaction = Transaction(id: id, hostname: hostname, session: session, services: services)
+        transaction.resources = opening.resources
         trace = Trace(id: id, started: started, session: session)
         trace.openings = notes.sessions
     }
@@ -104,7 +105,9 @@ public final class TransactionJudge {
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .replaceBody, .exempt: break
+            case .prependField, .appendField, .removeFields, .insertField, .replaceBody, .addRecipient, .removeRecipient,
+                .changeSender, .exempt:
+                break
             }
         }
         switch finding.verdict {
@@ -171,6 +174,7 @@ public final class TransactionJudge {
                 guard drafts[0].state == .open else { continue }
                 let finding = await ask(link, link.base, about: drafts[0])
                 drafts[0].pass(place, finding)
+                await route(additionsOf: finding, to: &drafts[0])
                 continue
             }
             var next: [Draft] = []
@@ -184,13 +188,52 @@ public final class TransactionJudge {
                     continue
                 }
                 for (variant, var part) in draft.divided(by: link) {
-                    part.pass(place, await ask(link, variant, about: part))
+                    let finding = await ask(link, variant, about: part)
+                    part.pass(place, finding)
+                    await route(additionsOf: finding, to: &part)
                     next.append(part)
                 }
             }
             drafts = next
         }
         return drafts
+    }
+
+    /// Has the stages that route say where the mail of those goes whom a stage has added, as for mail of this server's
+    /// own. Who is refused for good is left out, and stands among the refused; if it may be otherwise later, the message
+    /// is to come again.
+    private func route(additionsOf finding: Finding?, to draft: inout Draft) async {
+        for case .addRecipient(let address) in finding?.edits ?? [] where draft.state == .open {
+            guard !draft.recipients.contains(where: { $0.address.key == address.key }) else { continue }
+            var added = AcceptedRecipient(
+                recipient: Recipient(EnvelopeRecipient(address)), symbols: [], policy: [], isDiscarded: false)
+            added.recipient.isAdded = true
+            if let refusal = await refusal(whileRouting: &added) {
+                trace.refused.append(RefusedRecipient(address: address, reply: refusal))
+                if refusal.isTemporary { draft.state = .refused(refusal) }
+            } else {
+                draft.recipients.append(added.recipient)
+            }
+        }
+        if draft.recipients.isEmpty, draft.state == .open { draft.state = .discarded }
+    }
+
+    private func refusal(whileRouting added: inout AcceptedRecipient) async -> Reply? {
+        var own = transaction
+        own.session = Session(language: .internal, listener: transaction.session.listener, client: "127.0.0.1")
+        for link in chain.links(in: .recipient) where link.effects.contains(.routes) && !link.words.isObserved {
+            let variant = link.variant(for: added.recipient.policyDomain)
+            let subject = StageRunner.Subject.recipient(added.recipient)
+            let runner = StageRunner(link: link, phase: .recipient, subject: subject, variant: variant)
+            let (step, finding) = await runner.run(in: own)
+            notes.steps.append(step)
+            guard let finding else { continue }
+            let course = take(finding, of: link, for: &added)
+            if case .refuse(let reply) = course { return reply }
+            if course == .settled { break }
+        }
+        let isRouted = !added.recipient.destinations.isEmpty
+        return isRouted ? nil : Reply(550, .deliveryNotAuthorized, "Nobody says where its mail goes")
     }
 
     /// Asks a stage in shadow with each set of its values. The draft stays whole: others must not notice.
@@ -225,8 +268,9 @@ public final class TransactionJudge {
                 places[one.symbols] = drafts.count
                 drafts.append(
                     Draft(
-                        message: message, recipients: [recipient], symbols: notes.symbols + one.symbols,
-                        authentication: notes.authentication, quarantined: notes.quarantined))
+                        message: message, sender: transaction.sender, recipients: [recipient],
+                        symbols: notes.symbols + one.symbols, authentication: notes.authentication,
+                        quarantined: notes.quarantined))
             }
         }
         return drafts
@@ -234,6 +278,7 @@ public final class TransactionJudge {
 
     private func ask(_ link: Link, _ variant: StageVariant, about draft: Draft) async -> Finding? {
         transaction.message = draft.message
+        transaction.envelope?.sender = draft.sender
         transaction.contentBox = draft.content
         transaction.recipients = draft.recipients
         transaction.symbols = draft.symbols
@@ -269,7 +314,10 @@ public final class TransactionJudge {
         }
         trace.recipients = drafts.flatMap(\.recipients)
         // What shadows went by stands in their steps.
-        for place in trace.recipients.indices { trace.recipients[place].observedPolicies = [:] }
+        for place in trace.recipients.indices {
+            trace.recipients[place].observedPolicies = [:]
+            trace.recipients[place].isAdded = false
+        }
         trace.symbols = drafts.max { $0.symbols.count < $1.symbols.count }?.symbols ?? notes.symbols
         trace.authentication = drafts.first?.authentication ?? notes.authentication
         return Outcome(replies: replies, copies: copies)
@@ -318,12 +366,15 @@ public struct Outcome: Sendable {
 /// One finished message with the recipients that get exactly it.
 public struct Copy: Sendable {
     public var message: Message
+    /// The reverse-path, as the stages have left it.
+    public var sender: EmailAddress?
     public var recipients: [Recipient]
     /// Why a person must look at it before it goes anywhere.
     public var quarantined: String?
 
     init(_ draft: Draft) {
         message = draft.message
+        sender = draft.sender
         recipients = draft.recipients
         quarantined = draft.quarantined
     }

@@ -20,7 +20,7 @@ import Testing
         Helo(helo),
         Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
-        DNSBL(dnsbl), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
+        DNSBL(dnsbl), Milter(Milter.Configuration()), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
         ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
 
@@ -149,6 +149,7 @@ import Testing
         let world = MemoryServices()
         world.report(Self.report, by: .rspamd)
         world.report(Self.report, by: .spamassassin)
+        world.answerAsMilter(MilterTests.allChanges)
         world.scan = ScanReport(
             ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]

@@ -53,7 +53,7 @@ extension Outcome {
             for (queued, reason) in [(Self.queued(free), nil)] + apart.map({ ($0, reason) }) {
                 guard !queued.isEmpty else { continue }
                 var submission = Submission(
-                    id: QueueID(id, copy: made.count), sender: envelope.sender, recipients: queued, content: content,
+                    id: QueueID(id, copy: made.count), sender: copy.sender, recipients: queued, content: content,
                     received: received)
                 submission.parameters = envelope.parameters
                 submission.arrival = arrival

@@ -76,8 +76,8 @@ public enum MilterPlace: UInt32, Sendable, Hashable, CaseIterable {
         case .connect:
             ["j", "{daemon_name}", "v", "_", "{client_addr}", "{client_name}", "{client_port}"]
         case .hello: ["{tls_version}", "{cipher}"]
-        case .mail: ["i", "{auth_type}", "{auth_authen}", "{mail_addr}", "{mail_host}", "{mail_mailer}"]
-        case .recipient: ["i", "{rcpt_addr}", "{rcpt_host}", "{rcpt_mailer}"]
+        case .mail: ["i", "{auth_type}", "{auth_authen}", "{mail_addr}", "{mail_host}"]
+        case .recipient: ["i", "{rcpt_addr}", "{rcpt_host}"]
         case .data, .endOfHeader, .endOfMessage: ["i"]
         }
     }

@@ -129,7 +129,7 @@ extension MilterChange {
         case "+": self = .addRecipient(try data.text(), parameters: nil)
         case "2":
             let path = try data.text()
-            self = .addRecipient(path, parameters: data.isAtEnd ? nil : try data.text())
+            self = .addRecipient(path, parameters: data.isAtEnd ? "" : try data.text())
         case "-": self = .deleteRecipient(try data.text())
         case "e":
             let path = try data.text()
@@ -158,7 +158,8 @@ enum MilterReplyText {
         let status = reply.status.map { "\($0) " } ?? ""
         let last = reply.lines.count - 1
         return reply.lines.enumerated().map { index, line in
-            "\(reply.code)\(index < last ? "-" : " ")\(status)\(line.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%"))"
+            let words = line.split(separator: "%", omittingEmptySubsequences: false).joined(separator: "%%")
+            return "\(reply.code)\(index < last ? "-" : " ")\(status)\(words)"
         }.joined(separator: "\r\n")
     }
 

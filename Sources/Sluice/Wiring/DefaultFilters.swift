@@ -27,6 +27,7 @@ enum DefaultFilters {
         ("44-spam.toml", PackageResources._4_spam_toml),
         ("46-rspamd.toml", PackageResources._6_rspamd_toml),
         ("47-spamassassin.toml", PackageResources._7_spamassassin_toml),
+        ("48-milter.toml", PackageResources._8_milter_toml),
         ("60-thresholds.toml", PackageResources._0_thresholds_toml),
         ("90-dkim-sign.toml", PackageResources._0_dkim_sign_toml),
         ("92-arc-seal.toml", PackageResources._2_arc_seal_toml),

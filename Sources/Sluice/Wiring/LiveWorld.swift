@@ -15,6 +15,7 @@ struct LiveWorld: ServiceSource {
     let blocklists: BlocklistDesk
     let lessons: LessonStore
     let scanners = SpamScanners()
+    let milters = Milters()
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -28,7 +29,7 @@ struct LiveWorld: ServiceSource {
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings(let question): blocklists.immediate(question).map(Answer.listings)
-        case .spamScan: nil
+        case .spamScan, .milter: nil
         case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
         case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }
@@ -49,6 +50,7 @@ struct LiveWorld: ServiceSource {
         case .lessons(let question): .lessons(try await lessons.answer(question))
         case .lessonScopes(let scopes): .lessonScopes(try await lessons.answer(scopes))
         case .spamScan(let question): .spamReport(try await scanners.answer(question))
+        case .milter(let question): .milter(try await milters.answer(question))
         }
     }
 }
@@ -91,7 +93,7 @@ extension Question {
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
         case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
-            .listings, .lessons, .lessonScopes, .spamScan:
+            .listings, .lessons, .lessonScopes, .spamScan, .milter:
             self
         }
     }
