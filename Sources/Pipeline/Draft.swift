@@ -33,8 +33,8 @@ struct Draft: Sendable {
     private(set) var isJunked = false
 
     init(
-        message: Message, sender: EmailAddress?, recipients: [Recipient], symbols: [Symbol], authentication: AuthenticationResults,
-        quarantined: String?
+        message: Message, sender: EmailAddress?, recipients: [Recipient], symbols: [Symbol],
+        authentication: AuthenticationResults, quarantined: String?
     ) {
         self.message = message
         self.sender = sender

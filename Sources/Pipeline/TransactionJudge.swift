@@ -105,7 +105,8 @@ public final class TransactionJudge {
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .insertField, .replaceBody, .addRecipient, .removeRecipient,
+            case .prependField, .appendField, .removeFields, .insertField, .replaceBody, .addRecipient,
+                .removeRecipient,
                 .changeSender, .exempt:
                 break
             }
@@ -200,8 +201,8 @@ public final class TransactionJudge {
     }
 
     /// Has the stages that route say where the mail of those goes whom a stage has added, as for mail of this server's
-    /// own. Who is refused for good is left out, and stands among the refused; if it may be otherwise later, the message
-    /// is to come again.
+    /// own. Who is refused for good is left out, and stands among the refused; if it may be otherwise later, the
+    /// message is to come again.
     private func route(additionsOf finding: Finding?, to draft: inout Draft) async {
         for case .addRecipient(let address) in finding?.edits ?? [] where draft.state == .open {
             guard !draft.recipients.contains(where: { $0.address.key == address.key }) else { continue }
@@ -383,20 +384,4 @@ public struct Copy: Sendable {
 extension Reply {
     static let senderAccepted = Reply(250, .other, "Sender accepted")
     static let recipientAccepted = Reply(250, .destinationValid, "Recipient accepted")
-}
-
-extension Message {
-    /// What people search for.
-    var summary: [String: String] {
-        var summary: [String: String] = [:]
-        for (key, field) in [
-            ("from", header["From"]), ("subject", header["Subject"]), ("message-id", header["Message-ID"]),
-        ] {
-            if let field { summary[key] = field.value.cut(toScalars: Self.longestSummary) }
-        }
-        return summary
-    }
-
-    /// Unicode scalars of a field's value that the trace keeps.
-    private static let longestSummary = 200
 }

@@ -59,6 +59,8 @@ import Testing
             edits: [
                 .score(Symbol("A", points: 0.1, description: "a")), .prependField(name: "X", value: "\"1\""),
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
+                .insertField(name: "Z", value: " 3\n\t4", at: 2), .addRecipient("c@here.example"),
+                .removeRecipient("d@here.example"), .changeSender(nil), .changeSender("e@here.example"),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
                 .policy("b@here.example"), .standing(.open), .exempt(Exemption(reason: "r", origin: "o", entry: 7)),
@@ -101,7 +103,9 @@ import Testing
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .directory(.authorLists(.domain("b.example"))),
-        .spamScan(scanQuestion.recorded),
+        .spamScan(scanQuestion.recorded), milterQuestion(.connect), milterQuestion(.hello("mx")),
+        milterQuestion(.sender(nil)), milterQuestion(.recipient("b@here.example")),
+        milterQuestion(.message(MessageHandle(.sample), for: ["b@here.example"])),
         .lessons(LessonQuestion([], scopes: [])),
         .scan(MessageHandle(.sample), by: .clamd),
         .dns(DNSQuestion("c.example", .ptr)), .dns(DNSQuestion("d.example", .txt)), .dns(DNSQuestion("e.example", .a)),
@@ -141,6 +145,17 @@ import Testing
         .directory(.authorLists([SenderList(scope: .global, action: .block)])),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
+        .milter(MilterReport(.continue)), .milter(MilterReport(.accept)),
+        .milter(MilterReport(.tempfail(Reply(451, .systemOther, "y")))), .milter(MilterReport(.reject(nil))),
+        .milter(
+            MilterReport(
+                .discard,
+                changes: [
+                    .addField(name: "A", value: " 1"), .insertField(at: 0, name: "B", value: "2\n\t3"),
+                    .changeField(number: 1, name: "C", value: ""), .replaceBody(Bytes([0, 255, 10])),
+                    .addRecipient("<c@d>"), .deleteRecipient("e@f"), .changeSender("<>", parameters: nil),
+                    .changeSender("<g@h>", parameters: "SIZE=1"), .quarantine("why"),
+                ])),
         .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),
         .dns(.records([.name("mx.\"b\".example"), .name("")], isSecure: false)),
         .dns(.records([.text([0, 34, 92, 255]), .text([])], isSecure: true)), .dns(.noData), .dns(.noName),
@@ -154,6 +169,13 @@ import Testing
         order: .init(
             servers: [.path("/s")], patience: "1s",
             of: Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))))
+
+    static func milterQuestion(_ step: MilterQuestion.Step) -> Question {
+        let limits = MilterQuestion.Limits(permissions: [], replyTimeout: "1s", largestBody: 1, mostConnections: 1)
+        let transaction = Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))
+        let order = MilterQuestion.Order(.path("/m"), limits, of: transaction, to: [])
+        return .milter(MilterQuestion(step, order).recorded)
+    }
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])
 
@@ -189,6 +211,14 @@ import Testing
 
     @Test func `each question has its answer in the sample`() {
         #expect(Self.questions.count == Self.answers.count)
+    }
+
+    @Test func `octets are base64, and a list of numbers in older records`() throws {
+        let body = Edit.replaceBody(Bytes([0, 255, 10]))
+        let text = String(decoding: try JSONEncoder().encode(body), as: UTF8.self)
+        #expect(text.contains("\"AP8K\""))
+        let older = text.replacingOccurrences(of: "\"AP8K\"", with: "[0,255,10]")
+        #expect(try JSONDecoder().decode(Edit.self, from: Data(older.utf8)) == body)
     }
 
     @Test func `an empty trace too`() throws {

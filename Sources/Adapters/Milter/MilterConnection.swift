@@ -142,17 +142,17 @@ private final class MilterHandler: ChannelInboundHandler {
             switch machine.next() {
             case .send(let octets):
                 context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: octets)), promise: nil)
-            case .wait: return await(context)
+            case .wait: return startClock(context)
             case .answer(let answer):
                 limit?.cancel()
                 promise.take()?.succeed((answer, machine.isSettled))
             }
         }
         // A milter that does not read is one that hangs.
-        if promise != nil { await(context) }
+        if promise != nil { startClock(context) }
     }
 
-    private func await(_ context: ChannelHandlerContext) {
+    private func startClock(_ context: ChannelHandlerContext) {
         limit?.cancel()
         limit = context.eventLoop.assumeIsolated().scheduleTask(in: patience) { [weak self] in
             self?.fail(StageFailure("no reply in time", timedOut: true))

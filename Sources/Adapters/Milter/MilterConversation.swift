@@ -30,7 +30,8 @@ final class MilterConversation: SessionResource {
         let (settled, failed) = state.withLock { ($0.settled, $0.failed) }
         if let settled { return settled }
         if let failed, failed.id == id {
-            throw StageFailure("\(milter): has failed before: \(failed.failure.reason)", timedOut: failed.failure.timedOut)
+            let failure = failed.failure
+            throw StageFailure("\(milter): has failed before: \(failure.reason)", timedOut: failure.timedOut)
         }
         do throws(StageFailure) { return try await tell(story) } catch {
             state.withLock { $0.failed = (id, error) }

@@ -119,4 +119,3 @@ extension Milter.Configuration {
         maxConnections = table.value(.maxConnections, default: maxConnections)
     }
 }
-

@@ -28,7 +28,8 @@ extension MilterSocket: Decodable {
         guard let socket = MilterSocket(text) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
-                debugDescription: "\"\(text)\" is no place such as \"unix:/run/milter.sock\" or \"inet:127.0.0.1:8891\"")
+                debugDescription: "\"\(text)\" is no place such as \"unix:/run/milter.sock\" or \"inet:127.0.0.1:8891\""
+            )
         }
         self = socket
     }

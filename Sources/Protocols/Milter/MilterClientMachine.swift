@@ -184,7 +184,8 @@ public struct MilterClientMachine: Sendable {
         guard agreed?.steps.contains(.leadingSpace) != true else { return change }
         switch change {
         case .addField(let name, let value): return .addField(name: name, value: " " + value)
-        case .insertField(let place, let name, let value): return .insertField(at: place, name: name, value: " " + value)
+        case .insertField(let place, let name, let value):
+            return .insertField(at: place, name: name, value: " " + value)
         case .changeField(let number, let name, let value) where !value.isEmpty:
             return .changeField(number: number, name: name, value: " " + value)
         case .changeField, .replaceBody, .addRecipient, .deleteRecipient, .changeSender, .quarantine: return change

@@ -253,7 +253,9 @@ extension Answer {
         case .lessonScopes(let scopes): scopes.isEmpty ? "none" : scopes.map(\.text).joined(separator: ", ")
         case .spamReport(let report): "\(report.server): \(report.score) points, \(report.symbols.count) symbols"
         case .milter(let report):
-            report.verdict.words + (report.changes.isEmpty ? "" : ", \(Terminal.counted(report.changes.count, "change"))")
+            report.changes.isEmpty
+                ? report.verdict.words
+                : "\(report.verdict.words), \(Terminal.counted(report.changes.count, "change"))"
         case .failure(let failure): "failed: \(failure.reason)"
         }
     }
