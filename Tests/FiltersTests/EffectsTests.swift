@@ -20,7 +20,8 @@ import Testing
         Helo(helo),
         Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
-        DNSBL(dnsbl), Milter(Milter.Configuration()), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
+        DNSBL(dnsbl), Milter(Milter.Configuration()), Rspamd(Rspamd.Configuration()),
+        Spamassassin(Spamassassin.Configuration()),
         ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
 
