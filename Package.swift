@@ -212,6 +212,7 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
+    ("MilterClientFuzz", "Protocols"), ("MilterServerFuzz", "Protocols"),
     ("ProxyHeaderFuzz", "Protocols"), ("ScannerReplyFuzz", "Protocols"), ("ScannerTemplateFuzz", "Sandbox"),
     ("SignatureFuzz", "Filters"),
     ("SMTPServerFuzz", "Protocols"), ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),

@@ -113,7 +113,7 @@ import Testing
     }
 
     @Test(arguments: ["", "<>", "<a@b\r\nRCPT TO:<c@d>>", "no address", "<a@b.example> SIZE=1", "<@>"])
-    func `a recipient that is no address is a failure`(_ path: String) async throws {
+    func `R166: a recipient that is no address is a failure`(_ path: String) async throws {
         for change in [MilterReport.Change.addRecipient(path), .deleteRecipient(path)] {
             await #expect(throws: StageFailure.self) { try await find(MilterReport(.continue, changes: [change])) }
         }

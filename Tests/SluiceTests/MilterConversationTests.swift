@@ -186,7 +186,7 @@ import Testing
     ]
 
     @Test(arguments: misbehaviours.indices)
-    func `who misbehaves is a failure, soon, and no connection stays`(_ place: Int) async throws {
+    func `R166: who misbehaves is a failure, soon, and no connection stays`(_ place: Int) async throws {
         let (name, answer) = Self.misbehaviours[place]
         let milter = try await FakeMilter.start(answer)
         let client = Client(milters: Milters(), port: milter.port, patience: "200ms")

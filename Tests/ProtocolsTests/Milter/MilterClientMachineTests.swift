@@ -212,7 +212,7 @@ import Testing
         #expect(try dialog.ask(Self.message).changes.isEmpty)
     }
 
-    @Test func `what was not agreed on, too large, too much or too early is a fault`() throws {
+    @Test func `R166: what was not agreed on, too large, too much or too early is a fault`() throws {
         let field = MilterChange.addField(name: "X", value: String(repeating: "x", count: 2000))
         let lies: [(String, [MilterReply])] = [
             ("E", [.change(.deleteRecipient("a@b"))]), ("E", [.change(.replaceBody(.init(repeating: 0, count: 1001)))]),

@@ -90,7 +90,7 @@ import Testing
         "y550 one\r\n550 two\0", "y550-one\0", "y550 no", "y5500 no\0", "yno\0",
         "O\0\0\0\u{6}\0\0\0\0\0\0\0\0\0\0\0\0j\0\0\0\0\0i\0",
     ])
-    func `a reply that does not fit is a fault`(_ text: String) throws {
+    func `R166: a reply that does not fit is a fault`(_ text: String) throws {
         guard let code = text.utf8.first else { return }
         #expect(throws: MilterFault.self) {
             try MilterReply(MilterPacket(code: code, data: Array(text.utf8.dropFirst())))
