@@ -39,6 +39,8 @@ public enum Question: Sendable, Hashable, Codable {
     case spamScan(SpamScanQuestion)
     /// What does a milter say of a step of a session?
     case milter(MilterQuestion)
+    /// What does a policy server say of a step of a session?
+    case policy(PolicyQuestion)
 }
 
 /// What the world said.
@@ -60,6 +62,8 @@ public enum Answer: Sendable, Hashable, Codable {
     case lessonScopes([LessonScope])
     case spamReport(SpamReport)
     case milter(MilterReport)
+    /// The action, in the server's words.
+    case policy(String)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

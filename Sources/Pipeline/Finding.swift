@@ -47,7 +47,7 @@ public enum Edit: Sendable, Hashable, Codable {
     case score(Symbol)
     /// Adds a result to the one Authentication-Results field.
     case authentication(AuthenticationResults.Entry)
-    /// Puts a field at the top of the header.
+    /// Puts a field at the top of the header; before there is one, of that of each message that the transaction has.
     case prependField(name: String, value: String)
     /// Puts a field at the end of the header.
     case appendField(name: String, value: String)

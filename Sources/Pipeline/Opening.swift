@@ -12,6 +12,8 @@ public struct Opening: Sendable {
         var authentication = AuthenticationResults()
         var isDiscarded = false
         var quarantined: String?
+        /// What is to stand at the top of the header, once there is one: the last on top.
+        var fields: [HeaderField] = []
     }
 
     private var connected = Notes()
@@ -106,12 +108,23 @@ extension Opening.Notes {
             switch edit {
             case .score(let symbol): symbols.append(symbol)
             case .authentication(let entry): authentication.entries.append(entry)
-            case .prependField, .appendField, .removeFields, .insertField, .replaceBody, .resolve, .disposition,
+            case .prependField(let name, let value): prepend(name, value)
+            case .appendField, .removeFields, .insertField, .replaceBody, .resolve, .disposition,
                 .addRecipient, .removeRecipient, .changeSender, .policy, .exempt, .standing:
                 break
             }
         }
-        switch finding.verdict {
+        return course(finding.verdict)
+    }
+
+    /// The same field about several recipients is one.
+    mutating func prepend(_ name: String, _ value: String) {
+        let field = HeaderField(name: name, value: value)
+        if !fields.contains(field) { fields.append(field) }
+    }
+
+    private mutating func course(_ verdict: Verdict) -> Course {
+        switch verdict {
         case .continue: return .onward
         case .accept: return .settled
         case .reject(let reply), .tempfail(let reply): return .refuse(reply)

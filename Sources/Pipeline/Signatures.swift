@@ -51,6 +51,7 @@ extension Question {
         case .spamScan(let question): .spamScan(question.recorded)
         case .scan(let handle, let engine): .scan(handle.recorded, by: engine)
         case .milter(let question): .milter(question.recorded)
+        case .policy(let question): .policy(question.recorded)
         default: self
         }
     }

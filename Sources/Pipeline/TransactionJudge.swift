@@ -23,6 +23,8 @@ public final class TransactionJudge {
         /// Which values of each message stage hold for it.
         var policy: [String?]
         var isDiscarded: Bool
+        /// What is to stand at the top of the header.
+        var fields: [(name: String, value: String)] = []
         /// Said before in this transaction: answered again, delivered once.
         var isRepeated = false
 
@@ -105,7 +107,8 @@ public final class TransactionJudge {
             case .disposition(_, let disposition): candidate.recipient.disposition = disposition
             case .policy(let name): candidate.recipient.policies[link.file] = name
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .insertField, .replaceBody, .addRecipient,
+            case .prependField(let name, let value): candidate.fields.append((name, value))
+            case .appendField, .removeFields, .insertField, .replaceBody, .addRecipient,
                 .removeRecipient,
                 .changeSender, .exempt:
                 break
@@ -147,6 +150,7 @@ public final class TransactionJudge {
     private func admitted(_ candidate: AcceptedRecipient) -> Reply {
         accepted.append(candidate)
         acceptedKeys.insert(candidate.recipient.address.key)
+        for field in candidate.fields { notes.prepend(field.name, field.value) }
         if !candidate.isRepeated { transaction.recipients.append(candidate.recipient) }
         transaction.envelope?.recipients.append(candidate.recipient.said)
         trace.envelope?.recipients.append(candidate.recipient.said)
@@ -260,6 +264,8 @@ public final class TransactionJudge {
     private func openDrafts(of message: Message) -> [Draft] {
         var drafts: [Draft] = []
         var places: [[Symbol]: Int] = [:]
+        var message = message
+        for field in notes.fields { message.header.prepend(field) }
         for one in accepted where !one.isDiscarded && !one.isRepeated && !notes.isDiscarded {
             var recipient = one.recipient
             if notes.quarantined != nil { recipient.disposition = .quarantine }

@@ -18,6 +18,7 @@ public final class MemoryServices: ServiceSource {
         var unsoundLists: [String: String] = [:]
         var spamReports: [SpamScanner: SpamReport] = [:]
         var milterReports: [MilterReport] = []
+        var policyAction = "DUNNO"
         var scan: ScanReport? = ScanReport(by: "scanner")
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
@@ -79,6 +80,12 @@ public final class MemoryServices: ServiceSource {
         state.withLock { $0.milterReports = reports }
     }
 
+    /// What policy servers say.
+    public var policyAction: String {
+        get { state.withLock { $0.policyAction } }
+        set { state.withLock { $0.policyAction = newValue } }
+    }
+
     /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
     public func passOver(_ zone: String, because reason: String?) {
         state.withLock { $0.unsoundLists[zone] = reason }
@@ -125,6 +132,7 @@ extension MemoryServices.State {
         case .lessons: .lessons(lessons)
         case .lessonScopes(let scopes): .lessonScopes(scopes.filter(taughtScopes.contains))
         case .milter: .milter(milterReport)
+        case .policy: .policy(policyAction)
         case .spamScan(let question):
             spamReports[question.scanner].map(Answer.spamReport)
                 ?? .failure(StageFailure("there is no \(question.scanner.rawValue) here"))

@@ -20,7 +20,7 @@ import Testing
         Helo(helo),
         Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
-        DNSBL(dnsbl), Milter(Milter.Configuration()), Rspamd(Rspamd.Configuration()),
+        DNSBL(dnsbl), Milter(Milter.Configuration()), Policy(policy), Rspamd(Rspamd.Configuration()),
         Spamassassin(Spamassassin.Configuration()),
         ARC(ARC.Configuration()), equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
     ]
@@ -98,6 +98,12 @@ import Testing
         return policy
     }()
 
+    static let policy: Policy.Configuration = {
+        var policy = Policy.Configuration()
+        policy.states = PolicyQuestion.State.allCases
+        return policy
+    }()
+
     /// The world knows no such list: it says that it is silent.
     static let dnsbl: DNSBL.Configuration = {
         var policy = DNSBL.Configuration()
@@ -151,6 +157,7 @@ import Testing
         world.report(Self.report, by: .rspamd)
         world.report(Self.report, by: .spamassassin)
         world.answerAsMilter(MilterTests.allChanges)
+        world.policyAction = "PREPEND X-Policy: asked"
         world.scan = ScanReport(
             ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]

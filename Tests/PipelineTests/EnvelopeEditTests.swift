@@ -104,6 +104,28 @@ import Testing
         #expect(fields[0].raw.elementsEqual("X: a\r\n\tb\r\n".utf8))
     }
 
+    /// Says something about each recipient, and refuses one.
+    struct Remarking: RecipientStage {
+        static let name: StageName = "remarking"
+        static let effects: Effects = [.editsHeader, .rejects]
+        struct Configuration: Decodable { init() {} }
+        init(_ configuration: Configuration = Configuration()) {}
+        func recipient(_ recipient: Recipient, in transaction: Transaction) async throws(StageFailure) -> Finding {
+            let name = recipient.address.localPart
+            let verdict: Verdict = name == "eve" ? .reject(Reply(550, .deliveryNotAuthorized, "No")) : .continue
+            return Finding(verdict, edits: [.prependField(name: "X-For", value: name == "bob" ? "one" : name)])
+        }
+    }
+
+    @Test func `a field about a recipient is in the header once it is there, once`() async throws {
+        let link = Link(number: 41, file: "41-remarking.toml", base: StageVariant(Remarking()))
+        let (outcome, _, _) = await Play([Link.router, link]).run(
+            to: ["bob@here.example", "eve@here.example", "bob@there.example", "carl@here.example"])
+        let fields = try #require(outcome?.copies.first?.message.header.fields)
+        #expect(fields.filter { $0.isNamed("X-For") }.map(\.value) == ["carl", "one"])
+        #expect(fields.first?.name == "X-For")
+    }
+
     @Test func `what is open for a session ends with it, and not before`() {
         final class Open: SessionResource {
             let ends = Mutex(0)

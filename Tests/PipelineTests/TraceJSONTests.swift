@@ -103,7 +103,8 @@ import Testing
         .directory(.thresholds(.global)), .directory(.thresholds(.mailbox("b@here.example"))),
         .directory(.listScopes(.domain("global"))), .directory(.listScopes(.global)), .directory(.listed(probe)),
         .directory(.authorLists(.domain("b.example"))),
-        .spamScan(scanQuestion.recorded), milterQuestion(.connect), milterQuestion(.hello("mx")),
+        .spamScan(scanQuestion.recorded), policyQuestion(.rcpt), policyQuestion(.mail),
+        milterQuestion(.connect), milterQuestion(.hello("mx")),
         milterQuestion(.sender(nil)), milterQuestion(.recipient("b@here.example")),
         milterQuestion(.message(MessageHandle(.sample), for: ["b@here.example"])),
         .lessons(LessonQuestion([], scopes: [])),
@@ -145,7 +146,7 @@ import Testing
         .directory(.authorLists([SenderList(scope: .global, action: .block)])),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
-        .milter(MilterReport(.continue)), .milter(MilterReport(.accept)),
+        .policy("PREPEND X: \"1\""), .policy(""), .milter(MilterReport(.continue)), .milter(MilterReport(.accept)),
         .milter(MilterReport(.tempfail(Reply(451, .systemOther, "y")))), .milter(MilterReport(.reject(nil))),
         .milter(
             MilterReport(
@@ -175,6 +176,14 @@ import Testing
         let transaction = Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))
         let order = MilterQuestion.Order(.path("/m"), limits, of: transaction, to: [])
         return .milter(MilterQuestion(step, order).recorded)
+    }
+
+    static func policyQuestion(_ state: PolicyQuestion.State) -> Question {
+        let transaction = Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))
+        let order = PolicyQuestion.Order(
+            servers: [.path("/p")], patience: "1s", context: "", recipientCount: 0, of: transaction)
+        let recipient: EmailAddress? = state == .rcpt ? "b@here.example" : nil
+        return .policy(PolicyQuestion(state, sender: "a@out.example", recipient: recipient, order).recorded)
     }
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])

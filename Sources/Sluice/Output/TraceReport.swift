@@ -220,6 +220,8 @@ extension Question {
         case .spamScan(let question):
             "\(question.scanner.rawValue): a message of \(question.message.size) octets"
         case .milter(let question): "\(question.milter): \(question.step.words)"
+        case .policy(let question):
+            "policy: \(question.state.rawValue) <\(question.sender?.description ?? "")> <\(question.recipient?.description ?? "")>"
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         case .lessons(let question):
             "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"
@@ -252,6 +254,7 @@ extension Answer {
         case .lessons(let answer): answer.words
         case .lessonScopes(let scopes): scopes.isEmpty ? "none" : scopes.map(\.text).joined(separator: ", ")
         case .spamReport(let report): "\(report.server): \(report.score) points, \(report.symbols.count) symbols"
+        case .policy(let action): action
         case .milter(let report):
             report.changes.isEmpty
                 ? report.verdict.words
