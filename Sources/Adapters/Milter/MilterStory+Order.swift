@@ -23,7 +23,7 @@ extension MilterStory {
 extension MilterStory.Client {
     fileprivate init(_ order: MilterQuestion.Order) {
         let session = order.session
-        let literal = session.client.isIPv6 ? "[IPv6:\(session.client)]" : "[\(session.client)]"
+        let literal = session.client.literal
         let host = order.clientName ?? literal
         self.init(
             host: host, peer: .address(session.client, port: UInt16(clamping: session.clientPort)),

@@ -17,11 +17,18 @@ public final class Milters: Sendable {
     public func answer(_ question: MilterQuestion) async throws(StageFailure) -> MilterReport {
         guard let order = question.order else { throw StageFailure("what is to be said is not at hand") }
         let limits = order.limits
-        let conversation = order.resources.resource("\(order.milter) \(limits)") {
+        let conversation = order.resources.resource("milter \(order.milter) \(limits.name)") {
             MilterConversation(with: order.milter, limits, at: desk)
         }
         let answer = try await conversation.answer(MilterStory(question, order), in: order.id)
         return MilterReport(answer)
+    }
+}
+
+extension MilterQuestion.Limits {
+    /// Who is asked under other limits is spoken with anew.
+    fileprivate var name: String {
+        "\(permissions.map(\.rawValue).sorted()) \(replyTimeout) \(largestBody) \(mostConnections)"
     }
 }
 

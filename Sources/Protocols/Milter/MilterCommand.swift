@@ -132,10 +132,10 @@ extension MilterCommand {
         let text = try data.text()
         if family == UInt8(ascii: "L") { return .connect(host: host, .local(path: text)) }
         let literal = text.asciiLowercased.hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text
-        guard
-            let address = IPAddress(literal[...]),
-            family == UInt8(ascii: address.isIPv6 ? "6" : "4")
-        else { throw MilterFault("the client has no address") }
+        // An IPv4 address mapped into IPv6 is the IPv4 address, whatever family is said.
+        guard [UInt8(ascii: "4"), UInt8(ascii: "6")].contains(family), let address = IPAddress(literal) else {
+            throw MilterFault("the client has no address")
+        }
         return .connect(host: host, .address(address, port: port))
     }
 }

@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "z", "M", "M<a>", "Ca", "Ca\0", "Ca\04\0\u{19}", "Ca\04\0\u{19}x\0", "Ca\06\0\u{19}192.0.2.1\0", "DMi\0", "D",
+        "z", "M", "M<a>", "Ca", "Ca\0", "Ca\04\0\u{19}", "Ca\04\0\u{19}x\0", "Ca\0x\0\u{19}192.0.2.1\0", "DMi\0", "D",
         "Tx",
     ])
     func `a command that does not fit is a fault`(_ text: String) {
