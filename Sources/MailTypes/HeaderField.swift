@@ -32,8 +32,12 @@ public struct HeaderField: Sendable, Hashable {
             self.init(name: name, value: value)
             return
         }
-        let legal = HeaderFolding.legalName(name)
-        self.init(raw: legal[...] + [UInt8(ascii: ":")] + lines + [.cr, .lf], nameCount: legal.count)
+        var raw = HeaderFolding.legalName(name)
+        let nameCount = raw.count
+        raw.append(UInt8(ascii: ":"))
+        raw += lines
+        raw += [.cr, .lf]
+        self.init(raw: raw[...], nameCount: nameCount)
     }
 
     public var nameBytes: ArraySlice<UInt8> { raw.prefix(nameCount) }

@@ -1,4 +1,4 @@
-import struct Foundation.Data
+import Foundation
 public import MailTypes
 
 /// What a stage found: one verdict, and edits that the chain applies. A stage changes nothing itself.

@@ -173,7 +173,9 @@ private final class MilterHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        fail(hasHeard ? StageFailure("it has hung up in the middle of an answer") : MilterHungUp())
+        let failure: any Error =
+            hasHeard ? StageFailure("it has hung up in the middle of an answer") : MilterHungUp()
+        fail(failure)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

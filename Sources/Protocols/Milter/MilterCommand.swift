@@ -97,8 +97,8 @@ extension MilterCommand {
         var data = MilterDataReader(packet)
         switch Character(Unicode.Scalar(packet.code)) {
         case "O": self = .negotiate(try MilterNegotiation(&data))
-        case "D": self = try Self.macros(&data)
-        case "C": self = try Self.connect(&data)
+        case "D": self = try Self.readMacros(&data)
+        case "C": self = try Self.readConnect(&data)
         case "H": self = .hello(try data.text())
         case "M": self = .mail(try data.text(), try data.texts(most: Self.mostWords))
         case "R": self = .recipient(try data.text(), try data.texts(most: Self.mostWords))
@@ -116,7 +116,7 @@ extension MilterCommand {
         try data.end()
     }
 
-    private static func macros(_ data: inout MilterDataReader) throws(MilterFault) -> Self {
+    private static func readMacros(_ data: inout MilterDataReader) throws(MilterFault) -> Self {
         let code = try data.octet()
         let words = try data.texts(most: 2 * mostWords)
         guard words.count.isMultiple(of: 2) else { throw MilterFault("a macro without a value") }
@@ -124,7 +124,7 @@ extension MilterCommand {
             for: code, stride(from: 0, to: words.count, by: 2).map { MilterMacro(words[$0], words[$0 + 1]) })
     }
 
-    private static func connect(_ data: inout MilterDataReader) throws(MilterFault) -> Self {
+    private static func readConnect(_ data: inout MilterDataReader) throws(MilterFault) -> Self {
         let host = try data.text()
         let family = try data.octet()
         guard family != UInt8(ascii: "U") else { return .connect(host: host, .unknown) }
