@@ -161,7 +161,7 @@ import Testing
             "replaces half a body",
             FakeMilter.saying { if case .endOfMessage = $0 { [.change(.replaceBody([1]))] } else { [] } }
         ),
-        ("wants all", { _ in [.negotiate(MilterNegotiation(actions: .all, steps: .all))] }),
+        ("wants more than there is", { _ in [.negotiate(MilterNegotiation(version: 9, actions: .all, steps: []))] }),
         ("two replies", FakeMilter.saying { if case .header = $0 { [.continue, .continue] } else { [] } }),
         (
             "a large body",

@@ -161,7 +161,7 @@ public struct MilterClientMachine: Sendable {
     private mutating func take(_ change: MilterChange, at step: Step) throws(MilterFault) {
         guard step == .endOfMessage else { throw MilterFault("it changes a message before its end") }
         guard agreed?.actions.contains(change.action) == true else {
-            throw MilterFault("it does what was not agreed on")
+            throw MilterFault("it does what it may not: \(change.action.names)")
         }
         if case .replaceBody(let piece) = change { sizes.body += piece.count } else { sizes.others += change.size }
         guard sizes.body <= configuration.largestBody else {
@@ -196,14 +196,14 @@ public struct MilterClientMachine: Sendable {
     private func agreement(on wish: MilterNegotiation) throws(MilterFault) -> MilterNegotiation {
         let versions = MilterNegotiation.oldestVersion...MilterNegotiation.newestVersion
         guard versions.contains(wish.version) else { throw MilterFault("it speaks version \(wish.version)") }
-        guard configuration.actions.union(.nameMacros).isSuperset(of: wish.actions) else {
-            let excess = wish.actions.subtracting(configuration.actions).subtracting(.nameMacros)
-            throw MilterFault("it wants to do what it may not (\(excess.names))")
+        guard MilterSteps.all.isSuperset(of: wish.steps) else {
+            throw MilterFault("it wants steps that there are not")
         }
-        guard Self.offeredSteps.isSuperset(of: wish.steps) else {
-            throw MilterFault("it wants steps that were not offered")
-        }
-        return wish
+        var agreed = wish
+        // Many want all that they could ever do, and do less. Of what it was not offered it gets nothing.
+        agreed.actions.formIntersection(configuration.actions.union(.nameMacros))
+        agreed.steps.formIntersection(Self.offeredSteps)
+        return agreed
     }
 
     // MARK: What follows from replies

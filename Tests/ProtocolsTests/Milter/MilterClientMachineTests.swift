@@ -233,15 +233,25 @@ import Testing
 
     @Test(arguments: [
         MilterNegotiation(version: 1, actions: [], steps: []), MilterNegotiation(version: 7, actions: [], steps: []),
-        MilterNegotiation(actions: [.addHeaders, .changeBody], steps: []),
-        MilterNegotiation(actions: [], steps: .refusedRecipients),
-        MilterNegotiation(actions: MilterActions(rawValue: 1 << 20), steps: []),
         MilterNegotiation(actions: [], steps: MilterSteps(rawValue: 1 << 28)),
     ])
-    func `who wants more than is offered is not spoken with`(_ wish: MilterNegotiation) {
+    func `another version, or steps that there are not, are a fault`(_ wish: MilterNegotiation) {
         var dialog = MilterDialog(actions: .addHeaders)
         dialog.wish = wish
         #expect(throws: MilterFault.self) { try dialog.ask(.sample) }
+    }
+
+    @Test func `who wants more than is offered does not get it`() throws {
+        for change in [MilterChange.replaceBody([]), .addRecipient("<a@b>", parameters: "NOTIFY=NEVER")] {
+            var dialog = MilterDialog(actions: .addHeaders)
+            dialog.wish = MilterNegotiation(actions: MilterActions(rawValue: .max), steps: .all)
+            dialog.wish.steps.remove([.noReplyToConnect, .noReplyToHello])
+            #expect(try dialog.ask(Self.message).verdict == .continue)
+            dialog.replies = { if case .endOfMessage = $0 { [.change(change), .accept] } else { [.continue] } }
+            var next = Self.message
+            next.mail?.macros["i"] = "2"
+            #expect(throws: MilterFault.self) { try dialog.ask(next) }
+        }
     }
 
     @Test func `who speaks first, or anything but the protocol, is at fault`() throws {
