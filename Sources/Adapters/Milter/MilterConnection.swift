@@ -1,4 +1,5 @@
 import Foundation
+import MailTypes
 import NIOCore
 import NIOPosix
 import Pipeline

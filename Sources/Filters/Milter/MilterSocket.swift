@@ -1,4 +1,4 @@
-public import Pipeline
+import Pipeline
 
 /// Where a milter listens, in the spellings of Sluice, Postfix and libmilter: `127.0.0.1:8891`, `inet:127.0.0.1:8891`,
 /// `inet:8891@localhost`, `inet6:[::1]:8891`, `unix:/run/milter.sock`, `local:/run/milter.sock`.

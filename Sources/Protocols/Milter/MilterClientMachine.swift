@@ -1,4 +1,4 @@
-public import MailTypes
+import MailTypes
 
 /// A mail server's side of a conversation with a milter, without any I/O. docs/milter.md.
 ///

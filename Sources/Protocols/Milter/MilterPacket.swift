@@ -1,4 +1,4 @@
-public import MailTypes
+import MailTypes
 
 /// One packet of the milter protocol: a code and its data. docs/milter.md.
 ///

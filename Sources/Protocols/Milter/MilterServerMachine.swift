@@ -1,4 +1,4 @@
-public import MailTypes
+import MailTypes
 
 /// A milter's side of a conversation, without any I/O: what a mail server says becomes questions, and their answers what
 /// it is told. docs/milter.md.
