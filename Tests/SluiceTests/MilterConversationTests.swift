@@ -19,7 +19,7 @@ import Testing
         var most = 10
 
         func ask(
-            _ step: MilterQuestion.Step, id: UInt64 = 7, message: Message? = nil
+            _ step: MilterQuestion.Step, id: UInt32 = 7, message: Message? = nil
         ) async throws(StageFailure) -> MilterReport {
             var transaction = Transaction(
                 id: TransactionID(milliseconds: 1_795_230_000_000, random: id), hostname: "mx.here.example",
@@ -42,12 +42,12 @@ import Testing
             return try await milters.answer(MilterQuestion(step, order))
         }
 
-        func send(_ message: Message = .sample(), id: UInt64 = 7) async throws(StageFailure) -> MilterReport {
+        func send(_ message: Message = .sample(), id: UInt32 = 7) async throws(StageFailure) -> MilterReport {
             try await ask(.message(MessageHandle(message), for: [bob.address]), id: id, message: message)
         }
 
         /// Why there is no answer.
-        func failure(_ message: Message = .sample(), id: UInt64 = 7) async -> StageFailure? {
+        func failure(_ message: Message = .sample(), id: UInt32 = 7) async -> StageFailure? {
             do throws(StageFailure) {
                 _ = try await send(message, id: id)
                 return nil
