@@ -178,12 +178,13 @@ private final class Session: ChannelInboundHandler {
         message.wire = String(buffer: content ?? ByteBuffer())
         content = nil
         for _ in 0..<(server.isLMTP ? message.recipients.count : 1) {
-            let reply = say(verb, context)
-            // DATA may have been pipelined behind recipients that were all refused.
-            if message.recipients.isEmpty { continue }
-            if reply.hasPrefix("250") || reply == FakeServer.close {
+            let reply = server.reply(to: verb)
+            // DATA may have been pipelined behind recipients that were all refused. Noted first: who hears the reply
+            // may look at once.
+            if !message.recipients.isEmpty, reply.hasPrefix("250") || reply == FakeServer.close {
                 server.log.withLock { $0.messages.append(message) }
             }
+            say(reply, to: verb, context)
         }
         message.recipients = []
     }
@@ -217,6 +218,11 @@ private final class Session: ChannelInboundHandler {
     @discardableResult
     private func say(_ verb: String, _ context: ChannelHandlerContext) -> String {
         let reply = server.reply(to: verb)
+        say(reply, to: verb, context)
+        return reply
+    }
+
+    private func say(_ reply: String, to verb: String, _ context: ChannelHandlerContext) {
         if reply.hasSuffix(FakeServer.close) {
             let words = reply.dropLast(FakeServer.close.count)
             context.writeAndFlush(NIOAny(ByteBuffer(substring: words)), promise: nil)
@@ -234,6 +240,5 @@ private final class Session: ChannelInboundHandler {
             isDeaf = true
             context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
         }
-        return reply
     }
 }
