@@ -142,7 +142,8 @@ import Testing
         }
         let client = Client(milters: Milters(), port: milter.port)
         _ = try await client.ask(.connect)
-        // It hangs up at MAIL, and again: that is no accident.
+        _ = try await client.ask(.hello("mx.out.example"))
+        // It hangs up at MAIL, and then again, which is no accident.
         #expect(await client.failure()?.reason.contains("hung up") == true)
         #expect(milter.codes.count == 2)
         // It is not waited for in the same transaction, and is in the next.
@@ -158,7 +159,7 @@ import Testing
         ("silent at the end", { if case .endOfMessage = $0 { [] } else { FakeMilter.patient($0) } }),
         ("hangs up in the middle", FakeMilter.saying { if case .endOfMessage = $0 { nil } else { [] } }),
         (
-            "replaces half a body",
+            "silent after half a body",
             FakeMilter.saying { if case .endOfMessage = $0 { [.change(.replaceBody([1]))] } else { [] } }
         ),
         ("wants more than there is", { _ in [.negotiate(MilterNegotiation(version: 9, actions: .all, steps: []))] }),

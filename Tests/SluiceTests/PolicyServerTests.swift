@@ -49,7 +49,9 @@ import Testing
                 return taken?.hasPrefix("250") == true
             }
             #expect(isLet)
-            let mail = try await server.mail(of: "anna@acme.test", count: 1)[0]
+            // A stranger's mail without a date may be junk, which is not what this is about.
+            #expect(await eventually { server.everything().count == 1 })
+            let mail = server.everything().first ?? ""
             #expect(mail.contains("X-Greylist: delayed"), "\(mail)")
         }
         await child.stop()

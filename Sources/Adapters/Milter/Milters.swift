@@ -5,8 +5,8 @@ import Synchronization
 
 /// Speaks with milters: one conversation with each of them for each session of a client.
 ///
-/// A conversation lasts as long as its session, and the milter hears each step when it comes. It can be taken up anew at
-/// any time, from the beginning, for a question says all that was said before: so the connections to one milter are
+/// A conversation lasts as long as its session, and the milter hears each step when it comes. It can be taken up anew
+/// at any time, from the beginning, for a question says all that was said before: so the connections to one milter are
 /// bounded, and where there are enough the one that has been idle longest is closed.
 public final class Milters: Sendable {
     let desk = MilterDesk()

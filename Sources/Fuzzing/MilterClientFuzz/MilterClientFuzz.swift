@@ -2,8 +2,8 @@ import CFuzzer
 import MailTypes
 import Protocols
 
-// What a milter answers comes to the same however it is cut, is bounded, and is never more than was agreed on. The first
-// octet says what it may do, the second how its words are cut.
+// What a milter answers comes to the same however it is cut, is bounded, and is never more than was agreed on. The
+// first octet says what it may do, the second how its words are cut.
 @_cdecl("MilterClientFuzz_main")
 public func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
     var (count, arguments) = (count, arguments)

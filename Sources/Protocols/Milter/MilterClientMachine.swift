@@ -2,8 +2,8 @@ import MailTypes
 
 /// A mail server's side of a conversation with a milter, without any I/O. docs/milter.md.
 ///
-/// It is told a ``MilterStory`` and says what the milter has not heard of it, one command after the other, each when the
-/// one before is answered, until the last part has its answer:
+/// It is told a ``MilterStory`` and says what the milter has not heard of it, one command after the other, each when
+/// the one before is answered, until the last part has its answer:
 ///
 ///     ask(story); next() -> send … wait; received(octets); next() -> send … answer
 ///

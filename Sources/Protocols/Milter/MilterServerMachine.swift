@@ -1,7 +1,7 @@
 import MailTypes
 
-/// A milter's side of a conversation, without any I/O: what a mail server says becomes questions, and their answers what
-/// it is told. docs/milter.md.
+/// A milter's side of a conversation, without any I/O: what a mail server says becomes questions, and their answers
+/// what it is told. docs/milter.md.
 ///
 /// The header, the body and their ends are not answered one by one, if the server agrees: the message is one question,
 /// when it is whole. While a question is open the server waits; one that does not is at fault.

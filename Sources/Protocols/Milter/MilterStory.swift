@@ -2,8 +2,8 @@ public import MailTypes
 
 /// What a milter is to hear of a session, as far as that has come: the last thing in it is what it is asked about.
 ///
-/// A session's questions are stories of which each goes on from the one before. So a milter that has heard the beginning
-/// hears only what is new, and one that has heard nothing, or something else, hears all of it.
+/// A session's questions are stories of which each goes on from the one before. So a milter that has heard the
+/// beginning hears only what is new, and one that has heard nothing, or something else, hears all of it.
 public struct MilterStory: Sendable {
     /// Values by the names of macros.
     public typealias Macros = [String: String]

@@ -221,7 +221,8 @@ extension Question {
             "\(question.scanner.rawValue): a message of \(question.message.size) octets"
         case .milter(let question): "\(question.milter): \(question.step.words)"
         case .policy(let question):
-            "policy: \(question.state.rawValue) <\(question.sender?.description ?? "")> <\(question.recipient?.description ?? "")>"
+            "policy: \(question.state.rawValue)"
+                + (question.sender.map { " from <\($0)>" } ?? "") + (question.recipient.map { " to <\($0)>" } ?? "")
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         case .lessons(let question):
             "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"

@@ -28,6 +28,7 @@ import Testing
         var reader = PolicyDelegation.reader()
         #expect(reader.read("action=".utf8) == .unfinished)
         #expect(reader.end() == .broken("it has hung up"))
+        reader = PolicyDelegation.reader()
         let long = "action=" + String(repeating: "x", count: PolicyDelegation.longestReply)
         #expect(reader.read(long.utf8) == .broken("a reply of more than 4096 octets"))
     }
