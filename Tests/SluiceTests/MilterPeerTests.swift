@@ -131,7 +131,7 @@ import Testing
         try await Self.withMilters { sockets in
             var setup = LiveServer.Setup()
             let places = [
-                ("33-clamav-milter", sockets.clamav), ("46-rspamd-milter", sockets.rspamd),
+                ("35-clamav-milter", sockets.clamav), ("45-rspamd-milter", sockets.rspamd),
                 ("91-opendkim", sockets.opendkim),
             ]
             for (file, socket) in places {
