@@ -154,7 +154,7 @@ import Testing
                 #expect(try await Self.isSound(mail, sockets.key), "\(mail)")
                 let id = String(good.suffix(16))
                 #expect(await eventually { (try? await server.sluice("trace", id).code) == 0 })
-                let trace = try await server.sluice("trace", id, "--full").output
+                let trace = try await server.sluice("trace", id, "--json").output
                 for (file, _) in places { #expect(trace.contains(file), "\(trace)") }
                 await user.close()
             }
