@@ -21,7 +21,7 @@ let chainFiles = [
     "10-access.toml", "12-early-talker.toml", "13-iprev.toml", "14-rate.toml", "15-helo.toml", "16-size.toml",
     "20-transport.toml", "22-relay.toml", "24-recipients.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml",
     "30-header.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml",
-    "39-lists.toml", "40-greylist.toml", "41-policy.toml", "44-spam.toml", "46-rspamd.toml",
+    "39-lists.toml", "40-greylist.toml", "42-policy.toml", "44-spam.toml", "46-rspamd.toml",
     "47-spamassassin.toml", "48-milter.toml", "60-thresholds.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 

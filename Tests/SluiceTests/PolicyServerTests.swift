@@ -7,7 +7,7 @@ import Testing
         var setup = LiveServer.Setup()
         setup.smtp = "xclient_from = [\"127.0.0.1\"]"
         setup.filters["40-greylist.toml"] = ""
-        setup.filters["41-policy.toml"] =
+        setup.filters["42-policy.toml"] =
             "stage = \"policy\"\n\(words)\n[policy]\nservers = [\"inet:127.0.0.1:\(port)\"]\n"
         return setup
     }

@@ -24,7 +24,7 @@ enum DefaultFilters {
         ("38-results.toml", PackageResources._8_results_toml),
         ("39-lists.toml", PackageResources._9_lists_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),
-        ("41-policy.toml", PackageResources._1_policy_toml),
+        ("42-policy.toml", PackageResources._2_policy_toml),
         ("44-spam.toml", PackageResources._4_spam_toml),
         ("46-rspamd.toml", PackageResources._6_rspamd_toml),
         ("47-spamassassin.toml", PackageResources._7_spamassassin_toml),
