@@ -22,8 +22,9 @@ let chainFiles = [
     "18-senders.toml", "19-relay-domain.toml", "20-transport.toml", "21-srs.toml", "22-relay.toml",
     "24-recipients.toml", "25-smarthost.toml", "26-spf.toml", "28-dkim-verify.toml", "29-arc.toml", "30-header.toml",
     "31-catchall.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml", "36-dmarc.toml", "38-results.toml",
-    "39-lists.toml", "40-greylist.toml", "42-send-limits.toml", "44-spam.toml", "46-rspamd.toml",
-    "47-spamassassin.toml", "60-thresholds.toml", "80-footer.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
+    "39-lists.toml", "40-greylist.toml", "42-send-limits.toml", "43-policy.toml", "44-spam.toml", "46-rspamd.toml",
+    "47-spamassassin.toml", "48-milter.toml", "60-thresholds.toml", "80-footer.toml", "90-dkim-sign.toml",
+    "92-arc-seal.toml",
 ]
 
 // The rules that the program carries; `rules.d` is a link to them.
@@ -218,6 +219,7 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
+    ("MilterClientFuzz", "Protocols"), ("MilterServerFuzz", "Protocols"),
     ("ProxyHeaderFuzz", "Protocols"), ("ScannerReplyFuzz", "Protocols"), ("ScannerTemplateFuzz", "Sandbox"),
     ("SignatureFuzz", "Filters"),
     ("SMTPServerFuzz", "Protocols"), ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),

@@ -55,6 +55,8 @@ public enum Registry {
         StageKind(Spam.self, "How much in a message speaks for spam, by rules"),
         StageKind(Rspamd.self, "What rspamd says of a message, as a further source of score"),
         StageKind(Spamassassin.self, "What SpamAssassin says of a message, as a further source of score"),
+        StageKind(Policy.self, "What a policy server says, as Postfix asks one"),
+        StageKind(Milter.self, "Another program that judges and changes mail, over the milter protocol"),
         StageKind(TraceFields.self, "Our Received field, and the guard against loops"),
         StageKind(HeaderSanity.self, "Whether the header is one, and whether it lies in our name"),
         StageKind(SenderLists.self, "Senders that are allowed or blocked, for everybody, a domain or a mailbox"),

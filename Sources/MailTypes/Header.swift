@@ -18,6 +18,11 @@ public struct Header: Sendable, Hashable {
     public mutating func prepend(_ field: HeaderField) { fields.insert(field, at: 0) }
     public mutating func append(_ field: HeaderField) { fields.append(field) }
 
+    /// Puts a field before the one at `place`, counted from 0; beyond the last it comes to the end.
+    public mutating func insert(_ field: HeaderField, at place: Int) {
+        fields.insert(field, at: min(max(place, 0), fields.count))
+    }
+
     /// Takes out the fields at these places; places that do not exist are passed over.
     public mutating func remove(at places: [Int]) {
         let doomed = Set(places)

@@ -24,6 +24,22 @@ public struct HeaderField: Sendable, Hashable {
         self.init(raw: encoded[...], nameCount: HeaderFolding.legalName(name).count)
     }
 
+    /// Makes a field of our own whose value is folded already, such as a signature that another program has made: what
+    /// stands behind the colon, with CR LF or LF before each continuation line, comes into the field as it is. A value
+    /// that breaks the rules of folding, RFC 5322 §2.2.3, is cleaned and folded anew.
+    public init(name: String, foldedValue value: String) {
+        guard let lines = HeaderFolding.lines(ofFolded: value, name: name) else {
+            self.init(name: name, value: value)
+            return
+        }
+        var raw = HeaderFolding.legalName(name)
+        let nameCount = raw.count
+        raw.append(UInt8(ascii: ":"))
+        raw += lines
+        raw += [.cr, .lf]
+        self.init(raw: raw[...], nameCount: nameCount)
+    }
+
     public var nameBytes: ArraySlice<UInt8> { raw.prefix(nameCount) }
     public var name: String { String(decoding: nameBytes, as: UTF8.self) }
 

@@ -30,9 +30,11 @@ extension Edit {
     var changesContent: Bool {
         switch self {
         case .replaceBody, .spliceBody, .removeFields: true
-        case .prependField(let name, _), .appendField(let name, _):
+        case .prependField(let name, _), .appendField(let name, _), .insertField(let name, _, _):
             ContentBox.fields.contains(name.asciiLowercased) || name.asciiLowercased.hasPrefix("content-")
-        case .score, .authentication, .resolve, .disposition, .policy, .exempt, .standing, .block, .unclaimed: false
+        case .score, .authentication, .resolve, .disposition, .addRecipient, .removeRecipient, .changeSender, .policy,
+            .exempt, .standing, .block, .unclaimed:
+            false
         }
     }
 }

@@ -15,6 +15,8 @@ struct Draft: Sendable {
     }
 
     var message: Message
+    /// The reverse-path.
+    var sender: EmailAddress?
     /// Its content; another one where the message becomes another.
     private(set) var content = ContentBox()
     var recipients: [Recipient]
@@ -31,10 +33,11 @@ struct Draft: Sendable {
     private(set) var isJunked = false
 
     init(
-        message: Message, recipients: [Recipient], symbols: [Symbol], authentication: AuthenticationResults,
-        quarantined: String?
+        message: Message, sender: EmailAddress?, recipients: [Recipient], symbols: [Symbol],
+        authentication: AuthenticationResults, quarantined: String?
     ) {
         self.message = message
+        self.sender = sender
         self.recipients = recipients
         self.symbols = symbols
         self.authentication = authentication
@@ -76,15 +79,18 @@ struct Draft: Sendable {
         guard isDivisible(by: link) else { return [(link.base, self)] }
         var parts: [(StageVariant, Draft)] = []
         var places: [Values: Int] = [:]
-        for recipient in recipients {
+        // Who was added comes along with those for whom the stage has added him.
+        let leader = recipients.first { !$0.isAdded }
+        for one in recipients {
+            let recipient = one.isAdded ? leader ?? one : one
             let scope = link.valueScope(for: recipient.policyDomain)
             let values = Values(scope: scope, policy: recipient.policy(of: link.file))
             if let place = places[values] {
-                parts[place].1.recipients.append(recipient)
+                parts[place].1.recipients.append(one)
             } else {
                 places[values] = parts.count
                 var part = self
-                part.recipients = [recipient]
+                part.recipients = [one]
                 parts.append((link.variant(for: recipient.policyDomain), part))
             }
         }
@@ -125,10 +131,15 @@ struct Draft: Sendable {
         case .authentication(let entry): authentication.entries.append(entry)
         case .prependField(let name, let value): message.header.prepend(HeaderField(name: name, value: value))
         case .appendField(let name, let value): message.header.append(HeaderField(name: name, value: value))
+        case .insertField(let name, let value, let place):
+            message.header.insert(HeaderField(name: name, foldedValue: value), at: place)
         case .replaceBody(let body): message.body = body
         case .spliceBody(let splices): message.body = message.body.spliced(splices)
+        case .changeSender(let address): sender = address
         case .exempt(let reason): exemption = exemption ?? reason
-        case .removeFields, .resolve, .disposition, .policy, .standing, .block, .unclaimed: break
+        case .removeFields, .resolve, .disposition, .addRecipient, .removeRecipient, .policy, .standing, .block,
+            .unclaimed:
+            break
         }
     }
 
@@ -136,15 +147,18 @@ struct Draft: Sendable {
     private mutating func changeRecipients(_ edits: [Edit]) {
         var destinations: [EmailAddress: [Destination]] = [:]
         var dispositions: [EmailAddress: Disposition] = [:]
+        var removed: Set<String> = []
         for edit in edits {
             switch edit {
             case .resolve(let address, let found): destinations[address] = found
             case .disposition(let address, let wanted): dispositions[address] = wanted
-            case .score, .authentication, .prependField, .appendField, .removeFields, .replaceBody, .spliceBody,
-                .policy, .exempt, .standing, .block, .unclaimed:
+            case .removeRecipient(let address): removed.insert(address.key)
+            case .score, .authentication, .prependField, .appendField, .removeFields, .insertField, .replaceBody,
+                .spliceBody, .addRecipient, .changeSender, .policy, .exempt, .standing, .block, .unclaimed:
                 break
             }
         }
+        if !removed.isEmpty { recipients.removeAll { removed.contains($0.address.key) } }
         guard !destinations.isEmpty || !dispositions.isEmpty else { return }
         for place in recipients.indices {
             let address = recipients[place].address

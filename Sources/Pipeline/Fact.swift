@@ -37,6 +37,10 @@ public enum Question: Sendable, Hashable, Codable {
     case lessonScopes([LessonScope])
     /// What does a program beside this one say of this message?
     case spamScan(SpamScanQuestion)
+    /// What does a milter say of a step of a session?
+    case milter(MilterQuestion)
+    /// What does a policy server say of a step of a session?
+    case policy(PolicyQuestion)
 }
 
 /// What the world said.
@@ -57,6 +61,9 @@ public enum Answer: Sendable, Hashable, Codable {
     case lessons(LessonAnswer)
     case lessonScopes([LessonScope])
     case spamReport(SpamReport)
+    case milter(MilterReport)
+    /// The action, in the server's words.
+    case policy(String)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

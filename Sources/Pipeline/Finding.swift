@@ -1,3 +1,4 @@
+import Foundation
 public import MailTypes
 
 /// What a stage found: one verdict, and edits that the chain applies. A stage changes nothing itself.
@@ -46,12 +47,15 @@ public enum Edit: Sendable, Hashable, Codable {
     case score(Symbol)
     /// Adds a result to the one Authentication-Results field.
     case authentication(AuthenticationResults.Entry)
-    /// Puts a field at the top of the header.
+    /// Puts a field at the top of the header; before there is one, of that of each message that the transaction has.
     case prependField(name: String, value: String)
     /// Puts a field at the end of the header.
     case appendField(name: String, value: String)
     /// Takes fields out of the header, by their places in the message the stage saw.
     case removeFields(at: [Int])
+    /// Puts a field before the one at this place, counted from 0 in the header as it then is: with what was taken out
+    /// gone, and with what was put in before. The value is what stands behind the colon, and keeps its folding.
+    case insertField(name: String, value: String, at: Int)
     /// Puts another body in place.
     case replaceBody(Bytes)
     /// Puts other octets in place of pieces of the body, in order, by their places in the message the stage saw. What
@@ -61,6 +65,12 @@ public enum Edit: Sendable, Hashable, Codable {
     /// message phase, the one with that address.
     case resolve(EmailAddress, to: [Destination])
     case disposition(EmailAddress, Disposition)
+    /// Somebody else gets the message too; the stages that route say where, as for mail of this server's own.
+    case addRecipient(EmailAddress)
+    /// The recipient that was said with this address does not get it. Who is left without any gets a message discarded.
+    case removeRecipient(EmailAddress)
+    /// Reports go to this address; `nil`: to nobody. RFC 5321 §3.6.3.
+    case changeSender(EmailAddress?)
     /// Names the values of its own by which this stage will judge the message for the recipient that it is asked
     /// about. Recipients with equal names are judged together, others apart. Of a stage
     /// with ``Effects/dividesCopies`` it names the copy.
@@ -105,6 +115,8 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let relays = Self(rawValue: 1 << 15)
     /// Judges the message by values that single recipients have, and says in the recipient phase by which.
     public static let distinguishesRecipients = Self(rawValue: 1 << 16)
+    /// Changes whom the message is for, or whose it is, once it has come.
+    public static let changesEnvelope = Self(rawValue: 1 << 23)
     /// Sets aside what follows from the score, so it is asked before who judges that.
     public static let exempts = Self(rawValue: 1 << 17)
     /// Lets users send to other servers, so somebody must ask under which names.
@@ -120,6 +132,7 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let dividesCopies = Self(rawValue: 1 << 22)
 }
 
+/// As base64 where that is the coder's way with data, as JSON's is.
 extension Bytes: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()

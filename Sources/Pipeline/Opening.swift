@@ -12,10 +12,14 @@ public struct Opening: Sendable {
         var authentication = AuthenticationResults()
         var isDiscarded = false
         var quarantined: String?
+        /// What is to stand at the top of the header, once there is one: the last on top.
+        var fields: [HeaderField] = []
     }
 
     private var connected = Notes()
     var notes = Notes()
+    /// What is open for this connection, until it ends.
+    let resources = SessionResources()
 
     public init() {}
 
@@ -69,6 +73,7 @@ public struct Opening: Sendable {
         let record = FactRecord(notes.facts)
         let services = Services(source, record: record)
         var transaction = Transaction(id: id, hostname: hostname, session: session, services: services)
+        transaction.resources = resources
         transaction.symbols = notes.symbols
         transaction.authentication = notes.authentication
         var refusal: Reply?
@@ -103,12 +108,23 @@ extension Opening.Notes {
             switch edit {
             case .score(let symbol): symbols.append(symbol)
             case .authentication(let entry): authentication.entries.append(entry)
-            case .prependField, .appendField, .removeFields, .replaceBody, .spliceBody, .resolve, .disposition, .policy,
-                .exempt, .standing, .block, .unclaimed:
+            case .prependField(let name, let value): prepend(name, value)
+            case .appendField, .removeFields, .insertField, .replaceBody, .spliceBody, .resolve, .disposition,
+                .addRecipient, .removeRecipient, .changeSender, .policy, .exempt, .standing, .block, .unclaimed:
                 break
             }
         }
-        switch finding.verdict {
+        return course(finding.verdict)
+    }
+
+    /// The same field about several recipients is one.
+    mutating func prepend(_ name: String, _ value: String) {
+        let field = HeaderField(name: name, value: value)
+        if !fields.contains(field) { fields.append(field) }
+    }
+
+    private mutating func course(_ verdict: Verdict) -> Course {
+        switch verdict {
         case .continue: return .onward
         case .accept: return .settled
         case .reject(let reply), .tempfail(let reply): return .refuse(reply)

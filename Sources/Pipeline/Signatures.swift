@@ -50,6 +50,8 @@ extension Question {
         case .lessons(let question): .lessons(question.recorded)
         case .spamScan(let question): .spamScan(question.recorded)
         case .scan(let handle, let engine): .scan(handle.recorded, by: engine)
+        case .milter(let question): .milter(question.recorded)
+        case .policy(let question): .policy(question.recorded)
         default: self
         }
     }

@@ -116,10 +116,11 @@ extension Finding {
             switch edit {
             case .score: effects.insert(.scores)
             case .authentication: effects.insert(.authenticates)
-            case .prependField, .appendField, .removeFields: effects.insert(.editsHeader)
+            case .prependField, .appendField, .removeFields, .insertField: effects.insert(.editsHeader)
             case .replaceBody, .spliceBody: effects.insert(.editsBody)
             case .resolve: effects.insert(.routes)
             case .disposition: effects.insert(.disposes)
+            case .addRecipient, .removeRecipient, .changeSender: effects.insert(.changesEnvelope)
             case .policy: effects.insert(.distinguishesRecipients)
             case .exempt, .standing: effects.insert(.exempts)
             case .block: effects.insert(.blocks)

@@ -60,7 +60,7 @@ extension Question {
                 }
             }
         case .lessonScopes(let scopes): text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .spamScan: text.rare(self)
+        case .spamScan, .milter, .policy: text.rare(self)
         }
     }
 }
@@ -173,7 +173,7 @@ extension Answer {
             }
         case .lessons(let answer): text.single("lessons", answer.write(to:))
         case .lessonScopes(let scopes): text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .listings(.passedOver), .spamReport, .failure: text.rare(self)
+        case .listings(.passedOver), .spamReport, .milter, .policy, .failure: text.rare(self)
         }
     }
 }

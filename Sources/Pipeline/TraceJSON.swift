@@ -110,7 +110,9 @@ extension Edit {
                     text.member("to", destinations) { $1.write(to: &$0) }
                 }
             }
-        case .removeFields, .replaceBody, .spliceBody, .exempt, .standing, .block, .unclaimed: text.rare(self)
+        case .removeFields, .insertField, .replaceBody, .spliceBody, .addRecipient, .removeRecipient, .changeSender,
+            .exempt, .standing, .block, .unclaimed:
+            text.rare(self)
         }
     }
 }

@@ -29,6 +29,8 @@ public struct Transaction: Sendable {
     public var ownOptions: Set<String> = []
     /// Everything outside is asked through these, and what was answered is kept.
     public var services: Services
+    /// What the world keeps open for the client's session; stages pass it on with their questions.
+    public var resources = SessionResources()
 
     public init(id: TransactionID, hostname: String, session: Session, services: Services) {
         self.id = id
@@ -61,6 +63,8 @@ public struct Recipient: Sendable, Hashable, Codable {
     var policies: [String: String] = [:]
     /// The same of stages in shadow: they are asked about each value, and divide nothing.
     var observedPolicies: [String: String] = [:]
+    /// Nobody has said it: a stage has added it in the message phase.
+    var isAdded = false
     /// What lists can say of its copy before the message has come; `nil`: nothing. It ends with the recipient phase.
     public var standing: ListStanding?
     /// Nobody has the address: what the client is told unless a stage says where its mail goes. It ends with the

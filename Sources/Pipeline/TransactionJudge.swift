@@ -25,6 +25,8 @@ public final class TransactionJudge {
         var isDiscarded: Bool
         /// What stages have named as that by which they judge.
         var judgedBy: [String: String] = [:]
+        /// What is to stand at the top of the header.
+        var fields: [(name: String, value: String)] = []
         /// Said before in this transaction: answered again, delivered once.
         var isRepeated = false
 
@@ -45,6 +47,7 @@ public final class TransactionJudge {
         notes = opening.notes
         let services = Services(source, record: FactRecord(opening.notes.facts))
         transaction = Transaction(id: id, hostname: hostname, session: session, services: services)
+        transaction.resources = opening.resources
         trace = Trace(id: id, started: started, session: session)
         trace.openings = notes.sessions
     }
@@ -113,7 +116,10 @@ public final class TransactionJudge {
                 if link.judgesByRecipient { candidate.judgedBy[link.file] = name }
             case .unclaimed(let reply): candidate.recipient.unclaimed = reply
             case .standing(let standing): candidate.recipient.standing = standing
-            case .prependField, .appendField, .removeFields, .replaceBody, .spliceBody, .exempt, .block: break
+            case .prependField(let name, let value): candidate.fields.append((name, value))
+            case .appendField, .removeFields, .insertField, .replaceBody, .spliceBody, .addRecipient,
+                .removeRecipient, .changeSender, .exempt, .block:
+                break
             }
         }
         switch finding.verdict {
@@ -155,6 +161,7 @@ public final class TransactionJudge {
     private func admitted(_ candidate: AcceptedRecipient) -> Reply {
         accepted.append(candidate)
         acceptedKeys.insert(candidate.recipient.address.key)
+        for field in candidate.fields { notes.prepend(field.name, field.value) }
         if !candidate.isRepeated { transaction.recipients.append(candidate.recipient) }
         transaction.envelope?.recipients.append(candidate.recipient.said)
         trace.envelope?.recipients.append(candidate.recipient.said)
@@ -183,6 +190,7 @@ public final class TransactionJudge {
                 guard drafts[0].state == .open else { continue }
                 let finding = await ask(link, link.base, about: drafts[0])
                 drafts[0].pass(place, finding)
+                await route(additionsOf: finding, to: &drafts[0])
                 continue
             }
             var next: [Draft] = []
@@ -196,13 +204,52 @@ public final class TransactionJudge {
                     continue
                 }
                 for (variant, var part) in draft.divided(by: link) {
-                    part.pass(place, await ask(link, variant, about: part))
+                    let finding = await ask(link, variant, about: part)
+                    part.pass(place, finding)
+                    await route(additionsOf: finding, to: &part)
                     next.append(part)
                 }
             }
             drafts = next
         }
         return drafts
+    }
+
+    /// Has the stages that route say where the mail of those goes whom a stage has added, as for mail of this server's
+    /// own. Who is refused for good is left out, and stands among the refused; if it may be otherwise later, the
+    /// message is to come again.
+    private func route(additionsOf finding: Finding?, to draft: inout Draft) async {
+        for case .addRecipient(let address) in finding?.edits ?? [] where draft.state == .open {
+            guard !draft.recipients.contains(where: { $0.address.key == address.key }) else { continue }
+            var added = AcceptedRecipient(
+                recipient: Recipient(EnvelopeRecipient(address)), symbols: [], policy: [], isDiscarded: false)
+            added.recipient.isAdded = true
+            if let refusal = await refusal(whileRouting: &added) {
+                trace.refused.append(RefusedRecipient(address: address, reply: refusal))
+                if refusal.isTemporary { draft.state = .refused(refusal) }
+            } else {
+                draft.recipients.append(added.recipient)
+            }
+        }
+        if draft.recipients.isEmpty, draft.state == .open { draft.state = .discarded }
+    }
+
+    private func refusal(whileRouting added: inout AcceptedRecipient) async -> Reply? {
+        var own = transaction
+        own.session = Session(language: .internal, listener: transaction.session.listener, client: "127.0.0.1")
+        for link in chain.links(in: .recipient) where link.effects.contains(.routes) && !link.words.isObserved {
+            let variant = link.variant(for: added.recipient.policyDomain)
+            let subject = StageRunner.Subject.recipient(added.recipient)
+            let runner = StageRunner(link: link, phase: .recipient, subject: subject, variant: variant)
+            let (step, finding) = await runner.run(in: own)
+            notes.steps.append(step)
+            guard let finding else { continue }
+            let course = take(finding, of: link, for: &added)
+            if case .refuse(let reply) = course { return reply }
+            if course == .settled { break }
+        }
+        let isRouted = !added.recipient.destinations.isEmpty
+        return isRouted ? nil : Reply(550, .deliveryNotAuthorized, "Nobody says where its mail goes")
     }
 
     /// Asks a stage in shadow with each set of its values. The draft stays whole: others must not notice.
@@ -228,6 +275,8 @@ public final class TransactionJudge {
     private func openDrafts(of message: Message) -> [Draft] {
         var drafts: [Draft] = []
         var places: [[Symbol]: Int] = [:]
+        var message = message
+        for field in notes.fields { message.header.prepend(field) }
         for one in accepted where !one.isDiscarded && !one.isRepeated && !notes.isDiscarded {
             var recipient = one.recipient
             if notes.quarantined != nil { recipient.disposition = .quarantine }
@@ -237,8 +286,9 @@ public final class TransactionJudge {
                 places[one.symbols] = drafts.count
                 drafts.append(
                     Draft(
-                        message: message, recipients: [recipient], symbols: notes.symbols + one.symbols,
-                        authentication: notes.authentication, quarantined: notes.quarantined))
+                        message: message, sender: transaction.sender, recipients: [recipient],
+                        symbols: notes.symbols + one.symbols, authentication: notes.authentication,
+                        quarantined: notes.quarantined))
             }
         }
         return drafts
@@ -246,6 +296,7 @@ public final class TransactionJudge {
 
     private func ask(_ link: Link, _ variant: StageVariant, about draft: Draft) async -> Finding? {
         transaction.message = draft.message
+        transaction.envelope?.sender = draft.sender
         transaction.contentBox = draft.content
         transaction.recipients = draft.recipients
         transaction.symbols = draft.symbols
@@ -281,7 +332,10 @@ public final class TransactionJudge {
         }
         trace.recipients = drafts.flatMap(\.recipients)
         // What shadows went by stands in their steps.
-        for place in trace.recipients.indices { trace.recipients[place].observedPolicies = [:] }
+        for place in trace.recipients.indices {
+            trace.recipients[place].observedPolicies = [:]
+            trace.recipients[place].isAdded = false
+        }
         trace.symbols = drafts.max { $0.symbols.count < $1.symbols.count }?.symbols ?? notes.symbols
         trace.authentication = drafts.first?.authentication ?? notes.authentication
         return Outcome(replies: replies, copies: copies)
@@ -330,12 +384,15 @@ public struct Outcome: Sendable {
 /// One finished message with the recipients that get exactly it.
 public struct Copy: Sendable {
     public var message: Message
+    /// The reverse-path, as the stages have left it.
+    public var sender: EmailAddress?
     public var recipients: [Recipient]
     /// Why a person must look at it before it goes anywhere.
     public var quarantined: String?
 
     init(_ draft: Draft) {
         message = draft.message
+        sender = draft.sender
         recipients = draft.recipients
         quarantined = draft.quarantined
     }
@@ -344,20 +401,4 @@ public struct Copy: Sendable {
 extension Reply {
     static let senderAccepted = Reply(250, .other, "Sender accepted")
     static let recipientAccepted = Reply(250, .destinationValid, "Recipient accepted")
-}
-
-extension Message {
-    /// What people search for.
-    var summary: [String: String] {
-        var summary: [String: String] = [:]
-        for (key, field) in [
-            ("from", header["From"]), ("subject", header["Subject"]), ("message-id", header["Message-ID"]),
-        ] {
-            if let field { summary[key] = field.value.cut(toScalars: Self.longestSummary) }
-        }
-        return summary
-    }
-
-    /// Unicode scalars of a field's value that the trace keeps.
-    private static let longestSummary = 200
 }

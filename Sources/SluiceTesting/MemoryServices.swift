@@ -17,6 +17,8 @@ public final class MemoryServices: ServiceSource {
         var taughtScopes: Set<LessonScope> = []
         var unsoundLists: [String: String] = [:]
         var spamReports: [SpamScanner: SpamReport] = [:]
+        var milterReports: [MilterReport] = []
+        var policyAction = "DUNNO"
         var scan: ScanReport? = ScanReport(by: "scanner")
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
@@ -73,6 +75,17 @@ public final class MemoryServices: ServiceSource {
         state.withLock { $0.spamReports[scanner] = report }
     }
 
+    /// What milters say of the next steps, one after the other; the last of these they say ever after.
+    public func answerAsMilter(_ reports: MilterReport...) {
+        state.withLock { $0.milterReports = reports }
+    }
+
+    /// What policy servers say.
+    public var policyAction: String {
+        get { state.withLock { $0.policyAction } }
+        set { state.withLock { $0.policyAction = newValue } }
+    }
+
     /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
     public func passOver(_ zone: String, because reason: String?) {
         state.withLock { $0.unsoundLists[zone] = reason }
@@ -118,9 +131,19 @@ extension MemoryServices.State {
         case .listings(let question): .listings(listings(question))
         case .lessons: .lessons(lessons)
         case .lessonScopes(let scopes): .lessonScopes(scopes.filter(taughtScopes.contains))
+        case .milter: .milter(milterReport)
+        case .policy: .policy(policyAction)
         case .spamScan(let question):
             spamReports[question.scanner].map(Answer.spamReport)
                 ?? .failure(StageFailure("there is no \(question.scanner.rawValue) here"))
+        }
+    }
+
+    private var milterReport: MilterReport {
+        mutating get {
+            let report = milterReports.first ?? MilterReport(.continue)
+            if milterReports.count > 1 { milterReports.removeFirst() }
+            return report
         }
     }
 

@@ -23,7 +23,8 @@ import Testing
         Helo(helo),
         Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
-        DNSBL(dnsbl), Rspamd(Rspamd.Configuration()), Spamassassin(Spamassassin.Configuration()),
+        DNSBL(dnsbl), Milter(Milter.Configuration()), Policy(policy), Rspamd(Rspamd.Configuration()),
+        Spamassassin(Spamassassin.Configuration()),
         ARC(ARC.Configuration()), FooterStage(FooterStage.Configuration()), FooterStage(footer),
         equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
         (try? SRSTests.stage()) ?? SRS(SRS.Configuration()),
@@ -108,6 +109,12 @@ import Testing
         return policy
     }()
 
+    static let policy: Policy.Configuration = {
+        var policy = Policy.Configuration()
+        policy.states = PolicyQuestion.State.allCases
+        return policy
+    }()
+
     /// The world knows no such list: it says that it is silent.
     static let dnsbl: DNSBL.Configuration = {
         var policy = DNSBL.Configuration()
@@ -167,6 +174,8 @@ import Testing
         let world = MemoryServices()
         world.report(Self.report, by: .rspamd)
         world.report(Self.report, by: .spamassassin)
+        world.answerAsMilter(MilterTests.allChanges)
+        world.policyAction = "PREPEND X-Policy: asked"
         world.scan = ScanReport(
             ["Some.Virus", "Heuristics.Limits.Exceeded.MaxFiles", "Heuristics.OLE2.ContainsMacros.VBA"], by: "scanner")
         world.directory.aliases["info@here.example"] = ["bob@here.example", "eve@far.example"]

@@ -19,7 +19,7 @@ import Testing
         }
         let message = Message.sample(body: Bytes([UInt8](repeating: UInt8(ascii: "x"), count: size)))
         let draft = Draft(
-            message: message, recipients: recipients, symbols: [], authentication: AuthenticationResults(),
+            message: message, sender: nil, recipients: recipients, symbols: [], authentication: AuthenticationResults(),
             quarantined: quarantined)
         return Outcome(replies: [], copies: [Copy(draft)]).submissions(
             id: TransactionID(milliseconds: 1_795_219_200_000, random: 7), envelope: Envelope(sender: nil),

@@ -56,4 +56,23 @@ import Testing
         #expect(lines.allSatisfy { $0.count - 1 <= 78 })
         #expect(field.value == (1...40).map { "<\($0)@example.org>" }.joined(separator: " "))
     }
+
+    @Test(arguments: [
+        (" one\r\n\ttwo", "X: one\r\n\ttwo\r\n"), (" one\n two", "X: one\r\n two\r\n"), ("v", "X:v\r\n"),
+        ("", "X:\r\n"), ("  v ", "X:  v \r\n"),
+        // What is not folded as it must be is cleaned, and folded anew.
+        (" one\r\nBcc: eve@x.example", "X: one Bcc: eve@x.example\r\n"), (" one\n\n two", "X: one two\r\n"),
+        (" one\rtwo", "X: one two\r\n"), (" one\n \n two", "X: one two\r\n"), (" a\u{0}b", "X: ab\r\n"),
+        ("x\n", "X: x\r\n"),
+    ])
+    func `a value that is folded already stays as it is`(_ value: String, _ expected: String) {
+        #expect(HeaderField(name: "X", foldedValue: value).raw.elementsEqual(expected.utf8))
+    }
+
+    @Test func `a folded value has no line that is too long`() {
+        let word = String(repeating: "x", count: 1200)
+        let field = HeaderField(name: "X", foldedValue: " a\n \(word)")
+        #expect(field.raw.split(separator: .lf).allSatisfy { $0.count <= 999 })
+        #expect(HeaderField(name: "a:b\r\n", foldedValue: " v").raw.elementsEqual("a-b--: v\r\n".utf8))
+    }
 }

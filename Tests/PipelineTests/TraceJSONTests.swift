@@ -61,6 +61,8 @@ import Testing
                 .score(Symbol("A", points: 0.1, description: "a")), .prependField(name: "X", value: "\"1\""),
                 .appendField(name: "Y", value: "2"), .removeFields(at: [1, 3]), .replaceBody("body"),
                 .spliceBody([BodySplice(1..<2, "odd")]),
+                .insertField(name: "Z", value: " 3\n\t4", at: 2), .addRecipient("c@here.example"),
+                .removeRecipient("d@here.example"), .changeSender(nil), .changeSender("e@here.example"),
                 .authentication(.init(method: "dkim", result: .fail)), .disposition("b@here.example", .quarantine),
                 .resolve("b@here.example", to: [Destination(address: "z@here.example", route: .discard)]),
                 .resolve(
@@ -112,7 +114,10 @@ import Testing
         .directory(.smarthost(postOffice: "b")), .directory(.smarthost(postOffice: nil)),
         .directory(.relayDomain("b.example")), .directory(.relayDomain("c.example")),
         .directory(.sendStanding("a@b.example")), .directory(.sendStanding("b@b.example")),
-        .spamScan(scanQuestion.recorded),
+        .spamScan(scanQuestion.recorded), policyQuestion(.rcpt), policyQuestion(.mail),
+        milterQuestion(.connect), milterQuestion(.hello("mx")),
+        milterQuestion(.sender(nil)), milterQuestion(.recipient("b@here.example")),
+        milterQuestion(.message(MessageHandle(.sample), for: ["b@here.example"])),
         .lessons(LessonQuestion([], scopes: [])),
         .scan(MessageHandle(.sample), by: .clamd),
         .dns(DNSQuestion("c.example", .ptr)), .dns(DNSQuestion("d.example", .txt)), .dns(DNSQuestion("e.example", .a)),
@@ -162,6 +167,17 @@ import Testing
         .directory(.sendStanding(nil)),
         .spamReport(
             SpamReport(score: 7.2, symbols: [Symbol("BAD", points: 7.5, description: "b")], server: "unix:/s")),
+        .policy("PREPEND X: \"1\""), .policy(""), .milter(MilterReport(.continue)), .milter(MilterReport(.accept)),
+        .milter(MilterReport(.tempfail(Reply(451, .systemOther, "y")))), .milter(MilterReport(.reject(nil))),
+        .milter(
+            MilterReport(
+                .discard,
+                changes: [
+                    .addField(name: "A", value: " 1"), .insertField(at: 0, name: "B", value: "2\n\t3"),
+                    .changeField(number: 1, name: "C", value: ""), .replaceBody(Bytes([0, 255, 10])),
+                    .addRecipient("<c@d>"), .deleteRecipient("e@f"), .changeSender("<>", parameters: nil),
+                    .changeSender("<g@h>", parameters: "SIZE=1"), .quarantine("why"),
+                ])),
         .scan(ScanReport(["Some.Virus"], by: "clamd 1.4.6")),
         .dns(.records([.name("mx.\"b\".example"), .name("")], isSecure: false)),
         .dns(.records([.text([0, 34, 92, 255]), .text([])], isSecure: true)), .dns(.noData), .dns(.noName),
@@ -177,6 +193,21 @@ import Testing
         order: .init(
             servers: [.path("/s")], patience: "1s",
             of: Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))))
+
+    static func milterQuestion(_ step: MilterQuestion.Step) -> Question {
+        let limits = MilterQuestion.Limits(permissions: [], replyTimeout: "1s", largestBody: 1, mostConnections: 1)
+        let transaction = Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))
+        let order = MilterQuestion.Order(.path("/m"), limits, of: transaction, to: [])
+        return .milter(MilterQuestion(step, order).recorded)
+    }
+
+    static func policyQuestion(_ state: PolicyQuestion.State) -> Question {
+        let transaction = Transaction(id: Play.id, hostname: "mx", session: .sample, services: Services(SmallWorld()))
+        let order = PolicyQuestion.Order(
+            servers: [.path("/p")], patience: "1s", context: "", recipientCount: 0, of: transaction)
+        let recipient: EmailAddress? = state == .rcpt ? "b@here.example" : nil
+        return .policy(PolicyQuestion(state, sender: "a@out.example", recipient: recipient, order).recorded)
+    }
 
     static let listingQuestion = ListingQuestion(zone: "zone.example", names: ["2.0.0.127", "b.example"])
 
@@ -212,6 +243,14 @@ import Testing
 
     @Test func `each question has its answer in the sample`() {
         #expect(Self.questions.count == Self.answers.count)
+    }
+
+    @Test func `octets are base64, and a list of numbers in older records`() throws {
+        let body = Edit.replaceBody(Bytes([0, 255, 10]))
+        let text = String(decoding: try JSONEncoder().encode(body), as: UTF8.self)
+        #expect(text.contains("\"AP8K\""))
+        let older = text.replacingOccurrences(of: "\"AP8K\"", with: "[0,255,10]")
+        #expect(try JSONDecoder().decode(Edit.self, from: Data(older.utf8)) == body)
     }
 
     @Test func `an empty trace too`() throws {

@@ -132,8 +132,10 @@ import Testing
         }
     }
 
-    /// Unpacked beside the system, for it cannot be installed where Sluice is built.
-    static func rspamd() async throws -> String {
+    /// Unpacked beside the system, for it cannot be installed where Sluice is built; once for all tests.
+    static func rspamd() async throws -> String { try await unpacked.value }
+
+    private static let unpacked = Task {
         let ran = try await Programs.run(Programs.root + "/scripts/rspamd", [])
         guard ran.code == 0 else { throw MissingPeer(name: "rspamd (scripts/rspamd: \(ran.errors))") }
         return ran.output.trimmingCharacters(in: .newlines)

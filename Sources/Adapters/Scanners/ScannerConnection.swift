@@ -1,4 +1,3 @@
-import Foundation
 import MailTypes
 import NIOCore
 import NIOPosix
@@ -43,19 +42,7 @@ struct ScannerConnection<Reader: ScannerReplyReader>: Sendable {
         } catch {
             promise.fail(error)
             limit.cancel()
-            throw Self.failure(error)
-        }
-    }
-
-    /// Why there is no connection, for the operator.
-    private static func failure(_ error: any Error) -> StageFailure {
-        switch error {
-        case let error as NIOConnectionError:
-            error.dnsAError.map { StageFailure("its name cannot be looked up: \($0)") }
-                ?? error.connectionErrors.first.map { failure($0.error) } ?? StageFailure("it cannot be reached")
-        case let error as IOError: StageFailure(String(cString: strerror(error.errnoCode)))
-        case ChannelError.connectTimeout: StageFailure("no connection in time", timedOut: true)
-        default: StageFailure("it cannot be reached: \(error)")
+            throw StageFailure(unreachable: error)
         }
     }
 

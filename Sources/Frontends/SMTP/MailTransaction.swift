@@ -56,7 +56,7 @@ extension Outcome {
             }
             for (queued, reason) in batches {
                 var submission = Submission(
-                    id: QueueID(id, copy: made.count), sender: queued.reversePath ?? envelope.sender,
+                    id: QueueID(id, copy: made.count), sender: queued.reversePath ?? copy.sender,
                     recipients: queued.recipients, content: content, received: received)
                 submission.parameters = envelope.parameters
                 submission.arrival = arrival

@@ -13,6 +13,8 @@ public func main(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutableP
         let rspamd = read(octets, Rspamd.reader)
         precondition(rspamd.whole == rspamd.cut)
         if case .finished(let reply) = rspamd.whole, let verdict = Rspamd.verdict(reply) { check(verdict) }
+        let policy = read(octets, PolicyDelegation.reader)
+        precondition(policy.whole == policy.cut)
         // And as a body, which is where most of it is.
         if let verdict = Rspamd.verdict(.init(status: 200, body: octets)) { check(verdict) }
         return 0

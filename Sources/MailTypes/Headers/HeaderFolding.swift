@@ -16,6 +16,25 @@ enum HeaderFolding {
         return writer.finish()
     }
 
+    /// The octets of a value that is folded as it must be; `nil` if it is not.
+    static func lines(ofFolded value: String, name: String) -> [UInt8]? {
+        var octets: [UInt8] = []
+        var isFirst = true
+        for line in value.utf8.split(separator: .lf, omittingEmptySubsequences: false) {
+            let text = line.last == .cr ? line.dropLast() : line
+            let width = text.count + (isFirst ? legalName(name).count + 1 : 0)
+            let isSound = width <= longestLine && text.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == .tab }
+            guard isSound else { return nil }
+            if !isFirst {
+                guard text.first?.isBlank == true, text.contains(where: { !$0.isBlank }) else { return nil }
+                octets += [.cr, .lf]
+            }
+            octets += text
+            isFirst = false
+        }
+        return octets
+    }
+
     /// The name with each octet that may not stand in one (RFC 5322 §3.6.8, ftext) turned to `-`.
     static func legalName(_ name: String) -> [UInt8] {
         let octets = name.utf8.prefix(longestName).map { octet in

@@ -170,6 +170,7 @@ extension Edit {
         case .score(let symbol): "score \(symbol.name) \(symbol.points)"
         case .authentication(let entry): "\(entry.method)=\(entry.result.rawValue)"
         case .prependField(let name, let value), .appendField(let name, let value): "add \(name): \(value)"
+        case .insertField(let name, let value, let place): "insert \(name):\(value) at \(place)"
         case .removeFields(let places): "remove \(Terminal.counted(places.count, "field"))"
         case .replaceBody(let body): "replace the body (\(body.count) octets)"
         case .spliceBody(let splices):
@@ -178,6 +179,9 @@ extension Edit {
         case .resolve(let address, let destinations):
             "\(address) goes to \(destinations.map(\.words).joined(separator: ", "))"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
+        case .addRecipient(let address): "add \(address)"
+        case .removeRecipient(let address): "remove \(address)"
+        case .changeSender(let address): "now from <\(address?.description ?? "")>"
         case .policy(let name): "will be judged by \(name)"
         case .exempt(let exemption): "sets the score aside: \(exemption.reason)"
         case .block(let order): "keeps \(order.party) from sending: \(order.reason)"
@@ -228,6 +232,10 @@ extension Question {
         case .asciiDomain(let domain): "\(domain) in A-labels"
         case .spamScan(let question):
             "\(question.scanner.rawValue): a message of \(question.message.size) octets"
+        case .milter(let question): "\(question.milter): \(question.step.words)"
+        case .policy(let question):
+            "policy: \(question.state.rawValue)"
+                + (question.sender.map { " from <\($0)>" } ?? "") + (question.recipient.map { " to <\($0)>" } ?? "")
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         case .lessons(let question):
             "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"
@@ -260,7 +268,36 @@ extension Answer {
         case .lessons(let answer): answer.words
         case .lessonScopes(let scopes): scopes.isEmpty ? "none" : scopes.map(\.text).joined(separator: ", ")
         case .spamReport(let report): "\(report.server): \(report.score) points, \(report.symbols.count) symbols"
+        case .policy(let action): action
+        case .milter(let report):
+            report.changes.isEmpty
+                ? report.verdict.words
+                : "\(report.verdict.words), \(Terminal.counted(report.changes.count, "change"))"
         case .failure(let failure): "failed: \(failure.reason)"
+        }
+    }
+}
+
+extension MilterQuestion.Step {
+    fileprivate var words: String {
+        switch self {
+        case .connect: "the client"
+        case .hello(let name): "hello \(name)"
+        case .sender(let address): "from <\(address?.description ?? "")>"
+        case .recipient(let address): "to <\(address)>"
+        case .message(let handle, _): "a message of \(handle.size) octets"
+        }
+    }
+}
+
+extension MilterReport.Verdict {
+    fileprivate var words: String {
+        switch self {
+        case .continue: "continue"
+        case .accept: "accept"
+        case .discard: "discard"
+        case .reject(let reply): reply.map { "reject (\($0))" } ?? "reject"
+        case .tempfail(let reply): reply.map { "tempfail (\($0))" } ?? "tempfail"
         }
     }
 }

@@ -15,6 +15,8 @@ struct LiveWorld: ServiceSource {
     let blocklists: BlocklistDesk
     let lessons: LessonStore
     let scanners = SpamScanners()
+    let milters = Milters()
+    let policies = PolicyServers()
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -28,7 +30,7 @@ struct LiveWorld: ServiceSource {
         case .publicSuffix(let domain): .publicSuffix(suffixes.suffix(of: domain))
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings(let question): blocklists.immediate(question).map(Answer.listings)
-        case .spamScan: nil
+        case .spamScan, .milter, .policy: nil
         case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
         case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }
@@ -49,6 +51,8 @@ struct LiveWorld: ServiceSource {
         case .lessons(let question): .lessons(try await lessons.answer(question))
         case .lessonScopes(let scopes): .lessonScopes(try await lessons.answer(scopes))
         case .spamScan(let question): .spamReport(try await scanners.answer(question))
+        case .milter(let question): .milter(try await milters.answer(question))
+        case .policy(let question): .policy(try await policies.answer(question))
         }
     }
 }
@@ -91,7 +95,7 @@ extension Question {
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
         case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
-            .listings, .lessons, .lessonScopes, .spamScan:
+            .listings, .lessons, .lessonScopes, .spamScan, .milter, .policy:
             self
         }
     }
