@@ -112,7 +112,7 @@ let package = Package(
 
         // C libraries, each imported by one Swift file.
         .target(name: "CTOML", path: "Sources/CLibraries/CTOML"),
-        // In malloc's place, in the program alone: nothing imports it.
+        // In malloc's place in whatever it is linked into, the program and what tests start for it: nothing imports it.
         .target(
             name: "CJemalloc", path: "Sources/CLibraries/CJemalloc", linkerSettings: [.linkedLibrary("jemalloc")]),
         .systemLibrary(

@@ -70,13 +70,25 @@ struct RuleFile {
 
     private mutating func readPoints(_ entry: TOMLTable.Entry, domain: String?) {
         for change in table(entry)?.entries ?? [] {
-            guard let number = number(change) else { continue }
+            guard let number = amount(change) else { continue }
             let change = Located(PointChange(rule: change.key, domain: domain, points: number), at: change.location)
             points.append(change)
         }
     }
 
-    private mutating func number(_ entry: TOMLTable.Entry, most: Double = Rule.mostPoints) -> Double? {
+    /// A number of points.
+    private mutating func amount(_ entry: TOMLTable.Entry) -> Double? {
+        guard let points = number(entry) else { return nil }
+        guard points.magnitude <= Rule.mostPoints else {
+            note(
+                entry.value.location, "`\(entry.key)` must be from -\(Int(Rule.mostPoints)) to \(Int(Rule.mostPoints))")
+            return nil
+        }
+        return points
+    }
+
+    /// TOML's infinities and what is no number are among them.
+    private mutating func number(_ entry: TOMLTable.Entry) -> Double? {
         let number: Double? =
             switch entry.value.content {
             case .integer(let number): Double(number)
@@ -85,10 +97,6 @@ struct RuleFile {
             }
         guard let number else {
             note(entry.value.location, "`\(entry.key)` must be a number, not \(entry.value.kind)")
-            return nil
-        }
-        guard number.magnitude <= most else {
-            note(entry.value.location, "`\(entry.key)` must be from -\(Int(most)) to \(Int(most))")
             return nil
         }
         return number
@@ -110,7 +118,7 @@ struct RuleFile {
                 hint: "capital letters, digits and `_`, at most \(Rule.longestName)")
         }
         for inner in table.entries where !Self.keys.contains(inner.key) { unknown(inner, Self.keys) }
-        let points = table.entry("points").flatMap { number($0) } ?? 0
+        let points = table.entry("points").flatMap { amount($0) } ?? 0
         let description = table.entry("describe").flatMap { string($0) } ?? ""
         if points != 0, description.isEmpty {
             note(entry.location, "`describe` is missing: what a person is to read where the rule holds")
@@ -132,9 +140,7 @@ struct RuleFile {
     }
 
     private mutating func atLeast(_ table: TOMLTable, of test: TOMLTable.Entry) -> Int {
-        guard let entry = table.entry("at_least"), let number = number(entry, most: .greatestFiniteMagnitude) else {
-            return 1
-        }
+        guard let entry = table.entry("at_least"), let number = number(entry) else { return 1 }
         guard test.key != "when" else {
             note(entry.location, "`at_least` is for patterns", hint: "a condition has `count(A, B) >= 2`")
             return 1

@@ -37,7 +37,7 @@ struct LoadedRules: Sendable {
     func prepareForCommand() throws {
         do {
             let count = Terminal.counted(rules.patterns.count, "pattern")
-            try Terminal.telling("Compiling \(count); the next command will find them compiled ...") {
+            try Terminal.telling("Compiling \(count) ...") {
                 try patterns.prepare()
             }
         } catch { throw CommandFailure.again("The patterns cannot be compiled: \(error).") }
