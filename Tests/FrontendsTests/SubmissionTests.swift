@@ -56,7 +56,7 @@ import Testing
         }
         let (first, second): (EmailAddress, EmailAddress) = ("SRS0=a@here.example", "SRS0=b@here.example")
         let draft = Draft(
-            message: .sample(),
+            message: .sample(), sender: "alice@out.example",
             recipients: [
                 copy("a", from: nil), copy("b", from: first), copy("c", from: second), copy("d", from: first),
                 copy("e", from: nil), copy("f", from: first, held: true),
