@@ -120,7 +120,7 @@ import Testing
     private static func fill(_ place: Place) async throws {
         let config = ["--config", place.folder.path + "/sluice.toml"]
         var commands = [["domain", "add", "here.example", "--postoffice", "acme"]]
-        for name in ["bob", "carol", "dave", "postmaster", "jürgen", String(repeating: "a", count: 64)] {
+        for name in ["anna", "bob", "carol", "dave", "postmaster", "jürgen", String(repeating: "a", count: 64)] {
             commands.append(["mailbox", "add", "\(name)@here.example", "--password-stdin"])
         }
         for command in commands {

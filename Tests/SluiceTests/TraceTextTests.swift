@@ -25,7 +25,7 @@ import Testing
         let lines = try await tried(["--client", "192.0.2.7", "--to", "anna@acme.test"])
         #expect(lines.first?.contains("deferred") == true)
         #expect(lines.contains { $0.hasPrefix("  connect ") && $0.hasSuffix("access, early-talker") })
-        #expect(lines.contains { $0.hasSuffix("rate, size, transport, relay") })
+        #expect(lines.contains { $0.hasSuffix("rate, size, relay-domain, transport, srs, relay") })
         #expect(lines.contains("  recipient   anna@acme.test"))
         #expect(lines.contains { $0.hasSuffix("recipients    goes to mailbox anna@acme.test") })
         #expect(lines.contains { $0.contains("greylist      tempfail  451 4.7.1 Greylisted") })
