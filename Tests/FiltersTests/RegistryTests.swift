@@ -21,7 +21,8 @@ import Testing
 
     /// `EarlyTalker` of `early-talker`, `SPF` of `spf`, `DKIMSign` of `dkim-sign`.
     private static func folder(of name: StageName) -> String {
-        if name == "clamav" { return "ClamAV" }
+        let exceptions = ["clamav": "ClamAV", "catchall": "CatchAll"]
+        if let folder = exceptions[name.text] { return folder }
         let acronyms: Set = ["arc", "dkim", "dmarc", "dnsbl", "spf", "srs"]
         return name.text.split(separator: "-").map { acronyms.contains(String($0)) ? $0.uppercased() : $0.capitalized }
             .joined()
