@@ -42,7 +42,7 @@ struct RelayDomainCommand: ParsableCommand {
             abstract: "Let a domain's mail go to another server than now, or from others.",
             discussion: """
                 With --to all that is said of the server is new: without --login there is none. Mail that is queued \
-                goes where it was to go.
+                already still goes to the old server, and has no login there any more.
                 """)
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The domain.") var name: String
