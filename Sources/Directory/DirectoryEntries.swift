@@ -48,6 +48,8 @@ public struct DomainAliasEntry: Sendable, Hashable, Codable {
     /// In lower case and A-labels.
     public var name: String
     public var domain: String
+    /// Its owner has been proven.
+    public var isVerified: Bool
     public var created: Date
 }
 

@@ -11,6 +11,8 @@ public enum DirectoryError: Error, Sendable, Hashable {
         case sender = "sender address"
         case smarthost
         case relayDomain = "relay domain"
+        case splitDomain = "split domain"
+        case partner
     }
 
     case alreadyExists(Kind, name: String)
@@ -95,6 +97,10 @@ public enum DirectoryLimits {
     public static let redirections = 25
     /// Addresses that one mailbox may send as beside its own.
     public static let senders = 1_000
+    /// Servers that have a part of one domain.
+    public static let partners = 7
+    /// Networks that mail of these servers' users comes from.
+    public static let partnerNetworks = 100
     /// Entries of one scope's allow and block lists together.
     public static let listEntries = 100_000
     /// Octets of a password.

@@ -201,7 +201,8 @@ extension DomainAliasEntry {
 
     init(_ row: Row) {
         self.init(
-            name: row["name"], domain: row["domain"], created: Date(timeIntervalSinceReferenceDate: row["created"]))
+            name: row["name"], domain: row["domain"], isVerified: row["isVerified"],
+            created: Date(timeIntervalSinceReferenceDate: row["created"]))
     }
 }
 

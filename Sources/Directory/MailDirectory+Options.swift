@@ -10,6 +10,8 @@ extension MailDirectory {
         public var hostname: String?
         /// A domain in U-labels as A-labels; `nil` where it has none. RFC 5890.
         public var domainToASCII: @Sendable (String) -> String? = { $0.utf8.allSatisfy { $0 < 0x80 } ? $0 : nil }
+        /// Domains, their aliases and relay domains take no mail before they are verified.
+        public var requiresVerification = false
         /// Members of one alias or group.
         public var maxMembers = 100_000
         /// Addresses that one address stands for in the end.

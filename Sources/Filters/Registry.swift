@@ -42,6 +42,7 @@ public enum Registry {
         StageKind(Relay.self, "Who may send to other servers"),
         StageKind(Recipients.self, "What a local address stands for: mailbox, alias, group"),
         StageKind(Smarthost.self, "Through which server mail leaves, for everybody or a post office"),
+        StageKind(SplitDomains.self, "Domains of which another server has a part: who is not here is sought there"),
         StageKind(CatchAll.self, "Mail for addresses that nobody has, to one that its domain names"),
         StageKind(SPF.self, "Whether a client may send for the sender's domain"),
         StageKind(DKIMVerify.self, "Which signatures on a message are valid"),

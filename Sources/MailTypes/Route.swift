@@ -36,6 +36,8 @@ public struct RelayHost: Sendable, Hashable, Codable {
     public var security: Security
     /// The name under which a login is kept in the directory; the secret itself never lies in the queue.
     public var credential: String?
+    /// Who is tried in this order while the ones before cannot take mail; theirs are not heeded.
+    public var fallbacks: [RelayHost] = []
 
     public init(
         name: String, port: Int = 25, language: Language = .smtp, security: Security = .opportunistic,
@@ -46,6 +48,33 @@ public struct RelayHost: Sendable, Hashable, Codable {
         self.language = language
         self.security = security
         self.credential = credential
+    }
+}
+
+extension RelayHost {
+    private enum CodingKeys: CodingKey {
+        case name, port, language, security, credential, fallbacks
+    }
+
+    /// What records of older versions lack has its default.
+    public init(from decoder: any Decoder) throws {
+        let record = try decoder.container(keyedBy: CodingKeys.self)
+        name = try record.decode(String.self, forKey: .name)
+        port = try record.decode(Int.self, forKey: .port)
+        language = try record.decode(Language.self, forKey: .language)
+        security = try record.decode(Security.self, forKey: .security)
+        credential = try record.decodeIfPresent(String.self, forKey: .credential)
+        fallbacks = try record.decodeIfPresent([RelayHost].self, forKey: .fallbacks) ?? []
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var record = encoder.container(keyedBy: CodingKeys.self)
+        try record.encode(name, forKey: .name)
+        try record.encode(port, forKey: .port)
+        try record.encode(language, forKey: .language)
+        try record.encode(security, forKey: .security)
+        try record.encodeIfPresent(credential, forKey: .credential)
+        if !fallbacks.isEmpty { try record.encode(fallbacks, forKey: .fallbacks) }
     }
 }
 

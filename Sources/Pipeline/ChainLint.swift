@@ -39,7 +39,7 @@ extension Chain {
 
     private var editsBeforeVerification: [Lint] {
         pairs { first, second in
-            let isEditing = !first.effects.isDisjoint(with: [.editsHeader, .editsBody])
+            let isEditing = first.effects.contains(.editsHeader) || first.effects.contains(.editsBody)
             guard isEditing, !first.effects.contains(.signs), !second.methods.isDisjoint(with: Self.verifications)
             else { return nil }
             return "\(first.name) changes the message before \(second.name) has verified it, and breaks what was sound"

@@ -41,6 +41,8 @@ public enum Question: Sendable, Hashable, Codable {
     case milter(MilterQuestion)
     /// What does a policy server say of a step of a session?
     case policy(PolicyQuestion)
+    /// Would another server take mail for this address?
+    case callout(CalloutQuestion)
 }
 
 /// What the world said.
@@ -64,6 +66,7 @@ public enum Answer: Sendable, Hashable, Codable {
     case milter(MilterReport)
     /// The action, in the server's words.
     case policy(String)
+    case callout(CalloutReport)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }
@@ -85,6 +88,8 @@ public enum DirectoryQuestion: Sendable, Hashable, Codable {
     case smarthost(postOffice: String?)
     /// Does all mail for this domain go to another server?
     case relayDomain(String)
+    /// Does somebody else have a part of this domain, or of the one that it is an alias of?
+    case splitDomain(String)
     /// Which thresholds hold in this scope: its own, or the nearest around it.
     case thresholds(PolicyScope)
     /// Which of this scope and those around it have lists?
@@ -106,6 +111,7 @@ public enum DirectoryAnswer: Sendable, Hashable, Codable {
     case signing(SigningDomain?)
     case smarthost(RelayHost?)
     case relayDomain(RelayDomain?)
+    case splitDomain(SplitDomain?)
     case thresholds(SetThresholds?)
     /// The narrowest first.
     case listScopes([PolicyScope])
@@ -129,6 +135,10 @@ public enum AddressMeaning: Sendable, Hashable, Codable {
     case expands(to: [EmailAddress], kind: Expansion)
     /// The domain is hosted here, the address is not.
     case unknown
+    /// The domain is split: whoever is not here is at its partner, if anywhere.
+    case atPartner(RelayHost)
+    /// The domain takes no mail before its owner is proven.
+    case unverified
     /// The domain is not hosted here.
     case foreign
 

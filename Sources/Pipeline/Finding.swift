@@ -99,7 +99,9 @@ public struct Effects: OptionSet, Sendable, Hashable, Codable {
     public static let quarantines = Self(rawValue: 1 << 4)
     public static let scores = Self(rawValue: 1 << 5)
     public static let authenticates = Self(rawValue: 1 << 6)
-    public static let editsHeader = Self(rawValue: 1 << 7)
+    /// Puts fields on top of the header, of a name that nobody signs: what is there stays sound.
+    public static let prependsFields = Self(rawValue: 1 << 24)
+    public static let editsHeader: Self = [Self(rawValue: 1 << 7), .prependsFields]
     public static let editsBody = Self(rawValue: 1 << 8)
     public static let routes = Self(rawValue: 1 << 9)
     public static let disposes = Self(rawValue: 1 << 10)

@@ -95,6 +95,20 @@ public struct Services: Sendable {
         return found
     }
 
+    /// Who else has a part of this domain, or of the one that it is an alias of.
+    public func splitDomain(_ name: String) async throws(StageFailure) -> SplitDomain? {
+        guard case .directory(.splitDomain(let found)) = try await ask(.directory(.splitDomain(name))) else {
+            throw .mismatch
+        }
+        return found
+    }
+
+    /// Whether another server would take mail for an address.
+    public func callout(_ question: CalloutQuestion) async throws(StageFailure) -> CalloutReport {
+        guard case .callout(let report) = try await ask(.callout(question)) else { throw .mismatch }
+        return report
+    }
+
     /// What the directory has of thresholds for this scope, or the nearest around it that it has any for.
     public func thresholds(for scope: PolicyScope) async throws(StageFailure) -> SetThresholds? {
         guard case .directory(.thresholds(let found)) = try await ask(.directory(.thresholds(scope))) else {

@@ -116,7 +116,8 @@ extension Finding {
             switch edit {
             case .score: effects.insert(.scores)
             case .authentication: effects.insert(.authenticates)
-            case .prependField, .appendField, .removeFields, .insertField: effects.insert(.editsHeader)
+            case .prependField: effects.insert(.prependsFields)
+            case .appendField, .removeFields, .insertField: effects.insert(.editsHeader)
             case .replaceBody, .spliceBody: effects.insert(.editsBody)
             case .resolve: effects.insert(.routes)
             case .disposition: effects.insert(.disposes)

@@ -60,7 +60,7 @@ extension Question {
                 }
             }
         case .lessonScopes(let scopes): text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .spamScan, .milter, .policy: text.rare(self)
+        case .spamScan, .milter, .policy, .callout: text.rare(self)
         }
     }
 }
@@ -75,6 +75,7 @@ extension DirectoryQuestion {
         case .listScopes(let scope): text.wrapped("directory", "listScopes") { $0.string(scope.key) }
         case .authorLists(let scope): text.wrapped("directory", "authorLists") { $0.string(scope.key) }
         case .relayDomain(let domain): text.wrapped("directory", "relayDomain") { $0.string(domain) }
+        case .splitDomain(let domain): text.wrapped("directory", "splitDomain") { $0.string(domain) }
         case .footers(let domain): text.wrapped("directory", "footers") { $0.string(domain) }
         case .maySend, .sendStanding, .smarthost, .listed: text.rare(Question.directory(self))
         }
@@ -173,7 +174,7 @@ extension Answer {
             }
         case .lessons(let answer): text.single("lessons", answer.write(to:))
         case .lessonScopes(let scopes): text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .listings(.passedOver), .spamReport, .milter, .policy, .failure: text.rare(self)
+        case .listings(.passedOver), .spamReport, .milter, .policy, .callout, .failure: text.rare(self)
         }
     }
 }
@@ -198,13 +199,15 @@ extension DirectoryAnswer {
         case .domain(nil): text.single("directory") { $0.object { $0.empty("domain") } }
         case .signing(nil): text.single("directory") { $0.object { $0.empty("signing") } }
         case .relayDomain(nil): text.single("directory") { $0.object { $0.empty("relayDomain") } }
+        case .splitDomain(nil): text.single("directory") { $0.object { $0.empty("splitDomain") } }
         case .smarthost(nil): text.single("directory") { $0.object { $0.empty("smarthost") } }
         case .thresholds(nil): text.single("directory") { $0.object { $0.empty("thresholds") } }
         case .listScopes(let scopes):
             text.wrapped("directory", "listScopes") { text in text.array(scopes) { $0.string($1.key) } }
         case .authorLists(let lists):
             text.wrapped("directory", "authorLists") { text in text.array(lists) { $0.rare($1) } }
-        case .address, .maySend, .sendStanding, .signing, .smarthost, .relayDomain, .thresholds, .listed, .footers:
+        case .address, .maySend, .sendStanding, .signing, .smarthost, .relayDomain, .splitDomain, .thresholds,
+            .listed, .footers:
             text.rare(Answer.directory(self))
         }
     }

@@ -47,16 +47,26 @@ extension ByteWriter {
         case .exchanger(let domain):
             put(UInt8(2))
             put(domain)
-        case .host(let host):
+        case .host(let host) where host.fallbacks.isEmpty:
             put(UInt8(3))
-            put(host.name)
-            put(count: host.port)
-            put(code(of: host.language, in: languages))
-            put(code(of: host.security, in: securities))
-            put(host.credential)
+            put(host)
         case .discard:
             put(UInt8(4))
+        case .host(let host):
+            put(UInt8(5))
+            put(host)
+            put(count: host.fallbacks.count)
+            for next in host.fallbacks { put(next) }
         }
+    }
+
+    /// Without its fallbacks.
+    private mutating func put(_ host: RelayHost) {
+        put(host.name)
+        put(count: host.port)
+        put(code(of: host.language, in: languages))
+        put(code(of: host.security, in: securities))
+        put(host.credential)
     }
 
     mutating func put(_ reply: Reply) {
@@ -103,18 +113,23 @@ extension ByteReader {
         case 0: return .mailbox(address)
         case 1: return .mailbox(try self.address())
         case 2: return .exchanger(domain: try string())
-        case 3:
-            let name = try string()
-            let port = try count()
-            let language = try value(in: languages)
-            let security = try value(in: securities)
-            return .host(
-                RelayHost(
-                    name: name, port: port, language: language, security: security,
-                    credential: try optionalString()))
+        case 3: return .host(try host())
         case 4: return .discard
+        case 5:
+            var host = try host()
+            for _ in 0..<(try elements()) { host.fallbacks.append(try self.host()) }
+            return .host(host)
         default: throw Malformed()
         }
+    }
+
+    private mutating func host() throws(Malformed) -> RelayHost {
+        let name = try string()
+        let port = try count()
+        let language = try value(in: languages)
+        let security = try value(in: securities)
+        return RelayHost(
+            name: name, port: port, language: language, security: security, credential: try optionalString())
     }
 
     mutating func reply() throws(Malformed) -> Reply {

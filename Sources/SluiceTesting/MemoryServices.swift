@@ -19,6 +19,7 @@ public final class MemoryServices: ServiceSource {
         var spamReports: [SpamScanner: SpamReport] = [:]
         var milterReports: [MilterReport] = []
         var policyAction = "DUNNO"
+        var callout = CalloutReport.accepted
         var scan: ScanReport? = ScanReport(by: "scanner")
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
@@ -86,6 +87,12 @@ public final class MemoryServices: ServiceSource {
         set { state.withLock { $0.policyAction = newValue } }
     }
 
+    /// What other servers say of addresses.
+    public var callout: CalloutReport {
+        get { state.withLock { $0.callout } }
+        set { state.withLock { $0.callout = newValue } }
+    }
+
     /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
     public func passOver(_ zone: String, because reason: String?) {
         state.withLock { $0.unsoundLists[zone] = reason }
@@ -133,6 +140,7 @@ extension MemoryServices.State {
         case .lessonScopes(let scopes): .lessonScopes(scopes.filter(taughtScopes.contains))
         case .milter: .milter(milterReport)
         case .policy: .policy(policyAction)
+        case .callout: .callout(callout)
         case .spamScan(let question):
             spamReports[question.scanner].map(Answer.spamReport)
                 ?? .failure(StageFailure("there is no \(question.scanner.rawValue) here"))

@@ -46,6 +46,7 @@ public struct MemoryZone: ServiceSource {
         case .asciiDomain(let domain): return .asciiDomain(MemorySuffixes.ascii(domain))
         // Who asks has a file of keys, if any.
         case .directory(.signing): return .directory(.signing(nil))
+        case .directory(.splitDomain): return .directory(.splitDomain(nil))
         case .directory(.thresholds): return .directory(.thresholds(nil))
         case .directory(.listScopes): return .directory(.listScopes([]))
         case .directory(.authorLists): return .directory(.authorLists([]))

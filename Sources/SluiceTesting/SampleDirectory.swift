@@ -27,6 +27,10 @@ public struct SampleDirectory: Sendable {
     public var smarthosts: [String: RelayHost] = [:]
     /// Domains whose mail goes to other servers.
     public var relayDomains: [RelayDomain] = []
+    /// Domains of which others have a part.
+    public var splitDomains: [SplitDomain] = []
+    /// Domains that are not verified.
+    public var unverified: Set<String> = []
     /// Who is kept from sending.
     public var blocks: [SendBlock] = []
     /// How often that was lifted.
@@ -62,6 +66,8 @@ public struct SampleDirectory: Sendable {
             return .smarthost(name.flatMap { smarthosts[$0] } ?? smarthosts[""])
         case .relayDomain(let name):
             return .relayDomain(relayDomains.first { $0.name == name })
+        case .splitDomain(let name):
+            return .splitDomain(splitDomains.first { $0.name == domainAliases[name] ?? name })
         case .sendStanding(let mailbox):
             return .sendStanding(sendStanding(of: mailbox))
         case .thresholds(let scope):
@@ -98,6 +104,7 @@ public struct SampleDirectory: Sendable {
             return .expands(to: [EmailAddress(localPart: address.localPart, domain: domain)], kind: .domainAlias)
         }
         guard domains.contains(address.domain) else { return .foreign }
+        if unverified.contains(address.domain) { return .unverified }
         func find(_ addresses: some Sequence<EmailAddress>) -> EmailAddress? {
             addresses.first { $0.key == address.key }
         }
@@ -109,7 +116,9 @@ public struct SampleDirectory: Sendable {
         if let alias = find(aliases.keys), let members = aliases[alias] { return .expands(to: members, kind: .alias) }
         if let group = find(groups.keys), let members = groups[group] { return .expands(to: members, kind: .group) }
         let parts = address.localPart.split(separator: "+", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2 else { return .unknown }
+        guard parts.count == 2 else {
+            return splitDomains.first { $0.name == address.domain }.map { .atPartner($0.host) } ?? .unknown
+        }
         return meaning(of: EmailAddress(localPart: String(parts[0]), domain: address.domain))
     }
 }

@@ -35,6 +35,19 @@ import Testing
         #expect(targets.map(\.endpoint) == [.address("192.0.2.2", port: 25)])
     }
 
+    @Test func `of several hosts those are tried that can be found, in their order`() async throws {
+        var host = RelayHost(name: "smart.test")
+        host.fallbacks = [RelayHost(name: "192.0.2.9", port: 26), RelayHost(name: "192.0.2.1")]
+        let found = try await Self.finder(["192.0.2.2"]).targets(of: .host(host))
+        #expect(found.map(\.endpoint) == [.address("192.0.2.2", port: 25), .address("192.0.2.9", port: 26)])
+        let rest = try await Self.finder().targets(of: .host(host))
+        #expect(rest.map(\.endpoint) == [.address("192.0.2.9", port: 26)])
+        host.fallbacks = [RelayHost(name: "192.0.2.1")]
+        await #expect(throws: RoutingFailure.relayHostUnknown("smart.test")) {
+            try await Self.finder().targets(of: .host(host))
+        }
+    }
+
     @Test func `the mail waits until that is put right`() {
         let reply = DeliveryFailurePolicy.reply(on: .relayHostIsOwn("smart.test:25"))
         #expect(reply == Reply(451, .routingLoop, "The relay host smart.test:25 is this server itself"))

@@ -119,3 +119,29 @@ import Testing
         #expect(try sample.directory.relayDomains().isEmpty)
     }
 }
+
+extension RelayEntryTests {
+    @Test func `a relay domain is changed, and its login does not go along`() async throws {
+        let sample = try Sample()
+        let directory = sample.directory
+        try directory.change(by: "test") {
+            try $0.addRelayDomain(
+                "far.test", to: NewRelay(host: "own.example", port: 587, security: .verified, login: Self.login),
+                postOffice: "acme", onlyAuthenticated: true)
+        }
+        try directory.change(by: "test") { try $0.setRelayDomain("far.test", onlyAuthenticated: false) }
+        var entry = try #require(try directory.relayDomains().first)
+        #expect(entry.login == "anna" && !entry.onlyAuthenticated && entry.host == "own.example")
+        try directory.change(by: "test") {
+            try $0.setRelayDomain("far.test", to: NewRelay(host: "new.example", port: 25, security: .required))
+        }
+        entry = try #require(try directory.relayDomains().first)
+        #expect(entry.host == "new.example" && entry.login == nil && entry.postOffice == "acme")
+        #expect(try await directory.relayLogin("relay/1", host: "own.example", port: 587) == nil)
+        #expect(throws: DirectoryError.self) {
+            try directory.change(by: "test") { try $0.setRelayDomain("for.test", onlyAuthenticated: true) }
+        }
+        let verbs = try directory.audit(object: "far.test", limit: 5).map(\.verb)
+        #expect(verbs == ["relaydomain.set", "relaydomain.set", "relaydomain.add"])
+    }
+}

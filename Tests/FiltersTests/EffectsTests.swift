@@ -14,7 +14,7 @@ import Testing
         Transport(Transport.Configuration(routes: ["far.example": "smtp:inner.example", "here.example": "discard"])),
         Relay(Relay.Configuration()), Relay(relay), Senders(Senders.Configuration()),
         SendLimits(sendLimits),
-        RelayDomains(.init()), Smarthost(.init()),
+        RelayDomains(.init()), Smarthost(.init()), equipped(SplitDomains(.init())),
         Recipients(Recipients.Configuration()), CatchAll(CatchAll.Configuration()),
         Greylist(Greylist.Configuration()), TraceFields(TraceFields.Configuration()),
         HeaderSanity(HeaderSanity.Configuration()), HeaderSanity(header), SPF(SPF.Configuration()), SPF(spf),

@@ -24,6 +24,9 @@ import Testing
                 "d@relay.example",
                 route: .host(
                     RelayHost(name: "r.example", port: 24, language: .lmtp, security: .verified, credential: "c"))))
+        var several = RelayHost(name: "s.example", port: 587, security: .implicit, credential: "d")
+        several.fallbacks = [RelayHost(name: "192.0.2.1"), RelayHost(name: "t.example", port: 26, security: .none)]
+        first.recipients.append(QueueRecipient("e@split.example", route: .host(several)))
         let ids = try await queue.commit([first, Sample.submission(1, copy: 1, size: 20_000)])
         #expect(ids == [Sample.id(1), Sample.id(1, copy: 1)])
         queue.close()

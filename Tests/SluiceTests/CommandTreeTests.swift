@@ -43,6 +43,8 @@ import Testing
             if has("global"), !words.contains("--global") { words.append("--global") }
             if has("off") { words.append("--off") }
             if has("enable-mail") { words.append("--enable-mail") }
+            if has("no-only-authenticated") { words.append("--only-authenticated") }
+            if has("enable-split") { words.append("--enable-split") }
             if has("config") { words += ["--config", "/nonexistent/sluice.toml"] }
             if commandName == "demo" { words += ["--data", "/dev/null/demo"] }
             return words

@@ -109,7 +109,11 @@ final class PostfixPeer: Sendable {
     var log: String { (try? folder.text("log/mail.log")) ?? "" }
 
     /// - Parameter logins: Where Dovecot says whether a login is right; then nobody else is served, nor without TLS.
-    init(port: Int, tls: String, logins: String? = nil) throws {
+    /// - Parameter more: Further lines of main.cf, in which `ROOT` is the Postfix's own folder.
+    /// - Parameter tables: Further files beside it.
+    init(
+        port: Int, tls: String, logins: String? = nil, more: String = "", tables: [String: String] = [:]
+    ) throws {
         guard getuid() == 0 else { throw MissingPeer(name: "root (for Postfix's master)") }
         folder = try TemporaryFolder()
         let root = folder.path
@@ -117,7 +121,9 @@ final class PostfixPeer: Sendable {
         let id = getpwnam("postfix").map { ($0.pointee.pw_uid, $0.pointee.pw_gid) }
         guard let id else { throw MissingPeer(name: "the user postfix") }
         let own = logins.map(Self.loginSettings) ?? "smtpd_recipient_restrictions = reject_unauth_destination\n"
-        try folder.write(Self.settings(root, tls: tls, id) + own, to: "etc/main.cf")
+        let further = more.replacingOccurrences(of: "ROOT", with: root)
+        try folder.write(Self.settings(root, tls: tls, id) + own + further, to: "etc/main.cf")
+        for (name, text) in tables { try folder.write(text, to: "etc/\(name)") }
         try folder.write(Self.services(port), to: "etc/master.cf")
         try folder.write("user@far.test user/Maildir/\n", to: "etc/mailboxes")
         for name in ["spool", "spool/pid", "data", "log", "mail"] {
@@ -195,6 +201,8 @@ final class PostfixPeer: Sendable {
         proxymap unix - - n - - proxymap
         error unix - - n - - error
         retry unix - - n - - error
+        smtp unix - - n - - smtp
+        relay unix - - n - - smtp
         virtual unix - n n - - virtual
         anvil unix - - n - 1 anvil
         postlog unix-dgram n - n - 1 postlogd

@@ -171,7 +171,7 @@ import Testing
 }
 
 /// A Dovecot of the tests that knows logins, and nothing else.
-private final class DovecotLogins: Sendable {
+final class DovecotLogins: Sendable {
     let folder: TemporaryFolder
     let child: Child
     var socket: String { folder.path + "/run/logins" }

@@ -147,6 +147,7 @@ extension ServerConfiguration.Addresses: OptionGroup {
     init(_ options: OptionTable) {
         self.init()
         options.read("detail_separator", &detailSeparator)
+        options.read("verify_domains", &verifyDomains)
         let allowed = ["", "+", "-", "_", "=", "#"]
         if !allowed.contains(detailSeparator) {
             let list = allowed.map(\.quoted).joined(separator: ", ")

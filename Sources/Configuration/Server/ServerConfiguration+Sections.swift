@@ -23,6 +23,8 @@ extension ServerConfiguration {
     public struct Addresses: Sendable, Hashable {
         /// Divides `anna+news` into mailbox and detail; empty: nothing does. RFC 5233.
         public var detailSeparator = "+"
+        /// Domains, their aliases and relay domains take no mail before a record in DNS has proven whose they are.
+        public var verifyDomains = false
         public init() {}
     }
 

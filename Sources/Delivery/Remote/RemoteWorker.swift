@@ -61,7 +61,7 @@ final class RemoteWorker {
         for target in targets where !round.remaining.isEmpty {
             close()
             do throws(SMTPClientFailure) {
-                let connection = try await connect(to: target)
+                let connection = try await surroundings.connect(to: target)
                 hasSpoken = true
                 self.connection = connection
                 delivered = 0
@@ -88,38 +88,6 @@ final class RemoteWorker {
         }
     }
 
-    // MARK: Connecting
-
-    private func connect(to target: Target) async throws(SMTPClientFailure) -> SMTPConnection {
-        var configuration = SMTPClientMachine.Configuration(hostname: surroundings.hostname)
-        configuration.language = target.language == .lmtp ? .lmtp : .smtp
-        configuration.encryption = target.security.encryption
-        configuration.verifiesTLS = target.security == .verified || target.security == .implicit
-        configuration.loginWithoutTLS = target.security == .none
-        configuration.login = try await login(target)
-        do {
-            return try await open(target, configuration)
-        } catch {
-            // Opportunistic TLS that does not come about is no reason not to deliver. RFC 7435 §3.
-            guard target.security == .opportunistic, error.isAboutTLS else { throw error }
-            configuration.encryption = .never
-            return try await open(target, configuration)
-        }
-    }
-
-    private func open(
-        _ target: Target, _ configuration: SMTPClientMachine.Configuration
-    ) async throws(SMTPClientFailure) -> SMTPConnection {
-        try await SMTPConnection.open(
-            target, configuration, tls: surroundings.tls, limits: surroundings.limits, group: surroundings.group)
-    }
-
-    private func login(_ target: Target) async throws(SMTPClientFailure) -> SMTPClientMachine.Login? {
-        guard let credential = target.credential else { return nil }
-        if let login = try? await surroundings.hooks.login(credential, target.name, target.port) { return login }
-        throw SMTPClientFailure(.auth, .noLogin)
-    }
-
     // MARK: Transactions
 
     private func transact(over connection: SMTPConnection, _ round: inout Round, isReused: Bool) async {
@@ -142,17 +110,6 @@ final class RemoteWorker {
         }
         if delivered >= surroundings.options.maxMessagesPerConnection || !connection.isOpen { close() }
     }
-}
-
-/// What all workers share.
-struct RemoteSurroundings: Sendable {
-    let hostname: String
-    let options: DeliveryOptions
-    let hooks: DeliveryHooks
-    let finder: HostFinder
-    let tls: TLSContexts
-    let limits: SMTPTimeLimits
-    let group: any EventLoopGroup
 }
 
 /// One attempt under way: who has an outcome, and what the hosts said to the others.
@@ -226,29 +183,6 @@ private struct Round {
             let reply = verdict.reply
             return Attempt(
                 claimed: recipient, result: reply.isPermanent ? .failed(reply) : .deferred(reply), host: host)
-        }
-    }
-}
-
-extension RelayHost.Security {
-    fileprivate var encryption: SMTPClientMachine.Encryption {
-        switch self {
-        case .none: .never
-        case .opportunistic: .opportunistic
-        case .required, .verified: .required
-        case .implicit: .implicit
-        }
-    }
-}
-
-extension SMTPClientFailure {
-    /// TLS did not come about. Where somebody has put words into the server's mouth plaintext is the last thing to
-    /// go on with. RFC 3207 §6.
-    fileprivate var isAboutTLS: Bool {
-        switch reason {
-        case .injectedPlaintext: false
-        case .handshake: true
-        default: phase == .handshake || phase == .startTLS
         }
     }
 }

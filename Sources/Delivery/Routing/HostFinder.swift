@@ -32,7 +32,8 @@ struct HostFinder: Sendable {
     func targets(of destination: QueueDestination) async throws(RoutingFailure) -> [Target] {
         switch destination {
         case .exchanger(let domain): try await exchangers(of: domain)
-        case .host(let host): try await targets(of: host)
+        case .host(let host) where host.fallbacks.isEmpty: try await targets(of: host)
+        case .host(let host): try await targets(ofAnyOf: [host] + host.fallbacks)
         case .mailboxes, .discard: []
         }
     }
@@ -87,6 +88,17 @@ struct HostFinder: Sendable {
     }
 
     // MARK: Named hosts
+
+    /// One after the other; those that cannot be found are left out while others can.
+    private func targets(ofAnyOf hosts: [RelayHost]) async throws(RoutingFailure) -> [Target] {
+        var found: [Target] = []
+        var failure: RoutingFailure?
+        for host in hosts {
+            do throws(RoutingFailure) { found += try await targets(of: host) } catch { failure = failure ?? error }
+        }
+        if found.isEmpty, let failure { throw failure }
+        return found
+    }
 
     private func targets(of host: RelayHost) async throws(RoutingFailure) -> [Target] {
         func target(_ endpoint: Target.Endpoint) -> Target {

@@ -17,7 +17,9 @@ struct AddressLookup {
         case .maySend(let mailbox, let address): .maySend(try may(mailbox, sendAs: address))
         case .smarthost(let name): .smarthost(try RelayLookup(db: db).smarthost(ofPostOffice: name))
         case .relayDomain(let name):
-            .relayDomain(try RelayLookup(db: db).relayDomain(normalized(domain: name)))
+            .relayDomain(try relayDomain(normalized(domain: name)))
+        case .splitDomain(let name):
+            .splitDomain(try SplitLookup(db: db).splitDomain(normalized(domain: name)))
         case .sendStanding(let mailbox): .sendStanding(try sendStanding(of: mailbox))
         case .signing(let domain): .signing(try SigningLookup(db: db).signing(for: normalized(domain: domain)))
         case .thresholds(let scope): .thresholds(try PolicyLookup(db: db).thresholds(for: scope))
@@ -35,6 +37,7 @@ struct AddressLookup {
             return try postmaster(domain: nil).map { .expands(to: [$0], kind: .alias) } ?? .unknown
         }
         guard domain.isEnabled else { return .disabled }
+        guard try isVerified(address.domain) else { return .unverified }
         if domain.name != address.domain {
             return .expands(
                 to: [EmailAddress(localPart: address.localPart, domain: domain.name)], kind: .domainAlias)
@@ -45,7 +48,20 @@ struct AddressLookup {
         if address.isPostmaster, let target = try postmaster(domain: domain.name) {
             return .expands(to: [target], kind: .alias)
         }
-        return row == nil ? .unknown : .disabled
+        guard row == nil else { return .disabled }
+        return try SplitLookup(db: db).splitDomain(domain.name).map { .atPartner($0.host) } ?? .unknown
+    }
+
+    /// Whether a domain or an alias of one takes mail by this name.
+    func isVerified(_ name: String) throws -> Bool {
+        guard options.requiresVerification else { return true }
+        return try VerificationLookup(db: db).isVerified(name)
+    }
+
+    private func relayDomain(_ name: String) throws -> RelayDomain? {
+        var found = try RelayLookup(db: db).relayDomain(name)
+        if options.requiresVerification { found?.isVerified = try VerificationLookup(db: db).isVerified(relay: name) }
+        return found
     }
 
     private func meaning(of row: AddressRow) throws -> AddressMeaning {
@@ -87,7 +103,7 @@ struct AddressLookup {
     private func mailbox(at address: EmailAddress) throws -> EmailAddress? {
         switch try meaning(of: try home(address)) {
         case .mailbox(let mailbox), .redirects(let mailbox, _, _): mailbox
-        case .disabled, .expands, .unknown, .foreign: nil
+        case .disabled, .expands, .unknown, .atPartner, .unverified, .foreign: nil
         }
     }
 

@@ -9,6 +9,10 @@ public struct RouteFault: Sendable, Hashable, Codable {
         case tooDeep = "too deep"
         /// Of several members one ends where nobody gets the mail.
         case lostMember = "lost member"
+        /// A login would be told to others than its server, or cannot be made.
+        case astray = "login astray"
+        /// Another entry comes before it and takes its mail.
+        case shadowed
         /// Mail for addresses that nobody has goes on to other servers, and all spam with it.
         case leak
     }
@@ -21,11 +25,18 @@ public struct RouteFault: Sendable, Hashable, Codable {
     /// What is wrong at its end: `is switched off`.
     public var reason: String
 
+    public init(kind: Kind, entry: String, witness: [String], reason: String) {
+        self.kind = kind
+        self.entry = entry
+        self.witness = witness
+        self.reason = reason
+    }
+
     /// Mail is refused for it; the others are only worth a look.
     public var isError: Bool {
         switch kind {
-        case .loop, .deadEnd, .tooDeep: true
-        case .lostMember, .leak: false
+        case .loop, .deadEnd, .tooDeep, .astray: true
+        case .lostMember, .leak, .shadowed: false
         }
     }
 }

@@ -87,13 +87,19 @@ struct RouteReview {
             return Outcome(arrives: true, abroad: [address])
         }
         guard domain.isEnabled else { return .lost(at: address, "is in a domain that is switched off") }
+        guard try lookup.isVerified(lookup.normalized(address).domain), try lookup.isVerified(domain.name) else {
+            return .lost(at: address, "is in a domain that is not verified")
+        }
         let row = try lookup.find(address)
         if let row, row.isEnabled { return try outcome(of: row, path: path) }
         if address.isPostmaster, let target = try lookup.postmaster(domain: domain.name) {
             guard path.count <= DirectoryLimits.depth else { return .lost(at: address, "leads too far") }
             return try outcome(of: target, path: path)
         }
-        return .lost(at: address, row == nil ? "is unknown here" : "is switched off")
+        guard row == nil else { return .lost(at: address, "is switched off") }
+        // The partner says whether it has it.
+        if try SplitLookup(db: db).splitDomain(domain.name) != nil { return Outcome(arrives: true) }
+        return .lost(at: address, "is unknown here")
     }
 
     /// Recursion ends at ``DirectoryLimits/depth``.

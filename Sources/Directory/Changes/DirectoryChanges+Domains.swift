@@ -126,6 +126,7 @@ extension DirectoryChanges {
         try removeSenders(in: before.name)
         try removeSigning(of: id, named: before.name)
         try db.execute(sql: "DELETE FROM domain WHERE id = ?", arguments: [id])
+        try removeToken(of: before.name)
         try audit("domain.remove", before.name, before: before, after: nothing)
     }
 }

@@ -167,7 +167,9 @@ extension DirectoryChanges {
     func member(_ text: String) throws -> EmailAddress {
         let address = try lookup.home(try names.address(text))
         guard try lookup.hostedDomain(address.domain) != nil, !address.isPostmaster,
-            try lookup.find(address) == nil
+            try lookup.find(address) == nil,
+            // Of a split domain it may be at the partner.
+            try SplitLookup(db: db).splitDomain(address.domain) == nil
         else { return address }
         let domain = try requireDomain(address.domain)
         throw DirectoryError.notFound(

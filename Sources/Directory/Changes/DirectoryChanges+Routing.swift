@@ -119,6 +119,7 @@ extension DirectoryChanges {
             throw DirectoryError.notFound(.domainAlias, name: name, nearest: NearestName.among(others, to: name))
         }
         try db.execute(sql: "DELETE FROM domainAlias WHERE name = ?", arguments: [name])
+        try removeToken(of: name)
         try audit("domain.alias.remove", name, before: before, after: nothing)
     }
 

@@ -46,13 +46,53 @@ extension DirectoryChanges {
         try audit("relaydomain.add", name, before: nothing, after: try relayDomain(name))
     }
 
+    /// What is `nil` stays as it is. Another server has another login, so with `host` its login is new, or none.
+    public func setRelayDomain(_ name: String, to new: NewRelay? = nil, onlyAuthenticated: Bool? = nil) throws {
+        let name = try names.domain(name)
+        let before = try requireRelayDomain(name)
+        if let new {
+            try check(new)
+            if before.host == new.host.asciiLowercased, before.port == new.port {
+                try db.execute(
+                    sql: "UPDATE relay SET security = ?, login = ?, sealedPassword = ? WHERE domain = ?",
+                    arguments: [
+                        new.security.rawValue, new.login?.name, new.login.map { Data($0.sealedPassword) }, name,
+                    ])
+            } else {
+                try moveRelayDomain(name, to: new)
+            }
+        }
+        if let onlyAuthenticated {
+            try db.execute(
+                sql: "UPDATE relay SET onlyAuthenticated = ? WHERE domain = ?", arguments: [onlyAuthenticated, name])
+        }
+        try audit("relaydomain.set", name, before: before, after: try relayDomain(name))
+    }
+
+    /// Under another id, so that queued mail does not take the old login to the new server.
+    private func moveRelayDomain(_ name: String, to new: NewRelay) throws {
+        let kept = try Row.fetchOne(
+            db, sql: "SELECT postOfficeID, onlyAuthenticated, isVerified, created FROM relay WHERE domain = ?",
+            arguments: [name])
+        guard let kept else { return }
+        try db.execute(sql: "DELETE FROM relay WHERE domain = ?", arguments: [name])
+        try insert(new, domain: name, postOfficeID: kept["postOfficeID"], onlyAuthenticated: kept["onlyAuthenticated"])
+        try db.execute(
+            sql: "UPDATE relay SET isVerified = ?, created = ? WHERE domain = ?",
+            arguments: [kept["isVerified"] as Bool, kept["created"] as Double, name])
+    }
+
+    private func requireRelayDomain(_ name: String) throws -> RelayEntry {
+        if let entry = try relayDomain(name) { return entry }
+        let known = try relays.entries(" WHERE relay.domain IS NOT NULL").compactMap(\.domain)
+        throw DirectoryError.notFound(.relayDomain, name: name, nearest: NearestName.among(known, to: name))
+    }
+
     public func removeRelayDomain(_ name: String) throws {
         let name = try names.domain(name)
-        guard let before = try relayDomain(name) else {
-            let known = try relays.entries(" WHERE relay.domain IS NOT NULL").compactMap(\.domain)
-            throw DirectoryError.notFound(.relayDomain, name: name, nearest: NearestName.among(known, to: name))
-        }
+        let before = try requireRelayDomain(name)
         try db.execute(sql: "DELETE FROM relay WHERE domain = ?", arguments: [name])
+        try removeToken(of: name)
         try audit("relaydomain.remove", name, before: before, after: nothing)
     }
 
@@ -84,7 +124,7 @@ extension DirectoryChanges {
             ])
     }
 
-    private func check(_ new: NewRelay) throws {
+    func check(_ new: NewRelay) throws {
         guard new.login == nil || (new.security != .none && new.security != .opportunistic) else {
             throw DirectoryError.malformed(
                 text: new.security.rawValue,

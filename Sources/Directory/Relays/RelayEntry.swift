@@ -15,6 +15,8 @@ public struct RelayEntry: Sendable, Hashable, Codable {
     /// The name that this server logs in with.
     public var login: String?
     public var onlyAuthenticated: Bool
+    /// Of a domain: its owner has been proven.
+    public var isVerified: Bool
     public var created: Date
 }
 
@@ -63,7 +65,9 @@ extension MailDirectory {
                 do {
                     return .success(
                         try pool.read { db in
-                            try RelayLookup(db: db).login(credential, host: host.asciiLowercased, port: port)
+                            let host = host.asciiLowercased
+                            return try RelayLookup(db: db).login(credential, host: host, port: port)
+                                ?? SplitLookup(db: db).login(credential, host: host, port: port)
                         })
                 } catch { return .failure(StageFailure("directory: \(DirectoryError(error))")) }
             }
@@ -103,13 +107,18 @@ struct RelayLookup {
     }
 
     func login(_ credential: String, host: String, port: Int) throws -> SealedLogin? {
-        guard credential.hasPrefix(Self.credentialPrefix),
-            let id = Int64(credential.dropFirst(Self.credentialPrefix.count))
-        else { return nil }
+        try Self.login(credential, of: "relay", Self.credentialPrefix, host, port, db)
+    }
+
+    /// The login of a row of `table`, for its own server alone.
+    static func login(
+        _ credential: String, of table: String, _ prefix: String, _ host: String, _ port: Int, _ db: Database
+    ) throws -> SealedLogin? {
+        guard credential.hasPrefix(prefix), let id = Int64(credential.dropFirst(prefix.count)) else { return nil }
         let row = try Row.fetchOne(
             db,
             sql: """
-                SELECT login, sealedPassword FROM relay
+                SELECT login, sealedPassword FROM \(table)
                 WHERE id = ? AND host = ? AND port = ? AND login IS NOT NULL
                 """,
             arguments: [id, host, port])
@@ -128,13 +137,16 @@ struct RelayLookup {
             RelayEntry(
                 domain: row["domain"], postOffice: row["postOffice"], host: row["host"], port: row["port"],
                 security: Self.security(row), login: row["login"], onlyAuthenticated: row["onlyAuthenticated"],
-                created: Date(timeIntervalSinceReferenceDate: row["created"]))
+                isVerified: row["isVerified"], created: Date(timeIntervalSinceReferenceDate: row["created"]))
         }
     }
 
     private static let credentialPrefix = "relay/"
 
-    private static func host(_ row: Row) -> RelayHost {
+    private static func host(_ row: Row) -> RelayHost { host(row, credentialPrefix) }
+
+    /// The server of a row, with the name of its login.
+    static func host(_ row: Row, _ credentialPrefix: String) -> RelayHost {
         let login: String? = row["login"]
         let id: Int64 = row["id"]
         return RelayHost(
@@ -143,7 +155,7 @@ struct RelayLookup {
     }
 
     /// What an unknown word means must be safe.
-    private static func security(_ row: Row) -> RelayHost.Security {
+    static func security(_ row: Row) -> RelayHost.Security {
         RelayHost.Security(rawValue: row["security"]) ?? .verified
     }
 }

@@ -29,6 +29,12 @@ enum Schema {
         migrator.registerMigration("8: footers") { db in
             try db.execute(sql: footers)
         }
+        migrator.registerMigration("9: split domains") { db in
+            try db.execute(sql: splitDomains)
+        }
+        migrator.registerMigration("10: proof of domains") { db in
+            try db.execute(sql: verification)
+        }
         return migrator
     }
 

@@ -53,6 +53,9 @@ public struct Expansion: Sendable {
     /// The address itself is another server's.
     public private(set) var isForeign = false
     private var isUnclaimed = false
+    private var unverified = 0
+    /// Where the address itself is to be sought: nobody here has it, and its domain is split.
+    public private(set) var partner: Destination?
     private var defect: Defect?
 
     public init(of address: EmailAddress, _ limits: Limits) {
@@ -83,6 +86,17 @@ public struct Expansion: Sendable {
         case .foreign:
             let route = Route.exchanger(domain: node.address.domain)
             reach(Destination(address: node.address, route: route, owner: node.owner), "foreign \(node.address.key)")
+        case .atPartner(let host) where node.isRoot:
+            isUnclaimed = true
+            partner = Destination(address: node.address, route: .host(host))
+            note("\(node.address) is unknown here, and its domain is split")
+        case .atPartner(let host):
+            let destination = Destination(address: node.address, route: .host(host), owner: node.owner)
+            reach(destination, "foreign \(node.address.key)")
+            note("\(node.address) is sought at the partner")
+        case .unverified:
+            unverified += 1
+            note("\(node.address.domain) is not verified yet")
         case .disabled:
             disabled += 1
             note("\(node.address) is switched off")
@@ -171,6 +185,9 @@ public struct Expansion: Sendable {
         if !destinations.isEmpty { return Finding(edits: [.resolve(address, to: destinations)], note: note) }
         if isForeign {
             return refusal(.deliveryNotAuthorized, "Relaying is not permitted", [], "the domain is not hosted here")
+        }
+        if unverified > 0 {
+            return refusal(.badDestinationSystem, "Domain takes no mail before it is verified", [], note)
         }
         if disabled > 0 { return refusal(.mailboxDisabled, "Mailbox is disabled", [], note) }
         let unknown = refusal(.badDestinationMailbox, "No such user here", [], note)

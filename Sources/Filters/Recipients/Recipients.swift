@@ -51,8 +51,9 @@ public struct Recipients: RecipientStage {
     }
 
     public func remark(behind other: any Stage) -> String? {
-        guard other is CatchAll else { return nil }
-        return "\(CatchAll.name) takes nothing: it is asked before \(Self.name) has found which addresses nobody has"
+        guard other is CatchAll || other is SplitDomains else { return nil }
+        let early = type(of: other).name
+        return "\(early) takes nothing: it is asked before \(Self.name) has found which addresses nobody has"
     }
 }
 

@@ -38,6 +38,10 @@ public struct RelayDomains: RecipientStage, MessageStage {
         guard recipient.destinations.isEmpty, !address.domain.isEmpty,
             let found = try await transaction.services.relayDomain(address.domain)
         else { return .none }
+        guard found.isVerified else {
+            let reply = Reply(550, .badDestinationSystem, "Domain takes no mail before it is verified")
+            return Finding(.reject(reply), note: "\(found.name) is not verified yet")
+        }
         if address.hasRoutingLocalPart {
             return Self.refusal("Address is not accepted", [], "the local part asks for routing")
         }
@@ -55,7 +59,7 @@ public struct RelayDomains: RecipientStage, MessageStage {
             var routed = recipient.destinations
             for place in routed.indices {
                 guard case .exchanger(let domain) = routed[place].route,
-                    let found = try await transaction.services.relayDomain(domain)
+                    let found = try await transaction.services.relayDomain(domain), found.isVerified
                 else { continue }
                 routed[place].route = .host(found.host)
                 finding.note = Self.note(found)

@@ -78,7 +78,8 @@ public struct SRS: RecipientStage, MessageStage, EquippedStage {
         switch try await transaction.services.meaning(of: original) {
         case .foreign: route = .exchanger(domain: original.domain)
         case .mailbox(let mailbox): route = .mailbox(mailbox)
-        case .disabled, .expands, .redirects, .unknown:
+        case .atPartner(let host): route = .host(host)
+        case .disabled, .expands, .redirects, .unknown, .unverified:
             let note = "\(original), whom it stands for, takes no mail here"
             return Self.refusal(.badDestinationMailbox, "No such user here", [], note)
         }

@@ -15,7 +15,9 @@ struct CheckCommand: ParsableCommand {
         let loaded = try configuration.loadAll()
         // What is wrong in sluice.toml already would be told twice.
         let certificates = loaded.isUsable ? loaded.certificateDiagnostics : []
-        let doubtful = loaded.isUsable ? loaded.signingDiagnostics + loaded.catchAllDiagnostics : []
+        let doubtful =
+            loaded.isUsable
+            ? loaded.signingDiagnostics + loaded.catchAllDiagnostics + loaded.splitDiagnostics : []
         for diagnostic in loaded.diagnostics + certificates + doubtful { Terminal.note(diagnostic) }
         guard loaded.isUsable, certificates.isEmpty else { throw CommandFailure.silent }
         let count = loaded.diagnostics.count + doubtful.count

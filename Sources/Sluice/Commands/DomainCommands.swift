@@ -8,6 +8,7 @@ struct DomainCommand: ParsableCommand {
         commandName: "domain", abstract: "Keep the domains whose mail is taken here.",
         subcommands: [
             Add.self, Change.self, List.self, Remove.self, DomainAliasCommand.self, CatchAllCommand.self,
+            VerifyDomainCommand.self,
         ])
 
     struct Add: DirectoryChange {
@@ -18,6 +19,12 @@ struct DomainCommand: ParsableCommand {
 
         func apply(_ changes: borrowing DirectoryChanges) throws {
             try changes.addDomain(name, postOffice: postOffice)
+        }
+
+        func run() throws {
+            try place.change(apply)
+            print(report)
+            try place.configuration.tellOfVerification(name)
         }
 
         var report: String { "Added domain \(name) to post office \(postOffice)." }
@@ -60,6 +67,7 @@ struct DomainCommand: ParsableCommand {
                 ("DOMAIN", { $0.name }),
                 ("POST OFFICE", { $0.postOffice }),
                 ("MAIL", { $0.isEnabled.mailWord }),
+                ("VERIFIED", { $0.isVerified ? "yes" : "no" }),
                 ("POSTMASTER", { $0.postmaster?.description ?? "-" }),
                 ("CATCH-ALL", { $0.catchAll?.description ?? "-" }),
                 ("SINCE", { $0.created.day }),
@@ -108,6 +116,12 @@ struct DomainAliasCommand: ParsableCommand {
             try changes.addDomainAlias(name, of: domain)
         }
 
+        func run() throws {
+            try place.change(apply)
+            print(report)
+            try place.configuration.tellOfVerification(name)
+        }
+
         var report: String { "Added \(name) as an alias of \(domain)." }
     }
 
@@ -122,7 +136,10 @@ struct DomainAliasCommand: ParsableCommand {
         }
 
         var columns: [Column] {
-            [("ALIAS", { $0.name }), ("DOMAIN", { $0.domain }), ("SINCE", { $0.created.day })]
+            [
+                ("ALIAS", { $0.name }), ("DOMAIN", { $0.domain }), ("VERIFIED", { $0.isVerified ? "yes" : "no" }),
+                ("SINCE", { $0.created.day }),
+            ]
         }
     }
 

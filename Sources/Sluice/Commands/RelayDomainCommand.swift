@@ -7,7 +7,7 @@ import Pipeline
 struct RelayDomainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "relay-domain", abstract: "Keep domains whose mail goes to another server as a whole.",
-        subcommands: [Add.self, List.self, Remove.self])
+        subcommands: [Add.self, Change.self, List.self, Remove.self])
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -33,6 +33,40 @@ struct RelayDomainCommand: ParsableCommand {
                 Terminal.complain("warning: \(name) is hosted here; its mailboxes get nothing any more.")
             }
             try place.configuration.warn(without: RelayDomains.name)
+            try place.configuration.tellOfVerification(name)
+        }
+    }
+
+    struct Change: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let a domain's mail go to another server than now, or from others.",
+            discussion: """
+                With --to all that is said of the server is new: without --login there is none. Mail that is queued \
+                already still goes to the old server, and has no login there any more.
+                """)
+        @OptionGroup var place: DirectoryOptions
+        @Argument(help: "The domain.") var name: String
+        @Option(help: ArgumentHelp("The server, with :PORT unless it is 25.", valueName: "host")) var to: String?
+        @Flag(inversion: .prefixedNo, help: "Only from users who have logged in.") var onlyAuthenticated: Bool?
+        @OptionGroup var options: RelayOptions
+
+        func validate() throws {
+            guard to != nil || onlyAuthenticated != nil else {
+                throw ValidationError(
+                    "Say what to change: --to HOST, --only-authenticated or --no-only-authenticated.")
+            }
+            guard to != nil || !options.isSaid else {
+                throw ValidationError("--tls and --login say how a server is reached: name it with --to.")
+            }
+        }
+
+        func run() throws {
+            let settings = try place.configuration.load()
+            let data = try DataFolder(settings).entered()
+            let new = try to.map { try options.relay($0, settings, data) }
+            try place.change { try $0.setRelayDomain(name, to: new, onlyAuthenticated: onlyAuthenticated) }
+            print("Changed relay domain \(name).")
+            try place.configuration.warn(without: RelayDomains.name)
         }
     }
 
@@ -47,6 +81,7 @@ struct RelayDomainCommand: ParsableCommand {
             [
                 ("DOMAIN", { $0.domain ?? "-" }), ("SERVER", { $0.words }), ("TLS", { $0.security.rawValue }),
                 ("LOGIN", { $0.login.map(Terminal.harmless) ?? "-" }),
+                ("VERIFIED", { $0.isVerified ? "yes" : "no" }),
                 ("FROM", { $0.onlyAuthenticated ? "users" : "everybody" }), ("POST OFFICE", { $0.postOffice ?? "-" }),
             ]
         }

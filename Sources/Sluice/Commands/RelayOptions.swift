@@ -20,6 +20,9 @@ struct RelayOptions: ParsableArguments {
         }
     }
 
+    /// Whether anything is said of how the server is reached.
+    var isSaid: Bool { tls != nil || login != nil }
+
     /// The server, checked, with its password sealed.
     func relay(_ text: String, _ settings: ServerConfiguration, _ data: DataFolder) throws -> NewRelay {
         let host = try Self.host(text)
@@ -46,7 +49,7 @@ struct RelayOptions: ParsableArguments {
     private static let longest = 1_024
 
     /// `mail.example.org`, `192.0.2.1:30`, `[2001:db8::1]:25`.
-    private static func host(_ text: String) throws -> RelayHost {
+    static func host(_ text: String) throws -> RelayHost {
         guard let route = try? TransportRoute(parsing: "smtp:\(text)"), let host = route.host else {
             throw CommandFailure.wrong(
                 "\"\(Terminal.harmless(text))\" is not a host such as mail.example.org, 192.0.2.1:30 or "
@@ -57,17 +60,18 @@ struct RelayOptions: ParsableArguments {
 
     /// Never this server itself: mail would go round.
     private static func check(_ host: RelayHost, _ settings: ServerConfiguration) throws {
-        let ports = settings.ownEndpoints.filter { $0.port == host.port }
-        let isItself: Bool
-        if let address = IPAddress(host.name) {
-            isItself = ports.contains(ServerEndpoint(address, host.port))
-        } else {
-            let names = [settings.hostname.asciiLowercased, "localhost"]
-            isItself = !ports.isEmpty && names.contains(host.name)
-        }
-        guard !isItself else {
+        guard !settings.isItself(host.name, host.port) else {
             throw CommandFailure.wrong("\(host.name):\(host.port) is this server itself: mail would go round for ever.")
         }
+    }
+}
+
+extension ServerConfiguration {
+    /// Whether this server would answer there, as far as its name or address says.
+    func isItself(_ host: String, _ port: Int) -> Bool {
+        let ports = ownEndpoints.filter { $0.port == port }
+        if let address = IPAddress(host) { return ports.contains(ServerEndpoint(address, port)) }
+        return !ports.isEmpty && [hostname.asciiLowercased, "localhost"].contains(host)
     }
 }
 

@@ -1,3 +1,4 @@
+import Adapters
 import ArgumentParser
 import Configuration
 import Directory
@@ -43,19 +44,33 @@ struct RouteCommand: AsyncParsableCommand {
         }
     }
 
-    struct Verify: ParsableCommand {
+    struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Walk from every alias, group, redirection, catch-all and postmaster to the ends.",
+            abstract: "Walk from every entry that leads on to the ends.",
             discussion: """
-                Tells loops, dead ends, members that nobody has, and catch-alls that lead to other servers, each with \
-                the way on which it was found. Exits with 1 if mail is refused because of one of them; members that \
-                are lost beside others and leaks alone exit with 0.
+                From aliases, groups, redirections, catch-alls, postmasters, smarthosts, relay domains and split \
+                domains. Tells loops, dead ends, members that nobody has, catch-alls that lead to other servers, \
+                logins that would go astray, and entries of which another one takes the mail, each with the way on \
+                which it was found. Exits with 1 if mail is refused, waits in vain or shows a password because of \
+                one of them; lost members beside others, leaks and what is shadowed alone exit with 0.
                 """)
         @OptionGroup var place: DirectoryOptions
+        @Flag(help: "Ask DNS for the addresses of smarthosts, relay domains' servers and partners.") var dns = false
         @Flag(help: "Print JSON.") var json = false
 
-        func run() throws {
-            let report = try place.read { directory in try directory.routeReport() }
+        func run() async throws {
+            let settings = try place.configuration.load()
+            let data = try DataFolder(settings).entered()
+            var (report, servers) = try place.read { directory in
+                var report = try directory.routeReport()
+                report.faults += try directory.shadowedEntries()
+                return (report, try directory.nextServers())
+            }
+            let resolver = dns ? try Stores.resolver(settings) : nil
+            defer { resolver?.stop() }
+            let review = RelayReview(settings: settings, seal: LoginSeal(path: data.sealKey), resolver: resolver)
+            report.entries += servers.count
+            report.faults += await review.faults(of: servers)
             if json {
                 print(try Terminal.json(report))
             } else {

@@ -81,6 +81,9 @@ struct StatusCommand: ParsableCommand {
 }
 
 extension ServerStatus {
+    /// Unverified domains that are named.
+    private static let mostNames = 10
+
     fileprivate var text: String {
         let heading = "sluice \(version), process \(processID), since \(started.stamp)"
         var lines = [
@@ -93,6 +96,10 @@ extension ServerStatus {
                 + "\(Terminal.counted(queue.deferred, "recipient")) deferred, \(queue.held) held",
         ]
         if let scanning { lines += scanning.lines.map { "  viruses        \($0)" } }
+        if let unverified, !unverified.isEmpty {
+            let names = unverified.prefix(Self.mostNames).joined(separator: ", ")
+            lines.append("  not verified   \(names)\(unverified.count > Self.mostNames ? ", …" : "")")
+        }
         if droppedTraces > 0 { lines.append("  traces         \(droppedTraces) could not be kept") }
         lines += warnings.map { "  \(Terminal.styled("look at", .yellow))        \($0)" }
         return lines.joined(separator: "\n")

@@ -89,6 +89,8 @@ struct ServerStatus: Codable, Sendable {
     var droppedTraces: Int
     /// What messages are scanned with; `nil`: no stage scans.
     var scanning: ScanningStatus?
+    /// Names that take no mail before they are verified; none where no proof is asked for.
+    var unverified: [String]?
     /// What an operator should look at.
     var warnings: [String]
 }

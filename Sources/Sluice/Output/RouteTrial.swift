@@ -40,7 +40,7 @@ struct RouteTrial {
         if let sender, case .address(let meaning) = try await directory.answer(.address(sender)) {
             switch meaning {
             case .mailbox(let box), .redirects(let box, _, _): user = box
-            case .disabled, .expands, .unknown, .foreign: break
+            case .disabled, .expands, .unknown, .atPartner, .unverified, .foreign: break
             }
         }
         var session = Session(language: user == nil ? .smtp : .submission, listener: "route", client: client)
@@ -68,6 +68,8 @@ private struct RouteWorld: ServiceSource {
         switch question {
         case .time: .time(Date())
         case .directory(let question): .directory(try await directory.answer(question))
+        case .memory(.visit), .memory(.peek): .memory(.visit(nil))
+        case .callout: .callout(.notAsked)
         default: throw StageFailure("a route needs no answer to this question")
         }
     }
@@ -147,8 +149,37 @@ struct FoundRoute: Encodable {
             } else {
                 nil
             }
+        case (.relayDomain(let name), .directory(.relayDomain(let found?))):
+            (
+                "\(name): all mail goes to \(Route.host(found.host).words)",
+                try told {
+                    try directory.decidingChange(
+                        of: found.name, verb: "relaydomain.", title: "relay domain \(found.name)")
+                }
+            )
+        case (.splitDomain(let name), .directory(.splitDomain(let found?))) where step.phase == .recipient:
+            (
+                "\(name): who is not here is sought at \(Route.host(found.host).words)",
+                try told {
+                    try directory.decidingChange(
+                        of: found.name, verb: "splitdomain.", title: "split domain \(found.name)")
+                }
+            )
+        case (.smarthost(let office), .directory(.smarthost(let host?))):
+            (
+                "mail of \(office ?? "everybody") leaves through \(Route.host(host).words)",
+                try told { try Self.smarthost(of: office, directory) }
+            )
         default: nil
         }
+    }
+
+    /// The post office's own, or everybody's.
+    private static func smarthost(of office: String?, _ directory: MailDirectory) throws -> DecidingEntry {
+        let owners = try directory.smarthosts().map(\.postOffice)
+        let owner = owners.contains(office) ? office : nil
+        let object = owner ?? "everybody"
+        return try directory.decidingChange(of: object, verb: "smarthost.", title: "smarthost of \(object)")
     }
 
     // MARK: For people

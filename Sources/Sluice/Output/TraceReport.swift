@@ -197,7 +197,9 @@ extension Route {
         switch self {
         case .mailbox(let box): "mailbox \(box)"
         case .exchanger(let domain): "mx \(domain)"
-        case .host(let host): "\(host.language.rawValue) \(host.name):\(host.port)"
+        case .host(let host):
+            ([host] + host.fallbacks).map { "\($0.language.rawValue) \($0.name):\($0.port)" }
+                .joined(separator: ", else ")
         case .discard: "discard"
         }
     }
@@ -213,6 +215,7 @@ extension Question {
         case .directory(.sendStanding(let mailbox)): "directory: may \(mailbox) send at all"
         case .directory(.smarthost(let name)): "directory: the smarthost of \(name ?? "everybody")"
         case .directory(.relayDomain(let domain)): "directory: where all mail for \(domain) goes"
+        case .directory(.splitDomain(let domain)): "directory: who else has a part of \(domain)"
         case .directory(.signing(let domain)): "directory: who signs for \(domain)"
         case .directory(.thresholds(let scope)): "directory: thresholds for \(scope)"
         case .directory(.listScopes(let scope)): "directory: who around \(scope) has lists"
@@ -236,6 +239,8 @@ extension Question {
         case .policy(let question):
             "policy: \(question.state.rawValue)"
                 + (question.sender.map { " from <\($0)>" } ?? "") + (question.recipient.map { " to <\($0)>" } ?? "")
+        case .callout(let question):
+            "does \(question.host.name):\(question.host.port) take mail for \(question.address)"
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         case .lessons(let question):
             "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"
@@ -269,6 +274,7 @@ extension Answer {
         case .lessonScopes(let scopes): scopes.isEmpty ? "none" : scopes.map(\.text).joined(separator: ", ")
         case .spamReport(let report): "\(report.server): \(report.score) points, \(report.symbols.count) symbols"
         case .policy(let action): action
+        case .callout(let report): report.words
         case .milter(let report):
             report.changes.isEmpty
                 ? report.verdict.words
@@ -328,59 +334,6 @@ extension LessonAnswer {
 extension SignatureReport {
     fileprivate var words: String {
         "\(selector) of \(domain): \(result.rawValue)" + (reason.map { " (\($0))" } ?? "")
-    }
-}
-
-extension AddressMeaning.Expansion {
-    var words: String {
-        switch self {
-        case .alias: "alias"
-        case .group: "group"
-        case .domainAlias: "domain alias"
-        }
-    }
-}
-
-extension DirectoryAnswer {
-    var words: String {
-        switch self {
-        case .address(.mailbox(let box)): "mailbox \(box)"
-        case .address(.redirects(let box, let targets, let keepsCopy)):
-            "mailbox \(box), redirected to \(targets.map(\.description).joined(separator: ", "))"
-                + (keepsCopy ? ", with a copy" : "")
-        case .address(.disabled): "switched off"
-        case .address(.expands(let members, let kind)):
-            "\(kind.words) of \(members.map(\.description).joined(separator: ", "))"
-        case .address(.unknown): "unknown here"
-        case .address(.foreign): "not hosted here"
-        case .domain(let domain): domain.map { "hosted for \($0.postOffice)" } ?? "not hosted here"
-        case .maySend(let may): may ? "yes" : "no"
-        case .sendStanding(let standing):
-            standing.map { $0.block.map { "blocked: \($0.reason)" } ?? "yes, of \($0.postOffice)" } ?? "unknown here"
-        case .smarthost(let host): host.map { Route.host($0).words } ?? "none"
-        case .relayDomain(let found): found.map { Route.host($0.host).words } ?? "nowhere else"
-        case .signing(let domain): domain.map(\.words) ?? "nobody"
-        case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
-        case .listScopes(let scopes): scopes.isEmpty ? "nobody" : scopes.map(\.description).joined(separator: ", ")
-        case .authorLists(let lists):
-            lists.isEmpty ? "none" : lists.map { "\($0.action.rawValue) of \($0.scope)" }.joined(separator: ", ")
-        case .listed(let entries):
-            entries.isEmpty ? "none" : entries.map { "\($0.words), \($0.origin)" }.joined(separator: "; ")
-        case .footers(let found): found.isEmpty ? "none" : found.map(\.origin).joined(separator: "; ")
-        }
-    }
-}
-
-extension ListProbe {
-    fileprivate var senders: String {
-        (authors + [sender].compactMap(\.self)).map(\.description).joined(separator: ", ")
-    }
-}
-
-extension SigningDomain {
-    fileprivate var words: String {
-        let selectors = active.map { "\($0.name) (\($0.algorithm.rawValue))" }
-        return "\(name) with \(selectors.isEmpty ? "no key" : selectors.joined(separator: ", "))"
     }
 }
 

@@ -18,6 +18,7 @@ enum DefaultFilters {
         ("24-recipients.toml", PackageResources._4_recipients_toml),
         ("25-smarthost.toml", PackageResources._5_smarthost_toml),
         ("26-spf.toml", PackageResources._6_spf_toml),
+        ("27-split-domain.toml", PackageResources._7_split_domain_toml),
         ("28-dkim-verify.toml", PackageResources._8_dkim_verify_toml),
         ("29-arc.toml", PackageResources._9_arc_toml),
         ("30-header.toml", PackageResources._0_header_toml),

@@ -1,10 +1,12 @@
 import Adapters
+import Configuration
 import Delivery
 import Directory
 import Filters
 import Foundation
 import Logging
 import MailTypes
+import NIOCore
 import Pipeline
 
 extension DeliveryHooks {
@@ -39,6 +41,12 @@ extension DeliveryHooks {
     }
 }
 
+extension RecipientProbe {
+    convenience init(_ settings: ServerConfiguration, _ hooks: DeliveryHooks, _ group: any EventLoopGroup) {
+        self.init(hostname: settings.hostname, options: DeliveryOptions(settings), hooks: hooks, group: group)
+    }
+}
+
 extension LiveWorld {
     /// How far one address of a report may lead.
     private static let reportLimits = Expansion.Limits(depth: 10, members: 1000)
@@ -59,6 +67,9 @@ extension LiveWorld {
         if expansion.isForeign {
             let usual = Destination(address: address, route: .exchanger(domain: address.domain))
             return [try await leaving(usual, by: chain)]
+        }
+        if let partner = expansion.partner {
+            return chain.stages(SplitDomains.self, onReportsTo: address.domain, self).isEmpty ? [] : [partner]
         }
         var found: [Destination] = []
         for destination in expansion.destinations {
@@ -113,7 +124,7 @@ extension LiveWorld {
         case .redirects(let found, _, _) where found.key == mailbox.key: return .present
         case .disabled: return .refused(Reply(550, .mailboxDisabled, "Mailbox is disabled"))
         case .unknown: return .refused(Reply(550, .badDestinationMailbox, "No such user here"))
-        case .mailbox, .redirects, .expands, .foreign:
+        case .mailbox, .redirects, .expands, .atPartner, .unverified, .foreign:
             return .refused(Reply(550, .destinationMoved, "Mailbox has moved; please send the message again"))
         }
     }

@@ -1,4 +1,5 @@
 import Adapters
+import Delivery
 import Directory
 import Foundation
 import Pipeline
@@ -17,6 +18,8 @@ struct LiveWorld: ServiceSource {
     let scanners = SpamScanners()
     let milters = Milters()
     let policies = PolicyServers()
+    /// Asks partners of split domains; `nil`: none is asked.
+    var probe: RecipientProbe?
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -31,6 +34,7 @@ struct LiveWorld: ServiceSource {
         case .asciiDomain(let domain): .asciiDomain(InternationalDomain.toASCII(domain))
         case .listings(let question): blocklists.immediate(question).map(Answer.listings)
         case .spamScan, .milter, .policy: nil
+        case .callout: probe == nil ? .callout(.notAsked) : nil
         case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
         case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }
@@ -53,6 +57,7 @@ struct LiveWorld: ServiceSource {
         case .spamScan(let question): .spamReport(try await scanners.answer(question))
         case .milter(let question): .milter(try await milters.answer(question))
         case .policy(let question): .policy(try await policies.answer(question))
+        case .callout(let question): .callout(await probe?.ask(question) ?? .notAsked)
         }
     }
 }
@@ -95,7 +100,7 @@ extension Question {
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
         case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
-            .listings, .lessons, .lessonScopes, .spamScan, .milter, .policy:
+            .listings, .lessons, .lessonScopes, .spamScan, .milter, .policy, .callout:
             self
         }
     }

@@ -102,7 +102,7 @@ final class Server: Sendable {
         sandbox = Stores.sandbox(settings, resolver, SandboxObserver(logger, MetricsSystem.factory))
         blocklists = Stores.blocklists(of: loaded.chain, resolver, BlocklistObserver(logger))
         scanners = Stores.scanners(settings, logger)
-        let world = LiveWorld(
+        var living = LiveWorld(
             directory: directory, memory: memory, resolver: resolver, suffixes: try Stores.suffixes(settings),
             sandbox: sandbox, viruses: scanners, blocklists: blocklists, lessons: lessons)
         loaded.rules.patterns.use(sandbox)
@@ -117,6 +117,9 @@ final class Server: Sendable {
             counters.count(trace)
             traces.keep(trace, message)
         }
+        let hooks = DeliveryHooks(living, { chain.current }, logger, traces, LoginSeal(path: data.sealKey))
+        living.probe = RecipientProbe(settings, hooks, group)
+        let world = living
         var environment = SMTPEnvironment(
             hostname: settings.hostname, chain: { chain.current }, services: world, acceptor: queue,
             authenticator: DirectoryAuthenticator(directory: directory), temporaryDirectory: data.temporary,
@@ -129,11 +132,7 @@ final class Server: Sendable {
             logins: LoginThrottle(.init(settings)), sockets: sockets)
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
-            options: DeliveryOptions(settings),
-            surroundings: (
-                hooks: DeliveryHooks(world, { chain.current }, logger, traces, LoginSeal(path: data.sealKey)),
-                group: group, logger: logger
-            ))
+            options: DeliveryOptions(settings), surroundings: (hooks: hooks, group: group, logger: logger))
         let house = HouseMail(
             judging: HouseJudging(hostname: settings.hostname, chain: { chain.current }, source: world), queue: queue,
             traced: traced)
@@ -352,7 +351,8 @@ final class Server: Sendable {
             hostname: settings.hostname, listeners: addresses, configuration: file,
             stages: chain.current.links.count, connections: frontend.openConnections,
             mostConnections: frontend.mostConnections, queue: queue.counts(),
-            droppedTraces: traces.dropped, scanning: scanners.status, warnings: obstacles + warnings + troubles)
+            droppedTraces: traces.dropped, scanning: scanners.status,
+            unverified: (try? directory.unverifiedNames())?.map(\.name), warnings: obstacles + warnings + troubles)
     }
 
     /// Builds everything anew, and takes it only if nothing is wrong with it.

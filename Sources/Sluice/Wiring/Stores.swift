@@ -13,6 +13,7 @@ enum Stores {
         var options = MailDirectory.Options()
         options.hostname = settings.hostname
         options.plusSeparator = settings.addresses.detailSeparator
+        options.requiresVerification = settings.addresses.verifyDomains
         options.passwordThreads = settings.auth.passwordThreads
         options.waitingLogins = settings.auth.maxWaiting
         options.loginMemory = settings.auth.remember

@@ -1,5 +1,7 @@
+import Adapters
 import Directory
 import Filters
+import Foundation
 import MailTypes
 import Pipeline
 import SluiceTesting
@@ -15,6 +17,7 @@ import Testing
         let model = try DirectoryModel(sample.directory)
         let chain = Chain([
             Link(number: 24, file: "24-recipients.toml", base: StageVariant(Recipients(Recipients.Configuration()))),
+            Link(number: 27, file: "27-split-domain.toml", base: StageVariant(try Self.split())),
             Link(number: 31, file: "31-catchall.toml", base: StageVariant(CatchAll(CatchAll.Configuration()))),
         ])
         for address in RandomGrowth.everybody {
@@ -42,11 +45,24 @@ import Testing
     }
 }
 
-/// What the directory answers, and nothing else.
+extension RandomDirectoryTests {
+    /// The stage with a secret for its marks.
+    fileprivate static func split() throws -> SplitDomains {
+        struct Secrets: ReversePathSecrets {
+            func secrets() throws(CryptographyFailure) -> [[UInt8]] { [Array("secret".utf8)] }
+        }
+        var tools = StageTools(cryptography: LibcryptoSignatures(), keys: MemoryKeys())
+        tools.reversePathSecrets = Secrets()
+        return try SplitDomains(SplitDomains.Configuration()).equipped(with: tools)
+    }
+}
+
+/// What the directory answers, and the time; nothing else.
 struct DirectorySource: ServiceSource {
     let directory: MailDirectory
 
     func immediate(_ question: Question) -> Answer? {
+        if case .time = question { return .time(Date()) }
         guard case .directory(let question) = question else { return nil }
         return directory.immediate(question).map(Answer.directory)
     }
@@ -116,7 +132,8 @@ struct RandomGrowth {
         let (address, other, members) = (address(), member(), members())
         let (domain, alias) = (pick(Self.domains), pick(Self.aliases))
         let flag = Bool.random(using: &random)
-        switch Int.random(in: 0..<16, using: &random) {
+        let partner = NewRelay(host: "partner.test", port: 25, security: .none)
+        switch Int.random(in: 0..<18, using: &random) {
         case 0...1: return { _ = try $0.addMailbox(address, passwordHash: nil) }
         case 2...3: return { try $0.addAlias(address, members: members) }
         case 4...5: return { try $0.addGroup(address, members: members) }
@@ -128,6 +145,8 @@ struct RandomGrowth {
         case 12: return { try $0.addGroupAddress(other, to: address) }
         case 13: return { try $0.setMailbox(address, enabled: flag) }
         case 14: return { try $0.setAlias(address, enabled: flag) }
+        case 15: return { try $0.addSplitDomain(domain, partner: partner, asksPartner: false) }
+        case 16: return { try $0.setSplitDomain(domain, enabled: flag) }
         default: return { try $0.removeMailbox(address, force: flag) }
         }
     }
@@ -145,10 +164,13 @@ struct DirectoryModel {
     private var homes: [String: String] = [:]
     private var catchAlls: [String: EmailAddress] = [:]
     private let domains: Set<String>
+    /// Whoever is not here is at a partner.
+    private let splits: Set<String>
 
     init(_ directory: MailDirectory) throws {
         let all = try directory.domains()
         domains = Set(all.map(\.name))
+        splits = Set(try directory.splitDomains().filter(\.isEnabled).map(\.domain))
         for domain in all { catchAlls[domain.name] = domain.catchAll }
         for alias in try directory.domainAliases() { homes[alias.name] = alias.domain }
         for box in try directory.mailboxes() {
@@ -176,7 +198,9 @@ struct DirectoryModel {
         // What is elsewhere is relayed for nobody.
         guard domains.contains(homes[address.domain] ?? address.domain) else { return [] }
         let home = homes[address.domain] ?? address.domain
-        if entry(EmailAddress(localPart: address.localPart, domain: home)) == nil {
+        let known = EmailAddress(localPart: address.localPart, domain: home)
+        if entry(known) == nil {
+            if splits.contains(home) { return ["far \(known.key)"] }
             return catchAlls[home].map { follow($0) } ?? []
         }
         return follow(address)
@@ -187,7 +211,9 @@ struct DirectoryModel {
         guard depth < 50 else { return [] }
         let home = homes[address.domain] ?? address.domain
         guard domains.contains(home) else { return ["far \(address.key)"] }
-        switch entry(EmailAddress(localPart: address.localPart, domain: home)) {
+        let known = EmailAddress(localPart: address.localPart, domain: home)
+        switch entry(known) {
+        case nil where splits.contains(home): return ["far \(known.key)"]
         case nil, .off?: return []
         case .mailbox(let box)?: return ["mailbox \(box.key)"]
         case .leads(let members, let box)?:

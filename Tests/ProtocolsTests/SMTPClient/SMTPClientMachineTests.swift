@@ -76,6 +76,22 @@ import Testing
         #expect(dialog.sent.last == "(content)")
     }
 
+    @Test func `a probe ends with the replies to RCPT, and sends nothing`() throws {
+        var dialog = ClientDialog(["RCPT": ["250 Ok\r\n", "550 5.1.1 No\r\n"]])
+        #expect(dialog.connect() == .ready)
+        let probe = SMTPTransaction(
+            probing: Envelope(
+                sender: nil, recipients: [EnvelopeRecipient("a@t.test"), EnvelopeRecipient("b@t.test")]))
+        #expect(
+            try outcomes(dialog.deliver(probe)) == [
+                .accepted(Reply(250, nil, "Ok")), .refused(Reply(550, .badDestinationMailbox, "No"), .recipient),
+            ])
+        #expect(
+            dialog.sent == ["EHLO client.test", "MAIL FROM:<>", "RCPT TO:<a@t.test>", "RCPT TO:<b@t.test>"])
+        #expect(try outcomes(dialog.deliver(.sample())).count == 1)
+        #expect(dialog.sent.contains("RSET"))
+    }
+
     @Test func `LMTP answers for each recipient`() throws {
         var dialog = ClientDialog([".": ["250 2.1.5 a is fine\r\n452 4.2.2 b is full\r\n"]]) { $0.language = .lmtp }
         #expect(dialog.connect() == .ready)

@@ -76,7 +76,7 @@ extension SMTPClientMachine {
             }
             commands.append((recipientCommand(recipient), .recipient(number)))
         }
-        if !under.isChunked { commands.append(("DATA\r\n", .data)) }
+        if !under.isChunked, !transaction.isProbe { commands.append(("DATA\r\n", .data)) }
         under.unsent = commands
         return send(&under)
     }
@@ -135,7 +135,7 @@ extension SMTPClientMachine {
     private func mailCommand(_ transaction: SMTPTransaction) -> String {
         let parameters = transaction.envelope.parameters
         var line = "MAIL FROM:<\(transaction.envelope.sender?.description ?? "")>"
-        if extensions.offers("SIZE") { line += " SIZE=\(transaction.size)" }
+        if extensions.offers("SIZE"), !transaction.isProbe { line += " SIZE=\(transaction.size)" }
         // To a server without 8BITMIME the content goes as it is, which has worked for thirty years;
         // a conversion would break its signatures.
         if extensions.offers("8BITMIME"), parameters.body == .eightBitMIME { line += " BODY=8BITMIME" }
@@ -208,7 +208,11 @@ extension SMTPClientMachine {
             if reply.code / 100 != 2 { under.refuseRest(reply, .mail) }
         case .recipient(let number):
             if reply.code / 100 == 2 {
-                if under.outcomes[number] == nil { under.accepted.append(number) }
+                if under.transaction.isProbe {
+                    under.outcomes[number] = under.outcomes[number] ?? .accepted(reply)
+                } else if under.outcomes[number] == nil {
+                    under.accepted.append(number)
+                }
             } else if under.outcomes[number] == nil {
                 under.outcomes[number] = .refused(reply, .recipient)
             }

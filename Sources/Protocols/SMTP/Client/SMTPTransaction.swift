@@ -8,11 +8,19 @@ public struct SMTPTransaction: Sendable, Hashable {
     public var size: Int
     /// An address or the header cannot do without SMTPUTF8. RFC 6531 §3.4.
     public var needsUTF8: Bool
+    /// Nothing is sent: it ends with the replies to RCPT, which are the outcomes.
+    public var isProbe = false
 
     public init(envelope: Envelope, size: Int, needsUTF8: Bool = false) {
         self.envelope = envelope
         self.size = size
         self.needsUTF8 = needsUTF8
+    }
+
+    /// A question whether the server takes mail for these recipients.
+    public init(probing envelope: Envelope, needsUTF8: Bool = false) {
+        self.init(envelope: envelope, size: 0, needsUTF8: needsUTF8)
+        isProbe = true
     }
 }
 
