@@ -4,13 +4,14 @@ Each alias stands for one address at discard.test; the group has ten thousand me
 virtual_alias_maps (hash, its usual type), Sluice in its directory. Both are asked by RCPT TO, a hundred in a transaction
 that ends with RSET, over one connection that sends a transaction's commands at once.
 """
+import json
 import random
+import re
 import shutil
 import socket
 import statistics
 import subprocess
 import time
-import urllib.request
 
 from contestants import Postfix, Sluice
 
@@ -47,12 +48,21 @@ class RoutingSluice(Routing, Sluice):
         self.timed_load(lambda: self.run('alias', 'load', str(self.root / 'aliases')))
         self.run('group', 'add', 'all@local.test', '--members-from', str(self.root / 'members'))
 
-    def sent(self):
-        """Recipients that were thrown away at their end."""
-        with urllib.request.urlopen(f'http://127.0.0.1:{self.port + 1}/metrics', timeout=10) as page:
-            lines = page.read().decode().splitlines()
-        found = [line for line in lines if line.startswith('sluice_deliveries_total') and 'discarded' in line]
-        return sum(int(float(line.split()[1])) for line in found)
+    def is_done(self):
+        """Whether nothing waits any more."""
+        return self.queue_length() == 0
+
+    def sent(self, reply):
+        """Members whose copy has ended, of the message that was taken with this reply."""
+        number = re.search(rb'Taken as ([0-9a-z]+)', reply)[1].decode()
+        end = time.monotonic() + 30
+        while True:
+            # A trace is written a moment after what it tells of.
+            trace = json.loads(self.run('trace', number, '--json'))
+            count = sum(delivery['outcome'] == 'discarded' for delivery in trace['deliveries'])
+            if count >= MEMBERS or time.monotonic() > end:
+                return count
+            time.sleep(0.2)
 
 
 class RoutingPostfix(Routing, Postfix):
@@ -70,9 +80,13 @@ smtpd_recipient_limit = 1000
         (self.root / 'etc/virtual').write_text(aliases() + group)
         self.timed_load(lambda: subprocess.run(['postmap', f'hash:{self.root}/etc/virtual'], check=True))
 
-    def sent(self):
-        log = self.root / 'log/mail.log'
-        return log.read_bytes().count(b'status=sent') if log.exists() else 0
+    def is_done(self):
+        return self.queue_length() == 0
+
+    def sent(self, reply):
+        number = re.search(rb'queued as ([0-9A-Za-z]+)', reply)[1]
+        log = (self.root / 'log/mail.log').read_bytes()
+        return len(re.findall(rb' ' + number + rb': to=<m\d+@discard.test>.* status=sent', log))
 
 
 class Client:
@@ -122,7 +136,6 @@ def lookups(contestant, addresses):
 
 def group(contestant):
     """Milliseconds until a message for the group is taken, and seconds until its last member's copy is done."""
-    before = contestant.sent()
     client = Client(contestant.port)
     began = time.monotonic()
     client.say(b'MAIL FROM:<a@bench.test>\r\nRCPT TO:<all@local.test>\r\nDATA\r\n', 3)
@@ -132,11 +145,14 @@ def group(contestant):
     if not reply.startswith(b'250'):
         raise RuntimeError(f'{contestant.name}: {reply}')
     client.close()
-    while contestant.sent() - before < MEMBERS:
+    while not contestant.is_done():
         if time.monotonic() > taken + 120:
-            raise RuntimeError(f'{contestant.name}: {contestant.sent() - before} of {MEMBERS} after two minutes')
+            raise RuntimeError(f'{contestant.name}: not done after two minutes')
         time.sleep(0.02)
-    return (taken - began) * 1000, time.monotonic() - began
+    done = time.monotonic()
+    if (sent := contestant.sent(reply)) != MEMBERS:
+        raise RuntimeError(f'{contestant.name}: {sent} of {MEMBERS} copies have ended')
+    return (taken - began) * 1000, done - began
 
 
 def measure(root, repetitions, count=20_000):

@@ -96,6 +96,9 @@ enum DeliveryFailurePolicy {
             : Reply(451, .systemOther, "The mailbox cannot be written to")
     }
 
+    /// What the mailbox may hold is used up. It is final: its owner may be away for longer than a queue waits, and
+    /// who has written learns of it while it can still help.
+    static let mailboxFull = Reply(552, .mailboxFull, "Mailbox is full")
     static let tooManyHops = Reply(554, .routingLoop, "Too many Received fields: a mail loop")
     static let deliveredBefore = Reply(
         554, .routingLoop, "The message has been delivered to this mailbox before: a mail loop")

@@ -16,6 +16,8 @@ public struct DeliveryHooks: Sendable {
     /// What has become of a mailbox that is known to the queue only: before one is made, or filled after a long wait.
     public var standing: @Sendable (_ mailbox: EmailAddress) async throws(StageFailure) -> MailboxStanding =
         { _ in .present }
+    /// How much a mailbox may hold, in octets; `nil`: no limit. May block.
+    public var quota: @Sendable (_ mailbox: EmailAddress) -> Int? = { _ in nil }
     /// The login kept under a name, for the relay host that it belongs to; `nil` for every other one.
     public var login:
         @Sendable (_ credential: String, _ host: String, _ port: Int) async throws(StageFailure) ->

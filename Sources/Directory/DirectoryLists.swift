@@ -24,7 +24,8 @@ struct DirectoryLists {
 
     /// One that must be there, by its name in the directory's form.
     func requireDomain(_ name: String) throws -> (id: Int64, entry: DomainEntry) {
-        let row = try Row.fetchOne(db, sql: DomainEntry.select + " WHERE domain.name = ?", arguments: [name])
+        let statement = try db.cachedStatement(sql: DomainEntry.select + " WHERE domain.name = ?")
+        let row = try Row.fetchOne(statement, arguments: [name])
         guard let row else {
             let others = try String.fetchAll(db, sql: "SELECT name FROM domain LIMIT 10000")
             throw DirectoryError.domainNotHosted(name, nearest: NearestName.among(others, to: name))
@@ -67,9 +68,10 @@ struct DirectoryLists {
     }
 
     func mailbox(_ id: Int64) throws -> MailboxEntry? {
-        let row = try AddressRow.fetchOne(db, sql: AddressRow.select + " WHERE address.id = ?", arguments: [id])
-        guard let row else { return nil }
-        let own = try Row.fetchOne(db, sql: "SELECT quota, keepsCopy FROM mailbox WHERE addressID = ?", arguments: [id])
+        let statement = try db.cachedStatement(sql: AddressRow.select + " WHERE address.id = ?")
+        guard let row = try AddressRow.fetchOne(statement, arguments: [id]) else { return nil }
+        let mailbox = try db.cachedStatement(sql: "SELECT quota, keepsCopy FROM mailbox WHERE addressID = ?")
+        let own = try Row.fetchOne(mailbox, arguments: [id])
         let targets = try members(of: id)
         let keepsCopy = own.map { $0["keepsCopy"] as Bool } ?? false
         let redirection = targets.isEmpty ? nil : RedirectionEntry(targets: targets, keepsCopy: keepsCopy)
@@ -107,9 +109,11 @@ struct DirectoryLists {
     }
 
     private func members(of id: Int64) throws -> [EmailAddress] {
-        let rows = try Row.fetchAll(
-            db, sql: "SELECT localPart, domain FROM member WHERE ownerID = ? ORDER BY position", arguments: [id])
-        return rows.map { EmailAddress(localPart: $0["localPart"], domain: $0["domain"]) }
+        let statement = try db.cachedStatement(
+            sql: "SELECT localPart, domain FROM member WHERE ownerID = ? ORDER BY position")
+        return try Row.fetchAll(statement, arguments: [id]).map {
+            EmailAddress(localPart: $0["localPart"], domain: $0["domain"])
+        }
     }
 
     private func furtherAddresses(of id: Int64) throws -> [EmailAddress] {
@@ -127,9 +131,8 @@ struct DirectoryLists {
     }
 
     func domainAlias(_ name: String) throws -> DomainAliasEntry? {
-        let row = try Row.fetchOne(
-            db, sql: DomainAliasEntry.select + " WHERE domainAlias.name = ?", arguments: [name])
-        return row.map(DomainAliasEntry.init)
+        let statement = try db.cachedStatement(sql: DomainAliasEntry.select + " WHERE domainAlias.name = ?")
+        return try Row.fetchOne(statement, arguments: [name]).map(DomainAliasEntry.init)
     }
 
     /// An address of any kind as the audit log shows it.

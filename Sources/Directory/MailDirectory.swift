@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import MailTypes
+public import MailTypes
 public import Pipeline
 
 /// Post offices, domains, mailboxes, aliases and groups, in one SQLite file that several processes may
@@ -21,6 +21,7 @@ public final class MailDirectory: Sendable {
     let logins: LoginMemory
     let passwords: WorkerPool
     private let answers: GenerationCache<DirectoryQuestion, DirectoryAnswer>
+    private let quotas: GenerationCache<String, Int?>
     let reads: WorkerPool
     private let watch: ChangeWatch
 
@@ -49,6 +50,7 @@ public final class MailDirectory: Sendable {
         self.pool = pool
         self.generation = generation
         answers = GenerationCache(limit: options.cachedAnswers)
+        quotas = GenerationCache(limit: options.cachedAnswers)
         logins = try LoginMemory(hasher: hasher, options: options)
         reads = WorkerPool(name: "directory", threads: options.readThreads, waiting: options.waitingReads)
         passwords = WorkerPool(name: "password", threads: options.passwordThreads, waiting: options.waitingLogins)
@@ -111,6 +113,19 @@ public final class MailDirectory: Sendable {
             guard answers.value(for: question, generation: generation) == nil else { continue }
             answers.insert(.address(try lookup.meaning(of: member)), for: question, generation: generation)
         }
+    }
+
+    /// How much a mailbox may hold, in octets; `nil`: no limit, or no such mailbox. Blocks where it is not in memory.
+    ///
+    /// A database that fails is no reason to refuse mail, so the answer then is no limit.
+    public func quota(of mailbox: EmailAddress) -> Int? {
+        let generation = generation.current
+        if let known = quotas.value(for: mailbox.key, generation: generation) { return known }
+        do {
+            let quota = try pool.read { db in try AddressLookup(db: db, options: options).quota(of: mailbox) }
+            quotas.insert(quota, for: mailbox.key, generation: generation)
+            return quota
+        } catch { return nil }
     }
 
     // MARK: Changes

@@ -217,5 +217,6 @@ public struct MailDelivery: Sendable {
         self.mayBeThere = mayBeThere
     }
 
-    var size: Int { pieces.reduce(0) { $0 + $1.count } }
+    /// In octets.
+    public var size: Int { pieces.reduce(0) { $0 + $1.count } }
 }

@@ -57,10 +57,16 @@ public final class MailStore: Sendable {
         _ = try openFolder(.inbox, of: mailbox)
     }
 
+    /// The maildir of a mailbox; `ENOENT` if it has none yet.
+    func existingFolder(of mailbox: EmailAddress) throws(SystemError) -> Descriptor {
+        var place = try calls.open(root, in: AT_FDCWD, Self.folderFlags)
+        for name in Self.names(of: mailbox) { place = try calls.open(name, in: place.number, Self.folderFlags) }
+        return place
+    }
+
     func hasMailbox(_ mailbox: EmailAddress) -> Bool {
         do throws(SystemError) {
-            var place = try calls.open(root, in: AT_FDCWD, Self.folderFlags)
-            for name in Self.names(of: mailbox) { place = try calls.open(name, in: place.number, Self.folderFlags) }
+            _ = try existingFolder(of: mailbox)
             return true
         } catch {
             return error.code != ENOENT

@@ -32,6 +32,15 @@ public struct MaildirName: Sendable, Hashable {
         return unique.hasSuffix(".sluice") ? String(unique) : nil
     }
 
+    /// The size that a file's name tells, whoever made it: `,S=2317`.
+    static func size(of fileName: String) -> Int? {
+        let base = fileName.utf8.prefix { $0 != UInt8(ascii: ":") }
+        for field in base.split(separator: UInt8(ascii: ",")).dropFirst() where field.starts(with: Array("S=".utf8)) {
+            return Int(Substring(field.dropFirst(2))).flatMap { $0 >= 0 ? $0 : nil }
+        }
+        return nil
+    }
+
     /// FNV-1a, 64 bits, in hexadecimal. It only has to tell the recipients of one copy apart that share a
     /// mailbox, where a collision costs that mailbox the second of two equal messages.
     private static func digest(_ text: String) -> String {

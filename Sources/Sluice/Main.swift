@@ -85,7 +85,8 @@ struct RootCommand: AsyncParsableCommand {
                 subcommands: [
                     PostOfficeCommand.self, DomainCommand.self, MailboxCommand.self, AliasCommand.self,
                     GroupCommand.self, SenderCommand.self, SmarthostCommand.self, RelayDomainCommand.self,
-                    SplitDomainCommand.self, RouteCommand.self, DKIMCommand.self, AuditCommand.self,
+                    SplitDomainCommand.self, RouteCommand.self, DKIMCommand.self, ImportCommand.self,
+                    ExportCommand.self, AuditCommand.self,
                 ]),
             CommandGroup(
                 name: "Policy",

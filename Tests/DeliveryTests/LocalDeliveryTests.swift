@@ -1,10 +1,10 @@
 import Foundation
 import MailTypes
-import Queue
 import Synchronization
 import Testing
 
 @testable import Delivery
+@testable import Queue
 
 @Suite struct LocalDeliveryTests {
     let fixture = AgentFixture()
@@ -47,6 +47,33 @@ import Testing
         // Whoever asked to be told is told of the name that he said.
         let report = try #require(fixture.mail(of: "anna@here.test").first)
         #expect(report.contains("Final-Recipient: rfc822; bob+y@here.test\r\nAction: delivered\r\n"))
+    }
+
+    @Test func `what does not fit into a mailbox goes back to its sender`() async throws {
+        let small = "Subject: Hi\r\n\r\nHello\r\n"
+        let large = "Subject: Hi\r\n\r\n" + String(repeating: "x", count: 3_000) + "\r\n"
+        await fixture.run(hooks: { $0.quota = { $0 == "bob@here.test" ? 2_000 : nil } }) {
+            for (text, word) in [(large, "failed"), (small, "delivered")] {
+                let id = fixture.submit(
+                    to: [("bob@here.test", .mailbox("bob@here.test"))], from: "anna@here.test", text)
+                #expect(await fixture.settled(id)[0]?.word == word)
+            }
+            // Nobody else's matter.
+            let id = fixture.submit(to: [("eve@here.test", .mailbox("eve@here.test"))], from: "anna@here.test", large)
+            #expect(await fixture.settled(id)[0]?.word == "delivered")
+            await fixture.queue.until { $0.values.allSatisfy { !$0.outcomes.isEmpty } }
+        }
+        #expect(fixture.mail(of: "bob@here.test").count == 1)
+        let report = try #require(fixture.mail(of: "anna@here.test").first)
+        #expect(report.contains("Status: 5.2.2\r\n") && report.contains("Mailbox is full"))
+    }
+
+    @Test func `what may lie in a full mailbox already is not refused for its own size`() async throws {
+        let id = fixture.submit(to: [("bob@here.test", .mailbox("bob@here.test"))])
+        fixture.queue.set(id, Work.Recipient(number: 0, attempts: 1, age: "5m", warned: false))
+        await fixture.run(hooks: { $0.quota = { _ in 1 } }) {
+            #expect(await fixture.settled(id)[0]?.word == "delivered")
+        }
     }
 
     @Test func `a burst is delivered, each message once`() async throws {

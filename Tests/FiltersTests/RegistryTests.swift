@@ -106,15 +106,6 @@ import Testing
         }
         #expect(wrong == [])
     }
-
-    @Test func `the template is a stage that works`() async throws {
-        let template = Template(try decode(Template.Configuration.self, #"{"refuse": ["root"]}"#))
-        let refused = try await template.recipient(.said("Root@here.example"), in: .sample())
-        #expect(refused.verdict == .reject(Reply(550, .badDestinationMailbox, "No such user here")))
-        #expect(refused.effects.isSubset(of: Template.effects))
-        #expect(try await template.recipient(.said("bob@here.example"), in: .sample()) == .none)
-        #expect(Template(try decode(Template.Configuration.self, "{}")).policy.refuse.isEmpty)
-    }
 }
 
 /// A decoder of an empty table that remembers which keys it was asked for.

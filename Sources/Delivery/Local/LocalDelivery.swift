@@ -39,6 +39,7 @@ final class LocalDelivery: Sendable {
     private let group: any EventLoopGroup
     private let onRoom: @Sendable () -> Void
     private let inquiry: MailboxInquiry
+    private let room: MailboxRoom
     private let state = Mutex(State())
 
     init(
@@ -51,6 +52,7 @@ final class LocalDelivery: Sendable {
         self.group = group
         self.onRoom = onRoom
         inquiry = MailboxInquiry(hooks: settler.hooks, flights: settler.flights)
+        room = MailboxRoom(store: store)
     }
 
     private var options: DeliveryOptions { settler.options }
@@ -279,11 +281,26 @@ final class LocalDelivery: Sendable {
             pieces: [Self.fields(message, mailbox, recipient), message.content],
             mayBeThere: claimed.attempts > 0 || claimed.isRecovered)
         do throws(SystemError) {
-            _ = try batch.deliver(delivery)
+            guard let quota = quota(of: delivery) else {
+                _ = try batch.deliver(delivery)
+                return .delivered
+            }
+            guard try room.take(delivery.size, in: mailbox, quota: quota) else {
+                return .failed(DeliveryFailurePolicy.mailboxFull)
+            }
+            do { _ = try batch.deliver(delivery) } catch {
+                room.giveBack(delivery.size, in: mailbox)
+                throw error
+            }
             return .delivered
         } catch {
             return .deferred(DeliveryFailurePolicy.reply(on: error))
         }
+    }
+
+    /// `nil` also for a message that may lie there already: it would be refused for the room that it takes itself.
+    private func quota(of delivery: MailDelivery) -> Int? {
+        delivery.mayBeThere ? nil : settler.hooks.quota(delivery.mailbox)
     }
 
     /// What final delivery adds at the top. RFC 5321 §4.4, RFC 9228.

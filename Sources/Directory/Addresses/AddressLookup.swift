@@ -140,6 +140,15 @@ struct AddressLookup {
         try Bool.fetchOne(db, sql: "SELECT keepsCopy FROM mailbox WHERE addressID = ?", arguments: [id]) ?? false
     }
 
+    func quota(of mailbox: EmailAddress) throws -> Int? {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT mailbox.quota FROM mailbox JOIN address ON address.id = mailbox.addressID WHERE address.key = ?
+                """)
+        guard let row = try Row.fetchOne(statement, arguments: [mailbox.key]) else { return nil }
+        return row["quota"]
+    }
+
     /// The further addresses of a group, in the order in which they came.
     func furtherAddresses(of id: Int64) throws -> [EmailAddress] {
         try AddressRow.fetchAll(

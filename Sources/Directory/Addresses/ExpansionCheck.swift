@@ -90,14 +90,12 @@ struct ExpansionCheck {
     /// Those that name this very address, with or without a detail, in its domain or an alias of that.
     func owners(spelling address: EmailAddress) throws -> [AddressRow] {
         let named = try lookup.exact(address)?.id
-        let domains =
-            try String.fetchAll(
-                db,
-                sql: """
-                    SELECT domainAlias.name FROM domainAlias JOIN domain ON domain.id = domainAlias.domainID
-                    WHERE domain.name = ?
-                    """,
-                arguments: [address.domain]) + [address.domain]
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT domainAlias.name FROM domainAlias JOIN domain ON domain.id = domainAlias.domainID
+                WHERE domain.name = ?
+                """)
+        let domains = try String.fetchAll(statement, arguments: [address.domain]) + [address.domain]
         var owners: [Int64] = []
         for domain in domains {
             let spelling = EmailAddress(localPart: address.localPart, domain: domain)

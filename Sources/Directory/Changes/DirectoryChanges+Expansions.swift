@@ -152,7 +152,7 @@ extension DirectoryChanges {
         guard members.count <= limit else {
             throw DirectoryError.tooMany(name: row.address.description, count: members.count, limit: limit)
         }
-        try db.execute(sql: "DELETE FROM member WHERE ownerID = ?", arguments: [row.id])
+        try db.cachedStatement(sql: "DELETE FROM member WHERE ownerID = ?").execute(arguments: [row.id])
         let insertion = try db.cachedStatement(
             sql: "INSERT INTO member (ownerID, key, localPart, domain, position) VALUES (?, ?, ?, ?, ?)")
         for (position, member) in members.enumerated() {

@@ -25,11 +25,11 @@ public struct DirectoryChanges: ~Copyable {
 
     /// Writes down who made of `before` what it is `after`, in the transaction that makes it so.
     func audit(_ verb: String, _ object: String, before: (some Encodable)?, after: (some Encodable)?) throws {
-        try db.execute(
-            sql: "INSERT INTO audit (time, actor, verb, object, before, after) VALUES (?, ?, ?, ?, ?, ?)",
-            arguments: [
-                now.timeIntervalSinceReferenceDate, actor, verb, object, try Self.json(before), try Self.json(after),
-            ])
+        let insertion = try db.cachedStatement(
+            sql: "INSERT INTO audit (time, actor, verb, object, before, after) VALUES (?, ?, ?, ?, ?, ?)")
+        try insertion.execute(arguments: [
+            now.timeIntervalSinceReferenceDate, actor, verb, object, try Self.json(before), try Self.json(after),
+        ])
     }
 
     private static func json(_ value: (some Encodable)?) throws -> String? {

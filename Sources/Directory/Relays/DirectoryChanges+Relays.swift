@@ -136,7 +136,7 @@ extension DirectoryChanges {
         try relays.entries(" WHERE relay.domain IS NULL AND relay.postOfficeID IS ?", [postOfficeID]).first
     }
 
-    private func relayDomain(_ name: String) throws -> RelayEntry? {
+    func relayDomain(_ name: String) throws -> RelayEntry? {
         try relays.entries(" WHERE relay.domain = ?", [name]).first
     }
 

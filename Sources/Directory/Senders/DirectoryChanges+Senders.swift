@@ -69,7 +69,7 @@ extension DirectoryChanges {
         try lists.senders(of: row.address).map(\.address)
     }
 
-    private func owners(of address: EmailAddress) throws -> [AddressRow] {
+    func owners(of address: EmailAddress) throws -> [AddressRow] {
         try AddressRow.fetchAll(
             db,
             sql: AddressRow.select + """

@@ -1,10 +1,10 @@
 import MailTypes
 public import Pipeline
 
-/// What a new stage looks like: copy this folder, change the name, and write one line into
-/// `Registry.swift`. docs/filters.md tells what else belongs to a stage.
+/// Addresses that take no mail.
 ///
-/// This one refuses recipients whose local part is on a list.
+/// This is what a new stage looks like, whole and working, and in no chain: docs/writing-a-stage.md leads from a copy
+/// of it to a stage of your own. Here stands what the stage does, for whoever reads its name in the registry.
 public struct Template: RecipientStage {
     public static let name: StageName = "template"
     /// What its findings may contain, beside `continue`: the chain refuses anything else.
@@ -22,8 +22,18 @@ public struct Template: RecipientStage {
 
     public init(_ configuration: Configuration) { policy = configuration }
 
+    /// A stage whose values make it do nothing says so: then no lint warns of what it could do.
+    public var currentEffects: Effects { policy.refuse.isEmpty ? [] : Self.effects }
+
+    /// What is allowed and can hardly be meant, for `sluice check`.
+    public var remarks: [String] {
+        policy.refuse.filter { $0 != $0.asciiLowercased }.map { name in
+            "refuse has \"\(name)\", and is compared in lower case: write \"\(name.asciiLowercased)\""
+        }
+    }
+
     /// One method for each phase whose protocol the stage conforms to. The world is asked through
-    /// `transaction.services` only; a stage that cannot decide throws.
+    /// `transaction.services` only; a stage that cannot decide throws a `StageFailure`, and `on_failure` decides.
     public func recipient(
         _ recipient: Recipient, in transaction: Transaction
     ) async throws(StageFailure) -> Finding {

@@ -25,25 +25,41 @@ struct RelayOptions: ParsableArguments {
 
     /// The server, checked, with its password sealed.
     func relay(_ text: String, _ settings: ServerConfiguration, _ data: DataFolder) throws -> NewRelay {
-        let host = try Self.host(text)
-        try Self.check(host, settings)
-        let security = tls?.value ?? (login == nil ? .opportunistic : .verified)
-        if login != nil, security == .required {
+        if login != nil, tls?.value == .required {
             Terminal.complain("warning: any certificate will do, so whoever is on the way can read the password.")
         }
+        let password = login == nil ? nil : readLine(strippingNewline: true) ?? ""
+        let relay = RelayText(host: text, tls: tls?.value.rawValue, login: login, password: password)
+        return try Self.relay(relay, settings, data)
+    }
+
+    static func relay(_ text: RelayText, _ settings: ServerConfiguration, _ data: DataFolder) throws -> NewRelay {
+        let host = try host(text.host)
+        try check(host, settings)
+        let security =
+            try text.tls.map(Self.security)
+            ?? (text.login == nil ? RelayHost.Security.opportunistic : .verified)
         var relay = NewRelay(host: host.name, port: host.port, security: security)
-        guard let login else { return relay }
+        guard let login = text.login else { return relay }
         guard (1...Self.longest).contains(login.utf8.count), !login.utf8.contains(0) else {
-            throw CommandFailure.wrong("--login is 1 to \(Self.longest) octets without NUL.")
+            throw CommandFailure.wrong("A login is 1 to \(Self.longest) octets without NUL.")
         }
-        guard let password = readLine(strippingNewline: true), (1...Self.longest).contains(password.utf8.count),
+        guard let password = text.password, (1...Self.longest).contains(password.utf8.count),
             !password.utf8.contains(0)
         else {
             throw CommandFailure.wrong(
-                "There is no password on standard input, or it has NUL in it or more than \(Self.longest) octets.")
+                "The login has no password, or one with NUL in it or more than \(Self.longest) octets.")
         }
         relay.login = try LoginSeal(path: data.sealKey).seal(password, name: login, host: host.name, port: host.port)
         return relay
+    }
+
+    private static func security(_ word: String) throws -> RelayHost.Security {
+        guard let security = RelayHost.Security(rawValue: word.lowercased()) else {
+            let words = RelayHost.Security.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CommandFailure.wrong("TLS is one of \(words).")
+        }
+        return security
     }
 
     private static let longest = 1_024

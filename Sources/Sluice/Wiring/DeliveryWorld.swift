@@ -33,6 +33,7 @@ extension DeliveryHooks {
                 throw error
             }
         }
+        quota = { mailbox in world.directory.quota(of: mailbox) }
         standing = { mailbox async throws(StageFailure) in try await world.standing(of: mailbox) }
         report = { event in
             logger.info("delivery", metadata: event.metadata)

@@ -33,7 +33,7 @@ import Testing
             let ends = copies.flatMap(\.recipients).flatMap(\.destinations).map(\.end)
             #expect(Set(ends) == expected, "\(address) of seed \(seed): \(reply)")
             #expect(ends.count == expected.count, "each end once: \(address) of seed \(seed)")
-            #expect(reply.isPositive != expected.isEmpty)
+            #expect(reply.isPositive != expected.isEmpty, "who is taken ends somewhere: \(address) of seed \(seed)")
             #expect(reply.status?.condition != .routingLoop, "\(address) of seed \(seed)")
         }
         let report = try sample.directory.routeReport()
@@ -54,6 +54,30 @@ extension RandomDirectoryTests {
         var tools = StageTools(cryptography: LibcryptoSignatures(), keys: MemoryKeys())
         tools.reversePathSecrets = Secrets()
         return try SplitDomains(SplitDomains.Configuration()).equipped(with: tools)
+    }
+
+    /// Without these the properties above would hold of nothing.
+    @Test func `what grows has all that mail can go through, and loops were tried`() throws {
+        var found: [String: Int] = [:]
+        for seed in 0..<24 as Range<UInt64> {
+            let sample = try Sample()
+            var growth = RandomGrowth(seed)
+            try growth.grow(sample.directory)
+            let aliases = try sample.directory.aliases()
+            let groups = try sample.directory.groups()
+            let known = Set((aliases.map(\.address) + groups.map(\.address)).map(\.key))
+            found["alias", default: 0] += aliases.count
+            found["group", default: 0] += groups.count
+            found["further address", default: 0] += groups.reduce(0) { $0 + $1.furtherAddresses.count }
+            found["nested", default: 0] += (aliases.flatMap(\.members) + groups.flatMap(\.members))
+                .count { known.contains($0.key) }
+            found["redirection", default: 0] += try sample.directory.mailboxes().count { $0.redirection != nil }
+            found["domain alias", default: 0] += try sample.directory.domainAliases().count
+            found["catch-all", default: 0] += try sample.directory.domains().count { $0.catchAll != nil }
+            found["loop refused", default: 0] += growth.loops
+        }
+        #expect(found.count == 8)
+        for (what, count) in found { #expect(count >= 10, "\(what)") }
     }
 }
 
@@ -83,6 +107,8 @@ extension Destination {
 /// Changes at random; those that are refused have changed nothing.
 struct RandomGrowth {
     private var random: SeededRandom
+    /// Changes that were refused because mail would have gone round.
+    private(set) var loops = 0
 
     init(_ seed: UInt64) { random = SeededRandom(seed) }
 
@@ -122,6 +148,8 @@ struct RandomGrowth {
                 try directory.change(by: "random", next)
             } catch DirectoryError.unavailable(let reason) {
                 Issue.record("the directory failed: \(reason)")
+            } catch DirectoryError.loop {
+                loops += 1
             } catch {
                 // Refused, and so undone.
             }

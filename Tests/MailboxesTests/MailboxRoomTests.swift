@@ -1,0 +1,73 @@
+import Foundation
+import MailTypes
+import Testing
+
+@testable import Mailboxes
+
+/// How much lies in a mailbox, and whether more fits.
+@Suite struct MailboxRoomTests {
+    let root = TemporaryFolder()
+    var store: MailStore { MailStore(root: root.path) }
+
+    static let anna: EmailAddress = "anna@acme.test"
+
+    private func deliver(_ octets: Int, _ number: Int, _ folder: MailFolder = .inbox) throws {
+        let name = MaildirName(received: Date(), queueID: "q\(number)", recipient: "anna")
+        let text = Bytes([UInt8](repeating: 0x78, count: octets))
+        _ = try store.batch().deliver(MailDelivery(mailbox: Self.anna, folder: folder, name: name, pieces: [text]))
+    }
+
+    private func put(_ octets: Int, _ path: String) throws {
+        let file = "\(root.path)/acme.test/anna/Maildir/\(path)"
+        try FileManager.default.createDirectory(
+            atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        try Data(count: octets).write(to: URL(filePath: file))
+    }
+
+    @Test func `a mailbox holds what lies in all its folders`() throws {
+        #expect(try store.usage(of: Self.anna) == 0)
+        try deliver(100, 1)
+        try deliver(20, 2, .junk)
+        // What others have put there: the name may tell the size, and need not.
+        try put(7, "cur/123.M1.host:2,S")
+        try put(1, "cur/124.M1.host,S=3000,W=3100:2,S")
+        try put(5, ".Sent/new/125.M1.host")
+        try put(9, ".Sent/cur/126.M1.host,S=x:2,")
+        // Neither is mail.
+        try put(1_000, "dovecot.index.log")
+        try put(1_000, "tmp/half")
+        #expect(try store.usage(of: Self.anna) == 100 + 20 + 7 + 3000 + 5 + 9)
+        #expect(try store.usage(of: "nobody@acme.test") == 0)
+    }
+
+    @Test func `names tell their sizes`() {
+        #expect(MaildirName.size(of: "1.Q2.sluice,S=2317:2,S") == 2317)
+        #expect(MaildirName.size(of: "1.x,W=4,S=5") == 5)
+        for name in ["1.x", "1.x:2,S=5", "1.x,S=-5", "1.x,S=", "1.x,S=99999999999999999999", "S=5"] {
+            #expect(MaildirName.size(of: name) == nil, "\(name)")
+        }
+    }
+
+    @Test func `what fits is taken, to the last octet`() throws {
+        try deliver(100, 1)
+        let room = MailboxRoom(store: store)
+        #expect(try room.take(50, in: Self.anna, quota: 160))
+        #expect(try !room.take(11, in: Self.anna, quota: 160))
+        #expect(try room.take(10, in: Self.anna, quota: 160))
+        #expect(try !room.take(1, in: Self.anna, quota: 160))
+        room.giveBack(10, in: Self.anna)
+        #expect(try room.take(10, in: Self.anna, quota: 160))
+        #expect(try !room.take(.max, in: Self.anna, quota: .max))
+        #expect(try room.take(1_000, in: "bob@acme.test", quota: 1_000))
+    }
+
+    @Test func `many at once do not exceed it together`() async throws {
+        try deliver(100, 1)
+        let room = MailboxRoom(store: store)
+        let taken = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<200 { group.addTask { (try? room.take(10, in: Self.anna, quota: 600)) == true } }
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(taken <= 50 && taken >= 1)
+    }
+}
