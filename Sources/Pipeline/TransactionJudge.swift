@@ -13,6 +13,8 @@ public final class TransactionJudge {
     private var accepted: [AcceptedRecipient] = []
     /// The ``EmailAddress/key`` of each of them.
     private var acceptedKeys: Set<String> = []
+    /// The message is for somebody in the end.
+    private var hasCopies = false
     /// The first that gets a copy: in one reply for all, the others must be judged as it is.
     private var standard: AcceptedRecipient?
 
@@ -129,7 +131,8 @@ public final class TransactionJudge {
         var candidate = candidate
         candidate.recipient.standing = nil
         let address = candidate.recipient.address
-        guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
+        let isRouted = !candidate.recipient.destinations.isEmpty || transaction.session.isRoutedElsewhere
+        guard candidate.isDiscarded || isRouted else {
             return refuse(Reply(550, .deliveryNotAuthorized, "Relaying is not permitted"), address)
         }
         candidate.isRepeated = acceptedKeys.contains(address.key)
@@ -137,14 +140,23 @@ public final class TransactionJudge {
         candidate.policy = chain.links(in: .message).map { link in
             link.words.isObserved ? nil : link.valueScope(for: candidate.recipient.policyDomain)
         }
-        if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
-            !standard.isJudged(like: candidate)
-        {
+        if isSplit, let standard, !standard.isJudged(like: candidate) || isKeptApart(candidate, standard) {
             let text = "Other rules hold for this recipient; please send it in a transaction of its own"
             return refuse(Reply(451, .tooManyRecipients, text), address)
         }
         standard = standard ?? candidate
         return admitted(candidate)
+    }
+
+    private var isSplit: Bool {
+        guard !transaction.session.repliesPerRecipient else { return false }
+        return chain.onMixed == .split || transaction.session.isRoutedElsewhere
+    }
+
+    /// Whoever delivers it elsewhere has one message for all, and no other place for it than theirs.
+    private func isKeptApart(_ candidate: AcceptedRecipient, _ standard: AcceptedRecipient) -> Bool {
+        transaction.session.isRoutedElsewhere
+            && candidate.recipient.disposition != standard.recipient.disposition
     }
 
     private func admitted(_ candidate: AcceptedRecipient) -> Reply {
@@ -164,7 +176,7 @@ public final class TransactionJudge {
         var drafts = await judge(openDrafts(of: message))
         let refusals = drafts.compactMap(\.refusal)
         let isFinal = !refusals.contains(where: \.isTemporary)
-        if isOneReply, chain.onMixed == .junk, isFinal, drafts.contains(where: \.isTaken) {
+        if isOneReply, !isSplit, isFinal, drafts.contains(where: \.isTaken) {
             drafts = await junkingRefused(drafts)
         }
         return conclude(drafts)
@@ -237,7 +249,7 @@ public final class TransactionJudge {
             if case .refuse(let reply) = course { return reply }
             if course == .settled { break }
         }
-        let isRouted = !added.recipient.destinations.isEmpty
+        let isRouted = !added.recipient.destinations.isEmpty || transaction.session.isRoutedElsewhere
         return isRouted ? nil : Reply(550, .deliveryNotAuthorized, "Nobody says where its mail goes")
     }
 
@@ -302,7 +314,8 @@ public final class TransactionJudge {
 
     /// From the drafts' ends to the replies and to what is to be queued.
     private func conclude(_ drafts: [Draft]) -> Outcome {
-        let taken = Reply(250, .other, "Taken as \(transaction.id)")
+        let word = transaction.session.isRoutedElsewhere ? "Passed" : "Taken"
+        let taken = Reply(250, .other, "\(word) as \(transaction.id)")
         let replies: [Reply]
         var copies = drafts.filter(\.isTaken).map(Copy.init)
         if isOneReply {
@@ -319,6 +332,7 @@ public final class TransactionJudge {
             }
             replies = accepted.map { refusals[$0.recipient.address.key] ?? taken }
         }
+        hasCopies = !copies.isEmpty
         trace.recipients = drafts.flatMap(\.recipients)
         // What shadows went by stands in their steps.
         for place in trace.recipients.indices {
@@ -347,6 +361,9 @@ public final class TransactionJudge {
         if let replies { trace.replies = replies }
         trace.queued = queued
         trace.outcome = Trace.outcome(of: trace, isStored: replies != nil && !queued.isEmpty)
+        if transaction.session.isRoutedElsewhere, hasCopies, replies?.allSatisfy(\.isPositive) == true {
+            trace.outcome = .passed
+        }
         return trace
     }
 }
@@ -358,32 +375,6 @@ extension Trace {
         if trace.replies.contains(where: \.isPositive) { return .discarded }
         if let first = refusals.first { return first.isTemporary ? .deferred : .rejected }
         return .unfinished
-    }
-}
-
-/// What the chain decided about a message.
-public struct Outcome: Sendable {
-    /// What to answer once ``copies`` are on stable storage: one reply, or one per accepted recipient
-    /// where the session answers each.
-    public var replies: [Reply]
-    /// What to queue; empty if nobody takes it.
-    public var copies: [Copy]
-}
-
-/// One finished message with the recipients that get exactly it.
-public struct Copy: Sendable {
-    public var message: Message
-    /// The reverse-path, as the stages have left it.
-    public var sender: EmailAddress?
-    public var recipients: [Recipient]
-    /// Why a person must look at it before it goes anywhere.
-    public var quarantined: String?
-
-    init(_ draft: Draft) {
-        message = draft.message
-        sender = draft.sender
-        recipients = draft.recipients
-        quarantined = draft.quarantined
     }
 }
 
