@@ -105,10 +105,8 @@ extension MilterConnectionHandler {
             if let address = said.sender { said.sender = try address.inALabels(environment, else: .badSenderDomain) }
             envelope = said
         } catch { return answer(error) }
-        if let size = envelope.parameters.size, options.machine.maxMessageSize > 0, size > options.machine.maxMessageSize
-        {
-            return answer(.tooLarge)
-        }
+        let most = options.machine.maxMessageSize
+        if let size = envelope.parameters.size, most > 0, size > most { return answer(.tooLarge) }
         let chain = environment.chain()
         let (id, received) = (environment.makeID(), environment.now())
         let judge = NIOLoopBound(

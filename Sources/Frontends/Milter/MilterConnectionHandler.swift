@@ -19,9 +19,6 @@ final class MilterConnectionHandler: ChannelDuplexHandler, Ticking, Stoppable {
 
     enum State { case ready, asking, closed }
 
-    /// How often a server hears that a message is still being judged; Postfix and Sendmail wait for longer than that.
-    static let progressInterval = TimeAmount.seconds(5)
-
     let listener: SMTPListener
     let options: ListenerOptions
     let loopContext: LoopContext
@@ -59,7 +56,9 @@ final class MilterConnectionHandler: ChannelDuplexHandler, Ticking, Stoppable {
         loopContext = loop
         connectionID = listener.shared.environment.makeID()
         machine = MilterServerMachine(
-            .init(actions: Self.wantedActions, macros: MilterPlace.wanted, largestMessage: options.machine.maxMessageSize))
+            .init(
+                actions: Self.wantedActions, macros: MilterPlace.wanted,
+                largestMessage: options.machine.maxMessageSize))
     }
 
     static let wantedActions: MilterActions = [
@@ -160,7 +159,8 @@ final class MilterConnectionHandler: ChannelDuplexHandler, Ticking, Stoppable {
     /// What the chain wants and the server does not let it do ends in 451, one message after the other: better to be
     /// told of it at once.
     private func tellOfMissingActions() {
-        guard let missing = machine.actions.map({ Self.wantedActions.subtracting($0) }), !missing.isEmpty else { return }
+        let missing = Self.wantedActions.subtracting(machine.actions ?? Self.wantedActions)
+        guard !missing.isEmpty else { return }
         log(
             .notice, "mail server lets a milter do less than the chain may want",
             ["missing": "\(missing.names)", "version": "\(machine.version ?? 0)"])
@@ -211,7 +211,7 @@ final class MilterConnectionHandler: ChannelDuplexHandler, Ticking, Stoppable {
     func isOpen(_ number: Int) -> Bool { state == .asking && question == number }
 
     /// While this question is open the server hears from time to time that its answer will come.
-    func willTakeTime() { nextProgress = .now() + Self.progressInterval }
+    func willTakeTime() { nextProgress = .now() + limits.milterProgress.timeAmount }
 
     func answer(_ reply: Reply) { answer(MilterAnswer(MilterAnswer.Verdict(reply))) }
 
@@ -234,7 +234,7 @@ final class MilterConnectionHandler: ChannelDuplexHandler, Ticking, Stoppable {
         switch state {
         case .asking:
             guard let next = nextProgress, now >= next, let octets = machine.progress else { return }
-            nextProgress = now + Self.progressInterval
+            nextProgress = now + limits.milterProgress.timeAmount
             send(octets)
         case .ready:
             if transaction?.spool?.isBehind ?? false { return clock.held(until: now) }

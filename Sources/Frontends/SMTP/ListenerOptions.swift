@@ -87,6 +87,9 @@ public struct ServerLimits: Sendable, Hashable {
     public var spoolThreads = 4
     /// How often deadlines are looked at.
     public var tick: Interval = "500ms"
+    /// How often a mail server that has asked about a message as of a milter is told that the answer takes time;
+    /// it waits for a reply for some time, which is minutes by default in Postfix and Sendmail.
+    public var milterProgress: Interval = "5s"
     /// How long a stop waits for transactions under way.
     public var stopTimeout: Interval = "30s"
     public init() {}

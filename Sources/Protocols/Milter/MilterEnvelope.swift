@@ -40,9 +40,8 @@ private enum MilterPath {
         } catch {
             // A user of the server's own may be told without its domain.
             let local = path.dropFirst().dropLast()
-            guard !local.contains("@"), let own = try? AddressParser.mailbox("\(local)@\(home)") else {
-                throw malformed
-            }
+            let isName = path.hasSuffix(">") && !local.contains("@")
+            guard isName, let own = try? AddressParser.mailbox("\(local)@\(home)") else { throw malformed }
             return own
         }
     }
