@@ -96,12 +96,11 @@ import Testing
 
     /// A server that is asked on `port`, until `body` has ended.
     static func run(
-        _ port: Int, in place: Place, _ change: (inout LiveServer.Setup) -> Void = { _ in },
-        _ body: (LiveServer) async throws -> Void
+        _ port: Int, in place: Place, filters: [String: String] = [:], _ body: (LiveServer) async throws -> Void
     ) async throws {
         var setup = SpamServingTests.setup
         setup.more = listener(port, place.folder.path)
-        change(&setup)
+        setup.filters.merge(filters) { $1 }
         try await Turnstile.servers.pass {
             let server = try await LiveServer.start(setup, in: place)
             do { try await body(server) } catch {
@@ -127,10 +126,8 @@ import Testing
 
                 """)
         defer { postfix.child.kill() }
-        try await Self.run(ports[1], in: place) { setup in
-            setup.filters["48-milter.toml"] =
-                "stage = \"milter\"\n[milter]\nsocket = \"127.0.0.1:\(milter.port)\"\n"
-        } _: { server in
+        let stage = "stage = \"milter\"\n[milter]\nsocket = \"127.0.0.1:\(milter.port)\"\n"
+        try await Self.run(ports[1], in: place, filters: ["48-milter.toml": stage]) { server in
             #expect(await eventually { (try? await Wire.connect(port: ports[0])) != nil })
             let wire = try await Wire.connect(port: ports[0])
             try await wire.greet()

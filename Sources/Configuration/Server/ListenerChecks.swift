@@ -42,8 +42,10 @@ extension ServerChecks {
     private mutating func checkListener(_ index: Int) {
         checkPair(configuration.listeners[index].certificate, configuration.listeners[index].key, at: path(index))
         checkBinds(index)
-        checkTLS(index)
-        checkLogin(index)
+        if configuration.listeners[index].language != .milter {
+            checkTLS(index)
+            checkLogin(index)
+        }
         checkTrust(index)
         checkLimits(index)
         if configuration.listeners[index].language == .milter { checkMilter(index) }

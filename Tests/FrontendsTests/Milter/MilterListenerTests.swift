@@ -83,7 +83,7 @@ import Testing
 
     @Test(arguments: [
         ("hold", MilterAnswer(.accept, changes: [.quarantine("odd")]), Trace.Outcome.passed),
-        ("drop", MilterAnswer(.discard), .discarded),
+        ("drop", MilterAnswer(.discard), Trace.Outcome.discarded),
     ])
     func `a message is held or dropped by the server`(
         _ subject: String, _ wanted: MilterAnswer, _ outcome: Trace.Outcome
@@ -101,8 +101,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("edit", MilterActions.all.subtracting(.changeBody)), ("envelope", .all.subtracting(.changeSender)),
-        ("hold", .all.subtracting(.quarantine)),
+        ("edit", MilterActions.all.subtracting(.changeBody)), ("envelope", MilterActions.all.subtracting(.changeSender)),
+        ("hold", MilterActions.all.subtracting(.quarantine)),
     ])
     func `what a server does not let a milter do is no half of it`(
         _ subject: String, _ actions: MilterActions
@@ -123,7 +123,7 @@ import Testing
         func code(_ answer: MilterAnswer) -> Int? {
             if case .reject(let words?) = answer.verdict { words.code } else { nil }
         }
-        for (story, wanted) in [(MilterStory.from("203.0.113.9"), 554), (.from(hello: "bad.test"), 550)] {
+        for (story, wanted) in [(MilterStory.from("203.0.113.9"), 554), (MilterStory.from(hello: "bad.test"), 550)] {
             var asker = try await MilterAsker(server)
             #expect(code(try await asker.ask(story)) == wanted)
             try await asker.client.close()
