@@ -11,7 +11,7 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
         /// The client is this machine.
         case loopback
         /// The connection came to a listener of that protocol.
-        case smtp, submission, lmtp
+        case smtp, submission, lmtp, milter
         /// Made by this server itself.
         case `internal`
         /// `MAIL FROM:<>`: a report.
@@ -85,6 +85,7 @@ public enum Condition: Sendable, Hashable, CustomStringConvertible {
         case .plain(.smtp): transaction.session.language == .smtp
         case .plain(.submission): transaction.session.language == .submission
         case .plain(.lmtp): transaction.session.language == .lmtp
+        case .plain(.milter): transaction.session.language == .milter
         case .plain(.internal): transaction.session.language == .internal
         case .plain(.nullSender): transaction.envelope.map { $0.sender == nil } ?? false
         case .plain(.spokeEarly): transaction.session.spokeEarly

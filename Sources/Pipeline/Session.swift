@@ -5,6 +5,8 @@ public struct Session: Sendable, Hashable, Codable {
     /// The language the client speaks; it decides what may be asked of it.
     public enum Language: String, Sendable, Hashable, Codable {
         case smtp, submission, lmtp
+        /// Told by a mail server that asks this one as a milter, and does itself what follows.
+        case milter
         /// Made by this server: reports, released mail, `sluice try`.
         case `internal`
     }
@@ -70,4 +72,9 @@ public struct Session: Sendable, Hashable, Codable {
         self.clientPort = clientPort
         repliesPerRecipient = language == .lmtp
     }
+}
+
+extension Session {
+    /// Who has asked holds the message and knows where it goes: what stages say of routes is not needed.
+    var isRoutedElsewhere: Bool { language == .milter }
 }

@@ -34,6 +34,8 @@ public struct Trace: Sendable, Hashable, Codable {
     public enum Outcome: String, Sendable, Hashable, Codable, CaseIterable {
         /// On stable storage.
         case accepted
+        /// Nothing speaks against it: the mail server that has asked as of a milter has it, and does what follows.
+        case passed
         case rejected, deferred, discarded
         /// The client left, or began anew.
         case unfinished

@@ -13,6 +13,8 @@ public final class TransactionJudge {
     private var accepted: [AcceptedRecipient] = []
     /// The ``EmailAddress/key`` of each of them.
     private var acceptedKeys: Set<String> = []
+    /// The message is for somebody in the end.
+    private var hasCopies = false
     /// The first that gets a copy: in one reply for all, the others must be judged as it is.
     private var standard: AcceptedRecipient?
 
@@ -136,7 +138,8 @@ public final class TransactionJudge {
     private func admit(_ candidate: AcceptedRecipient) -> Reply {
         var candidate = candidate
         let address = candidate.recipient.address
-        guard candidate.isDiscarded || !candidate.recipient.destinations.isEmpty else {
+        let isRouted = !candidate.recipient.destinations.isEmpty || transaction.session.isRoutedElsewhere
+        guard candidate.isDiscarded || isRouted else {
             let reply = Reply(550, .deliveryNotAuthorized, "Relaying is not permitted")
             return refuse(candidate.refusal ?? reply, address)
         }
@@ -148,14 +151,23 @@ public final class TransactionJudge {
             link.words.isObserved || link.changesOnly
                 ? nil : link.valueScope(for: candidate.recipient.policyDomain)
         }
-        if chain.onMixed == .split, !transaction.session.repliesPerRecipient, let standard,
-            !standard.isJudged(like: candidate)
-        {
+        if isSplit, let standard, !standard.isJudged(like: candidate) || isKeptApart(candidate, standard) {
             let text = "Other rules hold for this recipient; please send it in a transaction of its own"
             return refuse(Reply(451, .tooManyRecipients, text), address)
         }
         standard = standard ?? candidate
         return admitted(candidate)
+    }
+
+    private var isSplit: Bool {
+        guard !transaction.session.repliesPerRecipient else { return false }
+        return chain.onMixed == .split || transaction.session.isRoutedElsewhere
+    }
+
+    /// Whoever delivers it elsewhere has one message for all, and no other place for it than theirs.
+    private func isKeptApart(_ candidate: AcceptedRecipient, _ standard: AcceptedRecipient) -> Bool {
+        transaction.session.isRoutedElsewhere
+            && candidate.recipient.disposition != standard.recipient.disposition
     }
 
     private func admitted(_ candidate: AcceptedRecipient) -> Reply {
@@ -175,7 +187,7 @@ public final class TransactionJudge {
         var drafts = await judge(openDrafts(of: message))
         let refusals = drafts.compactMap(\.refusal)
         let isFinal = !refusals.contains(where: \.isTemporary)
-        if isOneReply, chain.onMixed == .junk, isFinal, drafts.contains(where: \.isTaken) {
+        if isOneReply, !isSplit, isFinal, drafts.contains(where: \.isTaken) {
             drafts = await junkingRefused(drafts)
         }
         return conclude(drafts)
@@ -248,7 +260,7 @@ public final class TransactionJudge {
             if case .refuse(let reply) = course { return reply }
             if course == .settled { break }
         }
-        let isRouted = !added.recipient.destinations.isEmpty
+        let isRouted = !added.recipient.destinations.isEmpty || transaction.session.isRoutedElsewhere
         return isRouted ? nil : Reply(550, .deliveryNotAuthorized, "Nobody says where its mail goes")
     }
 
@@ -313,7 +325,8 @@ public final class TransactionJudge {
 
     /// From the drafts' ends to the replies and to what is to be queued.
     private func conclude(_ drafts: [Draft]) -> Outcome {
-        let taken = Reply(250, .other, "Taken as \(transaction.id)")
+        let word = transaction.session.isRoutedElsewhere ? "Passed" : "Taken"
+        let taken = Reply(250, .other, "\(word) as \(transaction.id)")
         let replies: [Reply]
         var copies = drafts.filter(\.isTaken).map(Copy.init)
         if isOneReply {
@@ -330,6 +343,7 @@ public final class TransactionJudge {
             }
             replies = accepted.map { refusals[$0.recipient.address.key] ?? taken }
         }
+        hasCopies = !copies.isEmpty
         trace.recipients = drafts.flatMap(\.recipients)
         // What shadows went by stands in their steps.
         for place in trace.recipients.indices {
@@ -358,6 +372,9 @@ public final class TransactionJudge {
         if let replies { trace.replies = replies }
         trace.queued = queued
         trace.outcome = Trace.outcome(of: trace, isStored: replies != nil && !queued.isEmpty)
+        if transaction.session.isRoutedElsewhere, hasCopies, replies?.allSatisfy(\.isPositive) == true {
+            trace.outcome = .passed
+        }
         return trace
     }
 }

@@ -15,7 +15,7 @@ import Testing
         let known = ["dora", "fred", "anna", "bert", "carl", "ghost"].map { "\($0)@acme.test" }
         return try PostfixPeer(
             port: port, tls: tls, logins: logins,
-            more: """
+            settings: """
                 myhostname = partner.acme.test
                 smtp_bind_address = \(partnerAddress)
                 virtual_mailbox_domains =

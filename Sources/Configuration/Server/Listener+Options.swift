@@ -24,7 +24,7 @@ extension Listener: OptionGroup {
         options.read("sync_violation", &syncViolation)
         options.read("extensions_off", &extensionsOff)
         options.read("socket_mode", &socketMode)
-        limits = Limits(options)
+        limits = Limits(options, usual: limits)
     }
 
     /// Protocols that are planned; a listener for one must not be passed over in silence.
@@ -47,8 +47,11 @@ extension Listener: OptionGroup {
 }
 
 extension Listener.Limits: OptionGroup {
-    init(_ options: OptionTable) {
-        self.init()
+    init(_ options: OptionTable) { self.init(options, usual: Self()) }
+
+    /// - Parameter usual: What holds where nothing is written.
+    init(_ options: OptionTable, usual: Self) {
+        self = usual
         options.read("max_connections", &maxConnections, in: 1...1_000_000)
         options.read("max_connections_per_address", &maxConnectionsPerAddress, in: 1...1_000_000)
         options.read("max_errors", &maxErrors, in: 1...10_000)
@@ -65,7 +68,7 @@ extension Listener.Limits: OptionGroup {
         options.read("command_line", &commandLine, from: "512", to: "64KB")
         options.read("text_line", &textLine, from: "0", to: "16MB")
         options.read("greet_delay", &greetDelay, from: "0s", to: "1m")
-        options.read("command_timeout", &commandTimeout, from: "1s", to: "1h")
+        options.read("command_timeout", &commandTimeout, from: "1s", to: "4h")
         options.read("data_timeout", &dataTimeout, from: "1s", to: "1h")
         options.read("write_timeout", &writeTimeout, from: "1s", to: "1h")
         options.read("tls_timeout", &tlsTimeout, from: "1s", to: "10m")

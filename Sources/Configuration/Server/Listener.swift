@@ -3,7 +3,7 @@ public import MailTypes
 /// `[[listener]]`: one protocol on one or more sockets.
 public struct Listener: Sendable, Hashable {
     public enum Language: String, Sendable, Hashable, Codable, CaseIterable {
-        case smtp, submission, lmtp
+        case smtp, submission, lmtp, milter
     }
 
     public enum TLSMode: String, Sendable, Hashable, Codable, CaseIterable {
@@ -88,6 +88,10 @@ public struct Listener: Sendable, Hashable {
         self.tls = language.usualTLS
         self.auth = language.usualMechanisms
         self.requiresAuth = language == .submission
+        guard language == .milter else { return }
+        // A mail server has a connection for each client, and keeps it as long as that stays.
+        limits.maxConnectionsPerAddress = limits.maxConnections
+        limits.commandTimeout = "2h"
     }
 }
 
@@ -120,7 +124,7 @@ extension Listener {
         /// How long the greeting is held back, to see who cannot wait for it.
         public var greetDelay: Interval = "0s"
         /// From the last reply to the end of the next command, however its octets trickle in.
-        /// RFC 5321 §4.5.3.2.7.
+        /// RFC 5321 §4.5.3.2.7. For milters it is two hours: no server says anything while its client thinks.
         public var commandTimeout: Interval = "5m"
         /// Silence in the middle of a message. RFC 5321 §4.5.3.2.5.
         public var dataTimeout: Interval = "3m"
@@ -138,6 +142,6 @@ extension Listener {
 }
 
 extension Listener.Language {
-    public var usualTLS: Listener.TLSMode { self == .lmtp ? .none : .starttls }
+    public var usualTLS: Listener.TLSMode { self == .lmtp || self == .milter ? .none : .starttls }
     public var usualMechanisms: [Listener.Mechanism] { self == .submission ? [.plain, .login] : [] }
 }

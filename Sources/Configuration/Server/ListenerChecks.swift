@@ -42,18 +42,23 @@ extension ServerChecks {
     private mutating func checkListener(_ index: Int) {
         checkPair(configuration.listeners[index].certificate, configuration.listeners[index].key, at: path(index))
         checkBinds(index)
-        checkTLS(index)
-        checkLogin(index)
+        if configuration.listeners[index].language != .milter {
+            checkTLS(index)
+            checkLogin(index)
+        }
         checkTrust(index)
         checkLimits(index)
+        if configuration.listeners[index].language == .milter { checkMilter(index) }
     }
 
     private mutating func checkBinds(_ index: Int) {
         let listener = configuration.listeners[index]
         guard isSound(path(index, "bind"), path(index, "protocol")) else { return }
         for (place, bind) in listener.bind.enumerated() {
-            guard case .unix = bind, listener.language != .lmtp else { continue }
-            let message = "`bind`: only LMTP is spoken on a socket file, not \(listener.language.rawValue)"
+            guard case .unix = bind, ![.lmtp, .milter].contains(listener.language) else { continue }
+            let message =
+                "`bind`: only LMTP and the milter protocol are spoken on a socket file, not"
+                + " \(listener.language.rawValue)"
             report(path(index, "bind", .index(place)), message)
         }
         if listener.socketMode.bits & 0o200 == 0, isSound(path(index, "socket_mode")) {
@@ -198,7 +203,7 @@ extension ServerChecks {
 }
 
 extension BindAddress {
-    fileprivate var isLocal: Bool { if case .address(let address, _) = self { address.isLoopback } else { true } }
+    var isLocal: Bool { if case .address(let address, _) = self { address.isLoopback } else { true } }
 
     /// Whether one socket here keeps another one out. `0.0.0.0` is every address; port 0 is any free one.
     fileprivate func excludes(_ other: BindAddress) -> Bool {

@@ -32,7 +32,7 @@ enum ReceivedField {
         let isUTF8 = envelope?.parameters.smtpUTF8 ?? false
         let base: String
         switch session.language {
-        case .internal: return nil
+        case .internal, .milter: return nil
         case .lmtp: base = isUTF8 ? "UTF8LMTP" : "LMTP"
         case .smtp, .submission:
             if session.helloVerb == .helo { return "SMTP" }

@@ -34,6 +34,8 @@ public struct TraceFields: MessageStage {
         if policy.deliveredTo, let address = Self.returned(message, transaction) {
             return Self.loop("Message was here before", "delivered_to", "was delivered to \(address) before")
         }
+        // The mail server that has asked writes its own.
+        guard transaction.session.language != .milter else { return .none }
         let now = try await transaction.services.now()
         var edits = forwards(transaction.recipients).map {
             Edit.prependField(name: "Delivered-To", value: $0.description)

@@ -37,6 +37,12 @@ public struct Recipients: RecipientStage {
     ) async throws(StageFailure) -> Finding {
         guard recipient.destinations.isEmpty else { return .none }
         let address = recipient.address
+        // Where the mail of other domains goes is the affair of the mail server that has asked.
+        if transaction.session.language == .milter,
+            try await transaction.services.hostedDomain(address.domain) == nil
+        {
+            return .none
+        }
         var expansion = Expansion(of: address, policy.limits)
         if let postmaster = policy.postmaster, address.isPostmaster(of: transaction.hostname) {
             expansion.learn(.expands(to: [postmaster], kind: .alias))

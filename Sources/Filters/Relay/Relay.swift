@@ -37,6 +37,8 @@ public struct Relay: RecipientStage {
         }
         // Somebody has said where it goes, or it is postmaster of this server itself.
         guard recipient.destinations.isEmpty, !address.isPostmaster(of: transaction.hostname) else { return .none }
+        // Whom it relays for is the mail server's affair that has asked.
+        guard transaction.session.language != .milter else { return .none }
         guard try await transaction.services.hostedDomain(address.domain) == nil else { return .none }
         guard let permission = permission(of: transaction.session) else {
             return Self.refusal(550, "Relaying is not permitted", "networks", "\(address.domain) is not hosted here")

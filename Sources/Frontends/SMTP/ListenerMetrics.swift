@@ -15,8 +15,9 @@ struct ListenerMetrics: Sendable {
         var words: [String] {
             switch self {
             case .refused: ["access", "total", "address"]
-            case .closed: ["timeout", "slow", "unread", "overflow", "handshake", "budget", "proxy", "stopping"]
-            case .transactions: ["accepted", "rejected", "deferred", "discarded", "unfinished"]
+            case .closed:
+                ["timeout", "slow", "unread", "overflow", "handshake", "budget", "proxy", "protocol", "stopping"]
+            case .transactions: ["accepted", "passed", "rejected", "deferred", "discarded", "unfinished"]
             case .logins: ["success", "refused", "temporary", "throttled"]
             }
         }

@@ -1,7 +1,7 @@
 public import MailTypes
 public import Protocols
 
-/// One listener of SMTP, submission or LMTP: where it listens, what it speaks, and its limits.
+/// One listener of SMTP, submission, LMTP or the milter protocol: where it listens, what it speaks, and its limits.
 public struct ListenerOptions: Sendable, Hashable {
     public enum TLSMode: String, Sendable, Hashable, CaseIterable {
         case none, starttls
@@ -15,6 +15,9 @@ public struct ListenerOptions: Sendable, Hashable {
     /// What the protocol machine needs; ``tls`` decides `offersStartTLS`, ``xclientFrom`` the XCLIENT extension.
     public var machine: SMTPServerMachine.Configuration
     public var tls = TLSMode.none
+    /// Mail servers ask here as of a milter, for clients of their own. Of ``machine`` hold the name and the limits of
+    /// messages and recipients.
+    public var isMilter = false
 
     /// Who may connect at all; empty: everybody.
     public var access: [Network] = []
@@ -84,6 +87,9 @@ public struct ServerLimits: Sendable, Hashable {
     public var spoolThreads = 4
     /// How often deadlines are looked at.
     public var tick: Interval = "500ms"
+    /// How often a mail server that has asked about a message as of a milter is told that the answer takes time;
+    /// it waits for a reply for some time, which is minutes by default in Postfix and Sendmail.
+    public var milterProgress: Interval = "5s"
     /// How long a stop waits for transactions under way.
     public var stopTimeout: Interval = "30s"
     public init() {}

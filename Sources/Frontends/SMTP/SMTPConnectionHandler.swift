@@ -13,7 +13,7 @@ import Protocols
 ///        +--> closing <-- handshaking           closing: the last reply is on its way
 ///
 /// Everything happens on the channel's event loop; what takes time is a task on that loop.
-final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, HandshakeWitness {
+final class SMTPConnectionHandler: ChannelDuplexHandler, Ticking, Stoppable, HandshakeWitness {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

@@ -5,7 +5,7 @@ import NIOPosix
 import Protocols
 import Synchronization
 
-/// The listeners of SMTP, submission and LMTP.
+/// The listeners of SMTP, submission, LMTP and the milter protocol.
 ///
 /// Sockets whose address stays the same stay open when the listeners change; open connections keep
 /// the options they began with.
@@ -147,13 +147,18 @@ public final class SMTPFrontend: Sendable {
                 "connection refused",
                 metadata: ["client": "\(peer.address)", "listener": "\(options.name)", "reply": "\(refusal)"])
             // In TLS nobody could read it before a handshake, which would cost what is to be saved.
-            if options.tls == .implicit { return channel.close(promise: nil) }
+            // And a mail server knows of a milter without an answer what to do; of words that it does not know it does not.
+            if options.tls == .implicit || options.isMilter { return channel.close(promise: nil) }
             return try operations.addHandler(RefusalHandler(refusal))
         }
         channel.closeFuture.whenComplete { _ in listener.leave(peer.address) }
         let loop = loopContext(for: channel.eventLoop)
-        let handler = SMTPConnectionHandler(listener, options, client: peer.address, port: peer.port, on: loop)
-        try operations.addHandler(handler)
+        if options.isMilter {
+            try operations.addHandler(MilterConnectionHandler(listener, options, peer: peer.address, on: loop))
+        } else {
+            let handler = SMTPConnectionHandler(listener, options, client: peer.address, port: peer.port, on: loop)
+            try operations.addHandler(handler)
+        }
         if state.withLock({ $0.isStopping }) { channel.close(promise: nil) }
     }
 
@@ -206,9 +211,9 @@ public struct FrontendStopped: Error, CustomStringConvertible {
 }
 
 extension NIOLoopBound<LoopContext> {
-    fileprivate func each(_ body: @escaping @Sendable (SMTPConnectionHandler) -> Void) {
+    fileprivate func each(_ body: @escaping @Sendable (any Stoppable) -> Void) {
         eventLoop.execute {
-            for case let handler as SMTPConnectionHandler in value.all { body(handler) }
+            for case let handler as any Stoppable in value.all { body(handler) }
         }
     }
 }

@@ -60,9 +60,9 @@ final class SMTPListener: Sendable {
         }
         let limits = shared.limits
         let name = options.machine.hostname
-        if let refusal = shared.budget.admit(
-            client, total: shared.mostConnections, perAddress: limits.maxConnectionsPerAddress)
-        {
+        // A mail server has a connection for each of its own clients.
+        let most = options.isMilter ? .max : limits.maxConnectionsPerAddress
+        if let refusal = shared.budget.admit(client, total: shared.mostConnections, perAddress: most) {
             return refuse(refusal, name)
         }
         if let refusal = budget.admit(

@@ -17,6 +17,14 @@ protocol Ticking: AnyObject {
     func tick(_ now: NIODeadline)
 }
 
+/// Something that ends when the server stops.
+protocol Stoppable: AnyObject {
+    /// Ends as soon as what is under way is over.
+    func stop()
+    /// Ends at once.
+    func stopNow()
+}
+
 /// What the connections of one event loop share: the executor of their tasks, and one coarse clock
 /// that looks at all of them instead of a timer for each.
 final class LoopContext {

@@ -1,4 +1,5 @@
 import CFuzzer
+import MailTypes
 import Protocols
 
 // What a mail server says comes to the same however it is cut, and what is taken of it is bounded. The first octet says
@@ -27,6 +28,8 @@ struct Heard {
     private(set) var actions: [MilterServerMachine.Action] = []
     private(set) var isAtFault = false
     private var machine = MilterServerMachine(.init(actions: .addHeaders, largestMessage: largestMessage))
+    /// What has come out of the message that is under way.
+    private var content: [UInt8] = []
 
     mutating func hear(_ octets: ArraySlice<UInt8>) {
         guard !isAtFault else { return }
@@ -45,7 +48,14 @@ struct Heard {
             case .close:
                 if actions.last != .close { actions.append(.close) }
                 return
-            case .send, .abort, .beginAnew: actions.append(action)
+            case .send: actions.append(action)
+            case .content(let octets):
+                content += octets
+                precondition(content.count <= Self.largestMessage)
+                actions.append(action)
+            case .abort, .beginAnew:
+                content = []
+                actions.append(action)
             case .ask(let question):
                 actions.append(action)
                 actions.append(try machine.answered(answer(to: question)))
@@ -53,11 +63,30 @@ struct Heard {
         }
     }
 
-    private func answer(to question: MilterServerMachine.Question) -> MilterAnswer {
-        guard case .message(let fields, let body) = question else { return MilterAnswer(.continue) }
-        let size = fields.reduce(body.count) { $0 + $1.name.utf8.count + $1.value.utf8.count }
-        // An octet that is no UTF-8 becomes three that are.
-        precondition(size <= 3 * Self.largestMessage)
-        return MilterAnswer(.accept, changes: [.addField(name: "X", value: " 1")])
+    private mutating func answer(to question: MilterServerMachine.Question) -> MilterAnswer {
+        switch question {
+        case .connect, .hello: return MilterAnswer(.continue)
+        case .mail(let path, let parameters):
+            content = []
+            _ = try? Envelope(milterPath: path, parameters, home: "here.example")
+            return MilterAnswer(.continue)
+        case .recipient(let path, let parameters):
+            _ = try? EnvelopeRecipient(milterPath: path, parameters, home: "here.example")
+            return MilterAnswer(.continue)
+        case .message(let isTooLarge):
+            if !isTooLarge { check() }
+            content = []
+            guard machine.actions?.contains(.addHeaders) == true else { return MilterAnswer(.accept) }
+            return MilterAnswer(.accept, changes: [.addField(name: "X", value: " 1")])
+        }
+    }
+
+    /// Whatever was said, the fields are those that were said, and the body begins where the server said so.
+    private func check() {
+        guard let message = try? Message(parsing: Bytes(content), limits: HeaderLimits(maxFields: 10_000)) else {
+            preconditionFailure("the message cannot be read")
+        }
+        precondition(!message.header.defects.contains(.missingEmptyLine))
+        precondition(!message.header.defects.contains(.endsInHeader))
     }
 }

@@ -276,7 +276,7 @@ extension MilterAnswer.Verdict {
 
 extension MilterActions {
     /// For people.
-    var names: String {
+    public var names: String {
         let all: [(Self, String)] = [
             (.addHeaders, "add fields"), (.changeBody, "replace the body"), (.addRecipients, "add recipients"),
             (.deleteRecipients, "delete recipients"), (.changeHeaders, "change fields"),

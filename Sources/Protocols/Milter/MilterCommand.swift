@@ -11,8 +11,8 @@ public enum MilterCommand: Sendable, Hashable {
     case mail(String, [String])
     case recipient(String, [String])
     case data
-    /// Lines of a folded value are separated by LF alone.
-    case header(name: String, value: String)
+    /// Name and value, in any octets. Lines of a folded value are separated by LF alone.
+    case header([UInt8], [UInt8])
     case endOfHeader
     case body([UInt8])
     case endOfMessage([UInt8])
@@ -45,6 +45,9 @@ public enum MilterPeer: Sendable, Hashable {
 extension MilterCommand {
     /// Parameters of MAIL or RCPT, and macros of a command.
     static let mostWords = 256
+
+    /// A field that is text.
+    public static func header(name: String, value: String) -> Self { .header(Array(name.utf8), Array(value.utf8)) }
 
     public var packet: MilterPacket {
         switch self {
@@ -103,7 +106,7 @@ extension MilterCommand {
         case "M": self = .mail(try data.text(), try data.texts(most: Self.mostWords))
         case "R": self = .recipient(try data.text(), try data.texts(most: Self.mostWords))
         case "T": self = .data
-        case "L": self = .header(name: try data.text(), value: try data.text())
+        case "L": self = .header(try data.textOctets(), try data.textOctets())
         case "N": self = .endOfHeader
         case "B": self = .body(data.remaining())
         case "E": self = .endOfMessage(data.remaining())
@@ -170,7 +173,9 @@ extension MilterNegotiation {
 }
 
 extension MilterPacket {
-    static func texts(_ code: Character, _ texts: [String]) -> MilterPacket {
+    static func texts(_ code: Character, _ texts: [String]) -> MilterPacket { .texts(code, texts.map { $0.utf8 }) }
+
+    static func texts(_ code: Character, _ texts: [some Sequence<UInt8>]) -> MilterPacket {
         var data: [UInt8] = []
         for text in texts { data.append(text: text) }
         return MilterPacket(code, data)

@@ -104,10 +104,12 @@ struct MilterDataReader {
         return number
     }
 
-    mutating func text() throws(MilterFault) -> String {
+    mutating func text() throws(MilterFault) -> String { String(decoding: try textOctets(), as: UTF8.self) }
+
+    mutating func textOctets() throws(MilterFault) -> [UInt8] {
         guard let end = rest.firstIndex(of: 0) else { throw fault }
         defer { rest = rest[(end + 1)...] }
-        return String(decoding: rest[..<end], as: UTF8.self)
+        return Array(rest[..<end])
     }
 
     /// Texts up to the end.

@@ -107,7 +107,7 @@ struct MailArguments {
         return (envelope, usesPRDR)
     }
 
-    private func read(
+    func read(
         _ name: String, _ value: ArraySlice<UInt8>?, into parameters: inout MailParameters
     ) throws(Reply) {
         switch name {
@@ -187,15 +187,21 @@ struct RecipientArguments {
         let address = path.mailbox ?? EmailAddress(localPart: "postmaster", domain: hostname)
         var recipient = EnvelopeRecipient(address)
         try SMTPParameters.each(rest) { (name, value) throws(Reply) in
-            guard hasDSN, name == "NOTIFY" || name == "ORCPT" else { throw .unknownParameter }
-            guard let value else { throw .badArguments }
-            if name == "NOTIFY" {
-                recipient.parameters.notify = try notify(value)
-            } else {
-                recipient.parameters.originalRecipient = try originalRecipient(value)
-            }
+            try read(name, value, into: &recipient.parameters)
         }
         return recipient
+    }
+
+    func read(
+        _ name: String, _ value: ArraySlice<UInt8>?, into parameters: inout RecipientParameters
+    ) throws(Reply) {
+        guard hasDSN, name == "NOTIFY" || name == "ORCPT" else { throw .unknownParameter }
+        guard let value else { throw .badArguments }
+        if name == "NOTIFY" {
+            parameters.notify = try notify(value)
+        } else {
+            parameters.originalRecipient = try originalRecipient(value)
+        }
     }
 
     // notify-esmtp-value  = "NEVER" / 1#notify-list-element, RFC 3461 §4.1

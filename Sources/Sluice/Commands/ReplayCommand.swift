@@ -144,7 +144,7 @@ struct ReplayReport: Encodable {
 extension Trace {
     /// The chain let the message through, and the queue could not take it.
     fileprivate var wasNotStored: Bool {
-        outcome != .accepted && outcome != .discarded && !recipients.isEmpty && size != nil
+        ![.accepted, .passed, .discarded].contains(outcome) && !recipients.isEmpty && size != nil
     }
 }
 

@@ -25,7 +25,7 @@ struct TryCommand: AsyncParsableCommand {
     var from: String?
     @Option(help: ArgumentHelp("A recipient; may be repeated.", valueName: "address")) var to: [String]
     @Option(help: ArgumentHelp("As if this mailbox had logged in.", valueName: "address")) var user: String?
-    @Option(help: "As if it came in by smtp, submission or lmtp.") var `protocol`: SessionLanguage = .smtp
+    @Option(help: "As if it came in by smtp, submission, lmtp or milter.") var `protocol`: SessionLanguage = .smtp
     @Flag(help: "As if the connection were encrypted.") var tls = false
     @OptionGroup var options: TraceOptions
     @Flag(help: "Print JSON.") var json = false
@@ -76,13 +76,14 @@ struct TryCommand: AsyncParsableCommand {
 
 /// A session's language on the command line.
 enum SessionLanguage: String, ExpressibleByArgument, CaseIterable {
-    case smtp, submission, lmtp
+    case smtp, submission, lmtp, milter
 
     var language: Session.Language {
         switch self {
         case .smtp: .smtp
         case .submission: .submission
         case .lmtp: .lmtp
+        case .milter: .milter
         }
     }
 }

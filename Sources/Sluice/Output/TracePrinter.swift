@@ -42,7 +42,7 @@ struct TracePrinter {
     private var heading: String {
         let style: Terminal.Style =
             switch report.outcome {
-            case .accepted: .green
+            case .accepted, .passed: .green
             case .rejected: .red
             case .deferred, .discarded, .unfinished: .yellow
             }

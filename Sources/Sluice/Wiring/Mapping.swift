@@ -118,6 +118,7 @@ extension ListenerOptions {
         machine.syncViolation = listener.syncViolation == .refuse ? .refuse : .note
 
         self.init(name: listener.name, bind: listener.bind.map(Frontends.BindAddress.init(_:)), machine: machine)
+        isMilter = listener.language == .milter
         tls = listener.tls == .implicit ? .implicit : machine.offersStartTLS ? .starttls : .none
         header = HeaderLimits(maxOctets: limits.headerSize.octets, maxFields: limits.headerFields)
         access = listener.access
@@ -144,6 +145,8 @@ extension SMTPServerMachine.Language {
         case .smtp: self = .smtp
         case .submission: self = .submission
         case .lmtp: self = .lmtp
+        // Its machine is another one; this one's name and limits hold for it.
+        case .milter: self = .smtp
         }
     }
 }

@@ -98,6 +98,17 @@ final class TestClient: Sendable {
     var failure: String? { inbox.failure }
     func takeAll() -> String { inbox.take(all: true) }
 
+    /// The next octets, whatever they are; none after the end.
+    func octets() async throws -> [UInt8] {
+        var octets: [UInt8] = []
+        _ = try await wait {
+            let isClosed = inbox.isClosed
+            octets = inbox.drain()
+            return !octets.isEmpty || isClosed
+        }
+        return octets
+    }
+
     /// Stops sending; replies still come.
     func finish() async throws { try await channel.close(mode: .output) }
     func close() async throws { try await channel.close() }
@@ -194,6 +205,14 @@ final class Inbox: Sendable {
             let text = String(decoding: state.octets[..<end], as: UTF8.self)
             state.octets.removeFirst(end)
             return text.hasSuffix("\r\n") ? String(text.unicodeScalars.dropLast(2).map(Character.init)) : text
+        }
+    }
+
+    /// All that has come, to the octet.
+    func drain() -> [UInt8] {
+        state.withLock { state in
+            defer { state.octets = [] }
+            return state.octets
         }
     }
 

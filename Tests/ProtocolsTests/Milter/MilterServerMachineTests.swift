@@ -10,6 +10,7 @@ import Testing
         var client: MilterClientMachine
         var server: MilterServerMachine
         var questions: [MilterServerMachine.Question] = []
+        var content: [UInt8] = []
         var aborts = 0
         var answer: (MilterServerMachine.Question) -> MilterAnswer = { _ in MilterAnswer(.continue) }
 
@@ -39,6 +40,7 @@ import Testing
                     questions.append(question)
                     guard case .send(let octets) = try server.answered(answer(question)) else { return }
                     try client.received(octets)
+                case .content(let octets): content += octets
                 case .abort: aborts += 1
                 case .beginAnew: questions = []
                 }
@@ -52,14 +54,14 @@ import Testing
         let story = MilterStory.sample.hello("mx").mail("<a@out.example>", id: "77").to("<b@here.example>")
         let message = story.message(["Subject": "one", "X": "two"], body: body)
         #expect(try pair.ask(message) == MilterAnswer(.continue))
-        let fields = [("Subject", " one"), ("X", " two")].map { MilterServerMachine.Field(name: $0.0, value: $0.1) }
         #expect(
             pair.questions == [
                 .connect(host: "mx.out.example", .address("192.0.2.7", port: 25)), .hello("mx"),
-                .mail("<a@out.example>", []), .recipient("<b@here.example>", []), .message(fields, body.array),
+                .mail("<a@out.example>", []), .recipient("<b@here.example>", []), .message(isTooLarge: false),
             ])
-        #expect(pair.server.macros["i"] == "77" && pair.server.macros["j"] == "mx.here.example")
-        #expect(pair.server.hasLeadingSpace && pair.server.actions.contains(.changeSender))
+        #expect(pair.content == Array("Subject: one\r\nX: two\r\n\r\n".utf8) + body.array)
+        #expect(pair.server.macro("i") == "77" && pair.server.macro("j") == "mx.here.example")
+        #expect(pair.server.actions?.contains(.changeSender) == true && pair.server.version == 6)
     }
 
     @Test func `answers come back as they were given`() throws {
@@ -90,29 +92,30 @@ import Testing
     @Test func `nothing of a message is left for the next`() throws {
         var pair = Pair()
         for id in ["1", "2"] {
-            pair.questions = []
+            (pair.questions, pair.content) = ([], [])
             let story = MilterStory.sample.mail("<a@out.example>", id: id).to("<b@here.example>").message(["A": id])
             _ = try pair.ask(story)
-            guard case .message(let fields, _)? = pair.questions.last else { throw MilterFault("no message") }
-            #expect(fields == [.init(name: "A", value: " \(id)")])
+            #expect(pair.questions.last == .message(isTooLarge: false))
+            #expect(String(decoding: pair.content, as: UTF8.self) == "A: \(id)\r\n\r\n")
         }
         #expect(pair.aborts == 0)
         _ = try pair.ask(.sample.mail("<a@out.example>", id: "3"))
         _ = try pair.ask(.sample.mail("<a@out.example>", id: "4"))
         #expect(pair.aborts == 1)
         try pair.hear(MilterCommand.quitForNext.packet.octets)
-        #expect(pair.questions.isEmpty && pair.server.macros.isEmpty)
+        #expect(pair.questions.isEmpty && pair.server.macro("j") == nil)
         try pair.hear(pair.client.farewell)
         #expect(try pair.server.next() == .close)
     }
 
-    @Test func `a server that offers less than is needed, or speaks out of turn, is at fault`() throws {
+    @Test func `a server that speaks out of turn is at fault`() throws {
         let offer = MilterNegotiation(actions: .addHeaders, steps: [])
         let negotiated = MilterCommand.negotiate(offer)
         let wrong: [[MilterCommand]] = [
             [.hello("mx")], [negotiated, negotiated], [.negotiate(.init(version: 1, actions: .all, steps: .all))],
-            [.negotiate(.init(actions: [], steps: []))], [negotiated, .hello("mx"), .hello("mx")],
-            [negotiated, .mail("<a>", []), .body(.init(repeating: 0, count: 11))],
+            [negotiated, .hello("mx"), .hello("mx")], [negotiated, .endOfHeader, .endOfHeader],
+            [negotiated, .endOfHeader, .header(name: "A", value: "1")],
+            [negotiated, .body([1]), .header(name: "A", value: "1")],
         ]
         for commands in wrong {
             var machine = MilterServerMachine(.init(actions: .addHeaders, largestMessage: 10))
@@ -130,20 +133,127 @@ import Testing
     }
 
     @Test func `an older server, that knows less, is answered step by step`() throws {
-        var machine = MilterServerMachine(.init(actions: .addHeaders, largestMessage: 1000))
+        var machine = MilterServerMachine(.init(actions: [.addHeaders, .changeSender], largestMessage: 1000))
         let commands: [MilterCommand] = [
-            .negotiate(.init(version: 2, actions: .init(rawValue: 0x3F), steps: .init(rawValue: 0x7F))),
+            // What version 2 did not know it cannot have meant.
+            .negotiate(.init(version: 2, actions: .all, steps: .all)),
             .header(name: "A", value: "1"), .endOfHeader, .body([1]),
         ]
+        var content: [UInt8] = []
         for command in commands {
             machine.received(command.packet.octets)
-            guard case .send(let octets) = try machine.next() else { throw MilterFault("no answer to \(command)") }
-            if case .negotiate = command {
-                #expect(
-                    octets == MilterReply.negotiate(.init(version: 2, actions: .addHeaders, steps: [])).packet.octets)
-            } else {
-                #expect(octets == MilterReply.continue.packet.octets)
+            var action = try machine.next()
+            while case .content(let octets) = action {
+                content += octets
+                action = try machine.next()
             }
+            if case .negotiate = command {
+                let agreed = MilterNegotiation(version: 2, actions: .addHeaders, steps: [])
+                #expect(action == .send(MilterReply.negotiate(agreed).packet.octets))
+            } else {
+                #expect(action == .send(MilterReply.continue.packet.octets), "\(command)")
+            }
+        }
+        #expect(String(decoding: content, as: UTF8.self) == "A: 1\r\n\r\n\u{1}")
+        machine.received(MilterCommand.endOfMessage([]).packet.octets)
+        #expect(try machine.next() == .ask(.message(isTooLarge: false)))
+        let answer = try machine.answered(MilterAnswer(.accept, changes: [.addField(name: "X", value: " 2")]))
+        let change = MilterReply.change(.addField(name: "X", value: "2"))
+        #expect(answer == .send(change.packet.octets + MilterReply.accept.packet.octets))
+    }
+
+    @Test func `what a server does not let a milter do is known`() throws {
+        var machine = MilterServerMachine(.init(actions: [.addHeaders, .changeBody], largestMessage: 0))
+        machine.received(MilterCommand.negotiate(.init(actions: .addHeaders, steps: .all)).packet.octets)
+        _ = try machine.next()
+        #expect(machine.actions == .addHeaders)
+        machine.received(MilterCommand.endOfMessage([]).packet.octets)
+        while case .content = try machine.next() {}
+        #expect(throws: MilterFault.self) {
+            _ = try machine.answered(MilterAnswer(.accept, changes: [.replaceBody([1])]))
+        }
+    }
+
+    @Test(arguments: [
+        (" one\n\ttwo", " one\r\n\ttwo"), (" one\nBcc: x", " one\r\n Bcc: x"), ("", ""), (" a\n\n\n", " a"),
+        (" a\r\n b", " a\r\n b"), (" a\n\nb", " a\r\n \r\n b"),
+    ])
+    func `whatever is said is one field`(_ value: String, _ written: String) throws {
+        for hasLeadingSpace in [true, false] {
+            let octets = MilterField.octets(
+                name: Array("A".utf8), value: Array(value.utf8), hasLeadingSpace: hasLeadingSpace)
+            let blank = hasLeadingSpace ? "" : " "
+            #expect(String(decoding: octets, as: UTF8.self) == "A:\(blank)\(written)\r\n")
+            let message = try Message(parsing: Bytes(octets + [.cr, .lf]))
+            #expect(message.header.fields.count == 1)
+        }
+        let odd = MilterField.octets(name: Array("a b:\u{e4}".utf8), value: [0xFF], hasLeadingSpace: true)
+        #expect(odd == Array("a-b---:".utf8) + [0xFF, .cr, .lf])
+        #expect(MilterField.octets(name: [], value: [], hasLeadingSpace: true) == Array("-:\r\n".utf8))
+    }
+
+    @Test func `of a message that is too large nothing more comes out`() throws {
+        var pair = Pair(largest: 20)
+        let story = MilterStory.sample.mail("<a@out.example>").to("<b@here.example>")
+        _ = try pair.ask(story.message(["A": "1"], body: Bytes([UInt8](repeating: 7, count: 13))))
+        #expect(pair.questions.last == .message(isTooLarge: true) && pair.content.count == 8)
+        pair.content = []
+        _ = try pair.ask(story.message(["A": "1"], body: Bytes([UInt8](repeating: 7, count: 12))))
+        #expect(pair.questions.last == .message(isTooLarge: false) && pair.content.count == 20)
+    }
+
+    @Test func `a macro holds for its command, and no longer than that`() throws {
+        var machine = MilterServerMachine(.init(actions: [], largestMessage: 0))
+        func tell(_ commands: MilterCommand...) throws {
+            machine.received(commands.flatMap(\.packet.octets))
+            while true {
+                switch try machine.next() {
+                case .wait: return
+                case .ask: _ = try machine.answered(MilterAnswer(.continue))
+                default: continue
+                }
+            }
+        }
+        func macros(_ command: MilterCommand, _ values: [MilterMacro]) -> MilterCommand {
+            .macros(for: command.packet.code, values)
+        }
+        let mail = MilterCommand.mail("<a@b>", [])
+        try tell(.negotiate(.init(actions: [], steps: [])), macros(.hello("x"), [MilterMacro("t", "1")]), .hello("x"))
+        try tell(macros(mail, [MilterMacro("i", "7"), MilterMacro("t", "2")]), mail)
+        #expect(machine.macro("i") == "7" && machine.macro("t") == "2")
+        // Another transaction of somebody who has logged out, or was told for another command.
+        try tell(macros(.hello("x"), [MilterMacro("i", "8")]), mail)
+        #expect(machine.macro("i") == nil && machine.macro("t") == "1")
+        try tell(.hello("y"))
+        #expect(machine.macro("t") == nil)
+        try tell(macros(mail, [MilterMacro("i", "9")]), mail, .abort)
+        #expect(machine.macro("i") == nil)
+    }
+
+    @Test func `progress is told of a message alone`() throws {
+        var machine = MilterServerMachine(.init(actions: [], largestMessage: 0))
+        machine.received(
+            [MilterCommand.negotiate(.init(actions: [], steps: [])), .hello("x")].flatMap(\.packet.octets))
+        _ = try machine.next()
+        #expect(try machine.next() == .ask(.hello("x")) && machine.progress == nil)
+        _ = try machine.answered(MilterAnswer(.continue))
+        machine.received(MilterCommand.endOfMessage([1]).packet.octets)
+        while case .content = try machine.next() {}
+        #expect(machine.progress == MilterReply.progress.packet.octets)
+        _ = try machine.answered(MilterAnswer(.continue))
+        #expect(machine.progress == nil)
+    }
+
+    @Test func `the envelope is read as a server tells it`() throws {
+        let odd = try Envelope(
+            milterPath: "<a@b.example>", ["SIZE=12", "BODY=8BITMIME", "SMTPUTF8", "X=1", "SIZE=no"], home: "h.example")
+        #expect(odd.sender == "a@b.example" && odd.parameters.size == 12 && odd.parameters.smtpUTF8)
+        #expect(try Envelope(milterPath: "<>", [], home: "h.example").sender == nil)
+        #expect(try Envelope(milterPath: "anna", [], home: "h.example").sender == "anna@h.example")
+        let one = try EnvelopeRecipient(milterPath: "<Postmaster>", ["NOTIFY=NEVER"], home: "h.example")
+        #expect(one.address.key == "postmaster@h.example" && one.parameters.notify == .never)
+        for path in ["<a@>", "<a@b@c>", "<", "@x:<a>"] {
+            #expect(throws: Reply.self) { try EnvelopeRecipient(milterPath: path, [], home: "h.example") }
         }
     }
 }
