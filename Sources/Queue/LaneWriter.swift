@@ -42,6 +42,7 @@ final class LaneWriter {
 
     /// What is to be written now, waiting until there is something; `nil` when the lane is closed.
     private func next() -> [LaneItem]? {
+        letOthersCome()
         var gathering: UInt64?
         return lane.pending.wait { pending, deadline -> [LaneItem]?? in
             guard self.isDue(pending, &deadline) else { return nil }
@@ -72,6 +73,15 @@ final class LaneWriter {
         if pending.urgent > 0 || isLate || pending.isClosing { return true }
         deadline = pending.deadline
         return false
+    }
+
+    /// Those who share a sync are many, and while processors are short of time the next of them are about to come: when
+    /// the first has, whoever has work for a processor does that first, and the sync serves more of them. Where a
+    /// processor is free that takes no time, and who is alone never gets here. sched_yield(2).
+    private func letOthersCome() {
+        guard company > 1 else { return }
+        lane.pending.wait { pending, deadline -> Void? in isDue(pending, &deadline) ? () : nil }
+        sched_yield()
     }
 
     /// How many of these make a batch; `nil`: all of them.
