@@ -15,6 +15,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
@@ -72,7 +73,7 @@ let package = Package(
             dependencies: [
                 "MailTypes", "Pipeline", "Scoring", "CClamAV", "COpenDKIM", "CSPF2", "CVectorscan", "CSeccomp",
             ]),
-        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb]),
+        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb, grdbSQLite]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
         .target(
