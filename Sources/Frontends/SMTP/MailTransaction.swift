@@ -75,6 +75,12 @@ extension Outcome {
 
     /// One entry per destination: who is reached by two addresses gets the message once.
     private static func queued(_ recipients: [Recipient]) -> [QueueRecipient] {
+        // Nearly always there is one, who meets nobody.
+        if recipients.count == 1, let only = recipients.first, only.destinations.count == 1 {
+            return only.destinations.map {
+                QueueRecipient($0.address, said: only.said, route: $0.route, disposition: only.disposition)
+            }
+        }
         var seen: Set<Destination> = []
         var queued: [QueueRecipient] = []
         for recipient in recipients {
