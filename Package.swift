@@ -203,6 +203,11 @@ for target in package.targets where target.type != .system && !["CTOML", "CJemal
         .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
         .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
     ]
+    // Stages are asked on the event loop of their connection, and stay there: what they call need not look for its
+    // executor each time. SE-0461
+    if ["Pipeline", "Filters"].contains(target.name) {
+        target.swiftSettings?.append(.enableUpcomingFeature("NonisolatedNonsendingByDefault"))
+    }
 }
 
 // The fuzz programs, one per parser: a name, and the library whose parser it feeds. Each is a folder of Sources/Fuzzing
