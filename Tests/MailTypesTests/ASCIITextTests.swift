@@ -13,12 +13,12 @@ import Testing
     }
 
     @Test func `the largest number comes out whole`() {
-        #expect(String.ascii(atMost: 20) { $0.put(.max) } == "\(Int.max)")
+        #expect(String.ascii(atMost: 20) { $0.put(Int.max) } == "\(Int.max)")
     }
 
     @Test func `what does not fit is left out`() {
         #expect(String.ascii(atMost: 3) { $0.put("abcdef") } == "abc")
-        #expect(String.ascii(atMost: 0) { $0.put(1) } == "")
+        #expect(String.ascii(atMost: 0) { $0.put(Int(1)) } == "")
     }
 
     @Test(arguments: ["0.0.0.0", "255.255.255.255", "192.0.2.7", "10.20.100.1", "1.2.3.40"])
