@@ -24,13 +24,13 @@ struct RowStatement {
 
     mutating func bind(_ text: String) {
         var text = text
-        next { place in
+        next { row, place in
             text.withUTF8 { octets in
                 // For SQLite no pointer is no value.
-                guard !octets.isEmpty else { return sqlite3_bind_text(handle, place, "", 0, Self.copied) }
+                guard !octets.isEmpty else { return sqlite3_bind_text(row, place, "", 0, Self.copied) }
                 return octets.withMemoryRebound(to: CChar.self) {
                     sqlite3_bind_text64(
-                        handle, place, $0.baseAddress, UInt64($0.count), Self.copied, UInt8(SQLITE_UTF8))
+                        row, place, $0.baseAddress, UInt64($0.count), Self.copied, UInt8(SQLITE_UTF8))
                 }
             }
         }
@@ -38,32 +38,32 @@ struct RowStatement {
 
     /// `nil` is NULL.
     mutating func bind(_ text: String?) {
-        if let text { bind(text) } else { next { sqlite3_bind_null(handle, $0) } }
+        if let text { bind(text) } else { next(sqlite3_bind_null) }
     }
 
-    mutating func bind(_ number: Int64) { next { sqlite3_bind_int64(handle, $0, number) } }
+    mutating func bind(_ number: Int64) { next { sqlite3_bind_int64($0, $1, number) } }
 
-    mutating func bind(_ number: Double) { next { sqlite3_bind_double(handle, $0, number) } }
+    mutating func bind(_ number: Double) { next { sqlite3_bind_double($0, $1, number) } }
 
     /// A blob.
     mutating func bind(_ octets: some ContiguousBytes) {
-        next { place in
+        next { row, place in
             octets.withUnsafeBytes {
                 $0.isEmpty
-                    ? sqlite3_bind_zeroblob(handle, place, 0)
-                    : sqlite3_bind_blob64(handle, place, $0.baseAddress, UInt64($0.count), Self.copied)
+                    ? sqlite3_bind_zeroblob(row, place, 0)
+                    : sqlite3_bind_blob64(row, place, $0.baseAddress, UInt64($0.count), Self.copied)
             }
         }
     }
 
     /// A blob; `nil` is NULL.
     mutating func bind(_ octets: (some ContiguousBytes)?) {
-        if let octets { bind(octets) } else { next { sqlite3_bind_null(handle, $0) } }
+        if let octets { bind(octets) } else { next(sqlite3_bind_null) }
     }
 
-    private mutating func next(_ bind: (CInt) -> CInt) {
+    private mutating func next(_ bind: (SQLiteStatement?, CInt) -> CInt) {
         place += 1
-        let code = bind(place)
+        let code = bind(handle, place)
         if failure == SQLITE_OK { failure = code }
     }
 
