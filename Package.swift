@@ -15,6 +15,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 
 // The usual chain, which the program carries; `filters.d` is a link to it.
 let chainFiles = [
@@ -74,7 +75,7 @@ let package = Package(
             dependencies: [
                 "MailTypes", "Pipeline", "Scoring", "CClamAV", "COpenDKIM", "CSPF2", "CVectorscan", "CSeccomp",
             ]),
-        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb]),
+        .target(name: "Directory", dependencies: ["MailTypes", "Pipeline", "Scoring", grdb, grdbSQLite]),
         .target(name: "Queue", dependencies: ["MailTypes"]),
         .target(name: "Mailboxes", dependencies: ["MailTypes"]),
         .target(
@@ -209,6 +210,11 @@ for target in package.targets where target.type != .system && !["CTOML", "CJemal
         .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
         .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
     ]
+    // Stages are asked on the event loop of their connection, and stay there: what they call need not look for its
+    // executor each time. SE-0461
+    if ["Pipeline", "Filters"].contains(target.name) {
+        target.swiftSettings?.append(.enableUpcomingFeature("NonisolatedNonsendingByDefault"))
+    }
 }
 
 // The fuzz programs, one per parser: a name, and the library whose parser it feeds. Each is a folder of Sources/Fuzzing

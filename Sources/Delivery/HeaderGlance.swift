@@ -16,6 +16,8 @@ struct HeaderGlance: Sendable {
     /// No field of interest is longer; what lies behind is not looked at.
     private static let longestValue = 998
 
+    init() {}
+
     init(_ content: Bytes) {
         content.withUnsafeBytes { octets in
             var place = 0

@@ -28,7 +28,18 @@ public struct EnhancedStatusCode: Sendable, Hashable {
 }
 
 extension EnhancedStatusCode: CustomStringConvertible {
-    public var description: String { "\(`class`.rawValue).\(condition.subject).\(condition.detail)" }
+    public var description: String {
+        let (subject, detail) = (condition.subject, condition.detail)
+        // The numbers have three digits at most. RFC 3463 §2.
+        guard 0..<1000 ~= subject, 0..<1000 ~= detail else { return "\(`class`.rawValue).\(subject).\(detail)" }
+        return .ascii(atMost: 9) { text in
+            text.put(`class`.rawValue)
+            text.put(".")
+            text.put(subject)
+            text.put(".")
+            text.put(detail)
+        }
+    }
 }
 
 extension EnhancedStatusCode.Condition {

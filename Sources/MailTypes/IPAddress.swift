@@ -53,7 +53,14 @@ public struct IPAddress: Sendable, Hashable {
 
 extension IPAddress: CustomStringConvertible {
     public var description: String {
-        guard isIPv6 else { return octets.map(String.init).joined(separator: ".") }
+        guard isIPv6 else {
+            return .ascii(atMost: 15) { text in
+                for (place, number) in octets.enumerated() {
+                    if place > 0 { text.put(".") }
+                    text.put(Int(number))
+                }
+            }
+        }
         var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         return octets.withUnsafeBytes { raw in
             inet_ntop(AF_INET6, raw.baseAddress, &buffer, socklen_t(buffer.count)).map { String(cString: $0) } ?? ""

@@ -7,24 +7,27 @@ public struct TransactionID: Sendable, Hashable, Comparable, Codable, CustomStri
 
     /// Makes an id from the clock and chance it is given.
     public init(milliseconds: UInt64, random: UInt32) {
-        var value = (milliseconds & 0xFFFF_FFFF_FFFF, UInt64(random))
-        var octets = [UInt8](repeating: 0, count: 16)
-        // 80 bits, five at a time, the last ones first.
-        for place in stride(from: 15, through: 0, by: -1) {
-            octets[place] = Self.alphabet[Int(value.1 & 31)]
-            value.1 = (value.1 >> 5) | ((value.0 & 31) << 27)
-            value.0 >>= 5
+        let value = (milliseconds & 0xFFFF_FFFF_FFFF, UInt64(random))
+        text = .ascii(atMost: Self.count) { text in
+            // 80 bits, five at a time: those of the time, and below them the 32 of chance.
+            for place in (0..<Self.count).reversed() {
+                let shift = UInt64(place * 5)
+                let digit = shift >= 32 ? value.0 >> (shift - 32) : value.0 << (32 - shift) | value.1 >> shift
+                Self.alphabet.withUTF8Buffer { text.put($0[Int(digit & 31)]) }
+            }
         }
-        text = String(decoding: octets, as: UTF8.self)
     }
 
     /// Reads an id that somebody typed or a file holds.
     public init?(_ text: some StringProtocol) {
-        guard text.utf8.count == 16, text.utf8.allSatisfy(Self.alphabet.contains) else { return nil }
+        guard text.utf8.count == Self.count, text.utf8.allSatisfy(Self.isLetter) else { return nil }
         self.text = String(text)
     }
 
-    private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+    private static let count = 16
+    private static var alphabet: StaticString { "0123456789abcdefghjkmnpqrstvwxyz" }
+
+    private static func isLetter(_ octet: UInt8) -> Bool { alphabet.withUTF8Buffer { $0.contains(octet) } }
 
     public static func < (left: Self, right: Self) -> Bool { left.text < right.text }
     public var description: String { text }

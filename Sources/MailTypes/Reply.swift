@@ -24,7 +24,7 @@ public struct Reply: Error, Hashable, Codable, Sendable {
         self.init(code, nil, lines: [text])
     }
 
-    public var text: String { lines.joined(separator: " ") }
+    public var text: String { lines.count == 1 ? lines[0] : lines.joined(separator: " ") }
     public var isPositive: Bool { code < 400 }
     public var isTemporary: Bool { (400..<500).contains(code) }
     public var isPermanent: Bool { code >= 500 }
@@ -68,7 +68,7 @@ extension Reply {
 
 extension Reply: CustomStringConvertible {
     public var description: String {
-        [String(code), status?.description, text].compactMap(\.self).joined(separator: " ")
+        status.map { "\(code) \($0.description) \(text)" } ?? "\(code) \(text)"
     }
 }
 

@@ -1,9 +1,21 @@
 /// JSON as it is written, octet by octet: for what is written so often that an encoder's detours show.
-package struct JSONText {
-    package private(set) var octets: [UInt8] = []
+///
+/// It has its memory to itself: an array would ask at each octet whether it is shared, and a trace has thousands.
+package struct JSONText: ~Copyable {
+    private var start: UnsafeMutablePointer<UInt8>
+    private var capacity: Int
+    private var count = 0
     private var needsComma = false
 
-    package init(capacity: Int) { octets.reserveCapacity(capacity) }
+    package init(capacity: Int) {
+        self.capacity = max(capacity, 64)
+        start = .allocate(capacity: self.capacity)
+    }
+
+    deinit { start.deallocate() }
+
+    /// What has been written.
+    package var octets: [UInt8] { Array(UnsafeBufferPointer(start: start, count: count)) }
 
     package mutating func object(_ body: (inout JSONText) -> Void) {
         open(UInt8(ascii: "{"))
@@ -21,58 +33,77 @@ package struct JSONText {
     /// The key of the member that follows. Keys are ours and need no escapes.
     package mutating func key(_ key: StaticString) {
         separate()
-        octets.append(UInt8(ascii: "\""))
-        key.withUTF8Buffer { octets.append(contentsOf: $0) }
-        octets.append(UInt8(ascii: "\""))
-        octets.append(UInt8(ascii: ":"))
+        key.withUTF8Buffer { name in
+            reserve(name.count + 3)
+            put(UInt8(ascii: "\""))
+            put(name)
+            put(UInt8(ascii: "\""))
+            put(UInt8(ascii: ":"))
+        }
         needsComma = false
     }
 
     /// A key that is a value of ours, such as an option's name.
     package mutating func key(_ key: String) {
         string(key)
-        octets.append(UInt8(ascii: ":"))
+        append(UInt8(ascii: ":"))
         needsComma = false
     }
 
     package mutating func string(_ text: String) {
         separate()
-        octets.append(UInt8(ascii: "\""))
         var text = text
         text.withUTF8 { text in
             // Most have nothing to escape, and are copied at once.
-            guard text.contains(where: Self.needsEscape) else { return octets.append(contentsOf: text) }
-            for octet in text {
-                if Self.needsEscape(octet) { escape(octet) } else { octets.append(octet) }
+            let hasEscapes = Self.hasEscapes(text)
+            reserve(text.count * (hasEscapes ? Self.longestEscape : 1) + 2)
+            put(UInt8(ascii: "\""))
+            if hasEscapes {
+                for octet in text { if Self.needsEscape(octet) { escape(octet) } else { put(octet) } }
+            } else {
+                put(text)
             }
+            put(UInt8(ascii: "\""))
         }
-        octets.append(UInt8(ascii: "\""))
     }
+
+    /// Octets of what stands for one octet that is escaped.
+    private static let longestEscape = 6
 
     private static func needsEscape(_ octet: UInt8) -> Bool {
         octet < 0x20 || octet == UInt8(ascii: "\"") || octet == UInt8(ascii: "\\")
     }
 
+    /// It looks at all of them, whatever it finds: so many are looked at at once.
+    private static func hasEscapes(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        var found: UInt8 = 0
+        for octet in text { found |= needsEscape(octet) ? 1 : 0 }
+        return found != 0
+    }
+
     package mutating func number(_ number: Int) {
         separate()
-        octets.append(contentsOf: String(number).utf8)
+        append(String(number))
     }
 
     /// Not a number and infinity have no JSON: they become 0.
     package mutating func number(_ number: Double) {
         separate()
-        octets.append(contentsOf: (number.isFinite ? number.description : "0").utf8)
+        append(number.isFinite ? number.description : "0")
     }
 
     package mutating func bool(_ value: Bool) {
         separate()
-        octets.append(contentsOf: (value ? "true" : "false").utf8)
+        append(value ? "true" : "false")
     }
 
     /// A whole value that something else has encoded.
-    package mutating func encoded(_ json: some Sequence<UInt8>) {
+    package mutating func encoded(_ json: [UInt8]) {
         separate()
-        octets.append(contentsOf: json)
+        json.withUnsafeBufferPointer { json in
+            reserve(json.count)
+            put(json)
+        }
     }
 
     // MARK: Members of an object
@@ -111,7 +142,8 @@ package struct JSONText {
     /// An object without members: a case that carries nothing.
     package mutating func empty(_ key: StaticString) {
         self.key(key)
-        encoded("{}".utf8)
+        separate()
+        append("{}")
     }
 
     package mutating func member<Element>(
@@ -122,31 +154,72 @@ package struct JSONText {
     }
 
     private mutating func separate() {
-        if needsComma { octets.append(UInt8(ascii: ",")) }
+        if needsComma { append(UInt8(ascii: ",")) }
         needsComma = true
     }
 
     private mutating func open(_ bracket: UInt8) {
         separate()
-        octets.append(bracket)
+        append(bracket)
         needsComma = false
     }
 
     private mutating func close(_ bracket: UInt8) {
-        octets.append(bracket)
+        append(bracket)
         needsComma = true
     }
 
     private mutating func escape(_ octet: UInt8) {
-        octets.append(UInt8(ascii: "\\"))
+        put(UInt8(ascii: "\\"))
         if octet >= 0x20 {
-            octets.append(octet)
+            put(octet)
         } else {
-            octets.append(contentsOf: "u00".utf8)
-            octets.append(Self.digits[Int(octet >> 4)])
-            octets.append(Self.digits[Int(octet & 15)])
+            for one in "u00".utf8 { put(one) }
+            put(Self.digits[Int(octet >> 4)])
+            put(Self.digits[Int(octet & 15)])
         }
     }
 
     private static let digits = Array("0123456789abcdef".utf8)
+
+    // MARK: Octets
+
+    private mutating func append(_ octet: UInt8) {
+        reserve(1)
+        put(octet)
+    }
+
+    private mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { text in
+            reserve(text.count)
+            put(text)
+        }
+    }
+
+    /// Makes room for so many octets more, which ``put(_:)`` then takes for granted.
+    private mutating func reserve(_ more: Int) {
+        if capacity - count < more { grow(by: more) }
+    }
+
+    private mutating func grow(by more: Int) {
+        let larger = max(capacity * 2, count + more)
+        let place = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+        place.initialize(from: start, count: count)
+        start.deallocate()
+        (start, capacity) = (place, larger)
+    }
+
+    private mutating func put(_ octet: UInt8) {
+        assert(count < capacity)
+        start[count] = octet
+        count += 1
+    }
+
+    private mutating func put(_ octets: UnsafeBufferPointer<UInt8>) {
+        guard let first = octets.baseAddress else { return }
+        assert(capacity - count >= octets.count)
+        (start + count).initialize(from: first, count: octets.count)
+        count += octets.count
+    }
 }

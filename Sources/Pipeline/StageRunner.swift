@@ -15,7 +15,7 @@ struct StageRunner: Sendable {
     let variant: StageVariant
 
     /// The step, and what the chain is to apply: `nil` where nothing is.
-    func run(in transaction: Transaction) async -> (TraceStep, Finding?) {
+    func run(in transaction: consuming Transaction) async -> (TraceStep, Finding?) {
         var step = TraceStep(phase: phase, stage: link.name, file: link.file, scope: variant.scope)
         step.recipients = names
         step.isApplied = !link.words.isObserved
@@ -25,13 +25,12 @@ struct StageRunner: Sendable {
         }
         let start = ContinuousClock.now
         let firstFact = transaction.services.factCount
-        var timed = transaction
-        timed.services = transaction.services.until(start + link.words.timeout.duration)
-        timed.ownOptions = link.ownOptions(of: variant)
+        transaction.services = transaction.services.until(start + link.words.timeout.duration)
+        transaction.ownOptions = link.ownOptions(of: variant)
 
         var applied: Finding?
         do throws(StageFailure) {
-            let finding = try await ask(timed)
+            let finding = try await ask(transaction)
             try check(finding)
             step.finding = finding
             step.decidedBy = origins(of: finding)

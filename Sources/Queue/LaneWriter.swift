@@ -7,6 +7,8 @@ final class LaneWriter {
     private let lane: Lane
     private let owner: any LaneOwner
     private var segment: (file: SegmentFile, end: Int, size: Int)?
+    /// How far the blocks of the segment are written, with records or with zeros.
+    private var prepared = 0
     /// Messages of failed batches that may lie in closed segments, to be removed first of all.
     private var cancelled: [IndexedMessage] = []
     /// The tainted segments of those batches.
@@ -40,13 +42,10 @@ final class LaneWriter {
 
     /// What is to be written now, waiting until there is something; `nil` when the lane is closed.
     private func next() -> [LaneItem]? {
+        letOthersCome()
         var gathering: UInt64?
         return lane.pending.wait { pending, deadline -> [LaneItem]?? in
-            let isLate = pending.deadline.map { $0 <= MonotonicTime.now } ?? false
-            guard pending.urgent > 0 || isLate || pending.isClosing else {
-                deadline = pending.deadline
-                return nil
-            }
+            guard self.isDue(pending, &deadline) else { return nil }
             if pending.urgent < self.company, !pending.isClosing, let end = self.gather(&gathering) {
                 deadline = end
                 return nil
@@ -66,6 +65,23 @@ final class LaneWriter {
             if pending.urgent == 0 { pending.deadline = MonotonicTime.now }
             return batch
         }
+    }
+
+    /// Whether something is to be written; if not, `deadline` is when that may change by itself.
+    private func isDue(_ pending: Lane.Pending, _ deadline: inout UInt64?) -> Bool {
+        let isLate = pending.deadline.map { $0 <= MonotonicTime.now } ?? false
+        if pending.urgent > 0 || isLate || pending.isClosing { return true }
+        deadline = pending.deadline
+        return false
+    }
+
+    /// Those who share a sync are many, and while processors are short of time the next of them are about to come: when
+    /// the first has, whoever has work for a processor does that first, and the sync serves more of them. Where a
+    /// processor is free that takes no time, and who is alone never gets here. sched_yield(2).
+    private func letOthersCome() {
+        guard company > 1 else { return }
+        lane.pending.wait { pending, deadline -> Void? in isDue(pending, &deadline) ? () : nil }
+        sched_yield()
     }
 
     /// How many of these make a batch; `nil`: all of them.
@@ -102,6 +118,7 @@ final class LaneWriter {
             do throws(SystemError) {
                 let offsets = fill(cancellation, ready, mark: file.header.mark)
                 try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: start)
+                try prepare(file, behind: start + count)
                 lane.syncs.add(1, ordering: .relaxed)
                 let began = MonotonicTime.now
                 try file.synchronize()
@@ -200,13 +217,33 @@ final class LaneWriter {
         let size = max(lane.options.segmentSize, SegmentHeader.count + count + RecordFrame.headerCount)
         let header = SegmentHeader(
             mark: .random(in: 1...UInt32.max), number: owner.nextSegment(), made: Date().milliseconds)
+        let isSpare = owner.takesSpare(size)
         let file =
-            owner.takesSpare(size)
+            isSpare
             ? try SegmentFile.adoptSpare(in: lane.directory, header: header, files: lane.files)
             : try SegmentFile.create(in: lane.directory, header: header, count: size, files: lane.files)
         segment = (file, SegmentHeader.count, size)
+        prepared = isSpare ? size : SegmentHeader.count
         owner.opened(file, size: size, by: lane)
         return (file, SegmentHeader.count)
+    }
+
+    /// Octets of zeros that are written at once.
+    private static let portion = 1 << 18
+    private static let zeros = [UInt8](repeating: 0, count: portion)
+
+    /// Where the records have come to the end of what is written of a segment that was no spare, zeros go before them,
+    /// with the sync that is due anyhow. So one sync in a hundred has metadata to write, and not each of them: the
+    /// inodes of all lanes lie in one block, and there they would wait for each other.
+    private func prepare(_ file: SegmentFile, behind end: Int) throws(SystemError) {
+        guard lane.options.preparesSegments, end > prepared, let segment else { return }
+        let count = min(Self.portion, segment.size - end)
+        if count > 0 {
+            try Self.zeros.span.bytes.withUnsafeBytes { (all) throws(SystemError) in
+                try file.write(UnsafeRawBufferPointer(rebasing: all[..<count]), at: end)
+            }
+        }
+        prepared = end + count
     }
 
     /// Ends the segment in order and gives back its unused blocks. That it was sealed is a comfort for

@@ -28,6 +28,7 @@ final class MemoryDisk: FileSystem, @unchecked Sendable {
     private final class Node {
         var octets: [UInt8] = []
         var durable: [UInt8] = []
+        var writes: [Range<Int>] = []
     }
 
     private final class Words: SharedMemory, @unchecked Sendable {
@@ -124,6 +125,9 @@ extension MemoryDisk {
         return disk
     }
 
+    /// The places that were written of a file, in order.
+    func writes(_ path: String) -> [Range<Int>] { guarded { names[path]?.writes ?? [] } }
+
     func contents(_ path: String) -> [UInt8]? { guarded { names[path]?.octets } }
 
     func setContents(_ path: String, _ octets: [UInt8]?) {
@@ -201,6 +205,7 @@ extension MemoryDisk {
             let end = offset + taken.count
             if node.octets.count < end { node.octets += [UInt8](repeating: 0, count: end - node.octets.count) }
             node.octets.replaceSubrange(offset..<end, with: taken)
+            node.writes.append(offset..<end)
             return taken.count
         }
     }

@@ -114,4 +114,32 @@ private final class Floor {
         _ = consume spare
         #expect(disk.contents("\(Sample.directory)/\(QueueLayout.newSpare)") == nil)
     }
+
+    @Test(arguments: [true, false])
+    func `a segment that was none is zeroed ahead of its records, now and then`(_ prepares: Bool) async throws {
+        var options = Sample.options
+        options.lanes = 1
+        options.segmentSize = 1 << 20
+        options.preparesSegments = prepares
+        let disk = MemoryDisk()
+        let (queue, _) = try Sample.open(disk, options)
+        for number in 1...3 { _ = try await queue.commit([Sample.submission(number, size: 1000)]) }
+        let path = try #require(disk.paths.first { $0.hasSuffix(".journal") })
+        let ahead = disk.writes(path).filter { $0.count > 10_000 }
+        #expect(ahead.count == (prepares ? 1 : 0))
+        // Until it is full, no record goes where nothing was written, but the one that zeros follow at once.
+        for number in 4...90 { _ = try await queue.commit([Sample.submission(number, size: 10_000)]) }
+        var end = SegmentHeader.count
+        var gaps = 0
+        for range in disk.writes(path).dropFirst() {
+            #expect(range.lowerBound <= end && range.upperBound <= options.segmentSize)
+            if range.upperBound > end { gaps += 1 }
+            end = max(end, range.upperBound)
+        }
+        #expect(prepares ? gaps <= 10 : gaps == 90)
+        queue.close()
+        let (again, report) = try Sample.open(disk.afterPowerLoss(), options)
+        #expect(again.ids.count == 90 && report.damages.isEmpty && report.tornOctets == 0)
+        again.close()
+    }
 }

@@ -234,7 +234,9 @@ final class LocalDelivery: Sendable {
     // MARK: One message
 
     private func deliver(_ message: QueuedMessage, _ work: Work, _ batch: MailBatch) -> [Attempt] {
-        let glance = HeaderGlance(message.content)
+        // What is thrown away is not looked into.
+        let isDiscarded = message.recipients.allSatisfy { $0.route == .discard }
+        let glance = isDiscarded ? HeaderGlance() : HeaderGlance(message.content)
         let first = Self.firstOfEachMailbox(message)
         var results: [Int: Attempt.Result] = [:]
         return work.recipients.compactMap { claimed in

@@ -28,15 +28,21 @@ extension TraceFile {
     }
 
     static func insert(_ record: DeliveryRecord, _ db: Database) throws {
-        let statement = try db.cachedStatement(
+        var row = try RowStatement(
+            db,
             sql: """
                 INSERT INTO delivery (id, time, message, recipient, outcome, reply, host, seconds)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """)
-        try statement.execute(arguments: [
-            record.id.text, record.time.timeIntervalSinceReferenceDate, record.message,
-            record.recipient.description, record.outcome, record.reply, record.host, record.seconds,
-        ])
+        row.bind(record.id.text)
+        row.bind(record.time.timeIntervalSinceReferenceDate)
+        row.bind(record.message)
+        row.bind(record.recipient.description)
+        row.bind(record.outcome)
+        row.bind(record.reply)
+        row.bind(record.host)
+        row.bind(record.seconds)
+        try row.run()
     }
 
     /// In the order in which they were made.

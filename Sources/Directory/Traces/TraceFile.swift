@@ -25,7 +25,16 @@ struct TraceFile {
         }
         pool = try DatabaseFile.open(path, durability: .normal, givesBackSpace: true)
         try DatabaseFile.migrate(pool, with: Self.migrator)
+        do {
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.journalPages)") }
+        } catch {
+            throw DirectoryError(error)
+        }
     }
+
+    /// So many pages come together in the journal before they go to their places, with two syncs. Pages of the indices
+    /// are written by one batch after the other, and go there once for all of these.
+    private static let journalPages = 4_000
 
     func close() { try? pool.close() }
 
@@ -84,30 +93,51 @@ struct TraceFile {
     }
 
     private func insert(_ record: TraceRecord, _ summary: [UInt8], _ message: Bytes?, _ db: Database) throws -> Int {
-        let message = message.map { Data($0.array) }
         let scores = record.scores.count * Self.scoreSize
         let size = record.json.count + summary.count + (message?.count ?? 0) + scores + Self.rowSize
-        let former = try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ? RETURNING size")
-        let freed = try Int.fetchAll(former, arguments: [record.id.text]).reduce(0, +)
-        let statement = try db.cachedStatement(
-            sql: """
-                INSERT INTO trace
-                    (id, started, size, client, senderKey, senderDomain, outcome, summary, json, message)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """)
-        try statement.execute(arguments: [
-            record.id.text, record.started.timeIntervalSinceReferenceDate, size, record.client,
-            record.sender?.key ?? "", record.sender?.domain ?? "", record.outcome,
-            String(decoding: summary, as: UTF8.self), Data(record.json), message,
-        ])
+        var freed = 0
+        if try !insert(record, summary, message?.array, size: size, db) {
+            // There is one of this id, which is rare: it is not looked for each time.
+            let former = try db.cachedStatement(sql: "DELETE FROM trace WHERE id = ? RETURNING size")
+            freed = try Int.fetchAll(former, arguments: [record.id.text]).reduce(0, +)
+            _ = try insert(record, summary, message?.array, size: size, db)
+        }
         let number = db.lastInsertedRowID
-        let recipient = try db.cachedStatement(
-            sql: "INSERT OR IGNORE INTO recipient (key, number, domain) VALUES (?, ?, ?)")
+        var recipient = try RowStatement(
+            db, sql: "INSERT OR IGNORE INTO recipient (key, number, domain) VALUES (?, ?, ?)")
         for address in record.recipients.prefix(Self.mostRecipients) {
-            try recipient.execute(arguments: [address.key, number, address.domain])
+            recipient.bind(address.key)
+            recipient.bind(number)
+            recipient.bind(address.domain)
+            try recipient.run()
         }
         try Self.insert(record.scores, of: number, started: record.started, db)
         return size - freed
+    }
+
+    /// `false`: a trace of this id is there already.
+    private func insert(
+        _ record: TraceRecord, _ summary: [UInt8], _ message: [UInt8]?, size: Int, _ db: Database
+    ) throws -> Bool {
+        var row = try RowStatement(
+            db,
+            sql: """
+                INSERT INTO trace
+                    (id, started, size, client, senderKey, senderDomain, outcome, summary, json, message)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+                """)
+        row.bind(record.id.text)
+        row.bind(record.started.timeIntervalSinceReferenceDate)
+        row.bind(Int64(size))
+        row.bind(record.client)
+        row.bind(record.sender?.key ?? "")
+        row.bind(record.sender?.domain ?? "")
+        row.bind(record.outcome)
+        row.bind(String(decoding: summary, as: UTF8.self))
+        row.bind(record.json)
+        row.bind(message)
+        try row.run()
+        return db.changesCount > 0
     }
 
     // MARK: Clearing away

@@ -9,20 +9,21 @@ import struct Foundation.Date
 enum ReceivedField {
     static func value(for transaction: Transaction, at date: Date) -> String {
         let session = transaction.session
-        var words: [String] = []
+        var text = ""
+        text.reserveCapacity(256)
         if session.language != .internal {
             let name = session.clientName.flatMap(shown).map { "\($0) " } ?? ""
-            words.append("from \(session.hello.flatMap(shown) ?? "unknown") (\(name)\(session.client.literal))")
+            text += "from \(session.hello.flatMap(shown) ?? "unknown") (\(name)\(session.client.literal)) "
         }
-        words.append("by \(transaction.hostname) (Sluice)")
-        if let name = protocolName(session, transaction.envelope) { words.append("with \(name)") }
-        if let tls = session.tls { words.append("(\(word(tls.version)) \(word(tls.cipher)))") }
-        words.append("id \(transaction.id)")
+        text += "by \(transaction.hostname) (Sluice)"
+        if let name = protocolName(session, transaction.envelope) { text += " with \(name)" }
+        if let tls = session.tls { text += " (\(word(tls.version)) \(word(tls.cipher)))" }
+        text += " id \(transaction.id)"
         // Several recipients are none of each other's business. RFC 5321 §7.2.
         if transaction.recipients.count == 1, let only = transaction.recipients.first {
-            words.append("for <\(only.address)>")
+            text += " for <\(only.address)>"
         }
-        return "\(words.joined(separator: " ")); \(MailDate(date))"
+        return "\(text); \(MailDate(date))"
     }
 
     /// The registered name of how the client spoke. RFC 3848, RFC 6531 §4.3.

@@ -1,4 +1,5 @@
 public import Logging
+import MailTypes
 
 #if canImport(Glibc)
     import Glibc
@@ -45,9 +46,11 @@ public struct LineLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        var all = metadata
-        if let provided = metadataProvider?.get(), !provided.isEmpty { all.merge(provided) { $1 } }
-        if let own = event.metadata { all.merge(own) { $1 } }
+        // What the event has comes before what is provided, and that before what the logger has. Nearly always the first
+        // is all there is, and nothing is copied.
+        var all = event.metadata ?? [:]
+        if let provided = metadataProvider?.get(), !provided.isEmpty { all.merge(provided) { own, _ in own } }
+        if !metadata.isEmpty { all.merge(metadata) { own, _ in own } }
         if let error = event.error { all["error"] = "\(error)" }
         let now = LogTime.now()
         let message = event.message.description
@@ -60,34 +63,34 @@ public struct LineLogHandler: LogHandler {
             }
         }
         var line: [UInt8] = []
-        line.reserveCapacity(256)
-        var fields = [("time", now.description), ("level", event.level.rawValue), ("msg", message), ("logger", label)]
+        line.reserveCapacity(512)
+        append("time", now.description, to: &line)
+        append("level", event.level.rawValue, to: &line)
+        append("msg", message, to: &line)
+        append("logger", label, to: &line)
         for (key, value) in all.sorted(by: { $0.key < $1.key }).prefix(Self.mostKeys) {
-            fields.append((key, value.description))
-        }
-        append(fields, to: &line)
-        sink.write(line)
-    }
-
-    private func append(_ fields: [(String, String)], to line: inout [UInt8]) {
-        if format == .json { line.append(UInt8(ascii: "{")) }
-        for (place, (key, value)) in fields.enumerated() {
-            switch format {
-            case .logfmt:
-                if place > 0 { line.append(UInt8(ascii: " ")) }
-                LogText.appendKey(key, to: &line)
-                line.append(UInt8(ascii: "="))
-                LogText.appendLogfmt(value, to: &line)
-            case .json:
-                if place > 0 { line.append(UInt8(ascii: ",")) }
-                line.append(UInt8(ascii: "\""))
-                LogText.appendKey(key, to: &line)
-                line += "\":".utf8
-                LogText.appendQuoted(value, to: &line)
-            }
+            append(key, value.description, to: &line)
         }
         if format == .json { line.append(UInt8(ascii: "}")) }
         line.append(UInt8(ascii: "\n"))
+        sink.write(line)
+    }
+
+    private func append(_ key: String, _ value: String, to line: inout [UInt8]) {
+        let isFirst = line.isEmpty
+        switch format {
+        case .logfmt:
+            if !isFirst { line.append(UInt8(ascii: " ")) }
+            LogText.appendKey(key, to: &line)
+            line.append(UInt8(ascii: "="))
+            LogText.appendLogfmt(value, to: &line)
+        case .json:
+            line.append(isFirst ? UInt8(ascii: "{") : UInt8(ascii: ","))
+            line.append(UInt8(ascii: "\""))
+            LogText.appendKey(key, to: &line)
+            line += "\":".utf8
+            LogText.appendQuoted(value, to: &line)
+        }
     }
 }
 
@@ -112,10 +115,21 @@ struct LogTime: CustomStringConvertible {
         var time = seconds
         var parts = tm()
         gmtime_r(&time, &parts)
-        func two(_ number: CInt) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        let fraction =
-            milliseconds < 10 ? "00\(milliseconds)" : milliseconds < 100 ? "0\(milliseconds)" : "\(milliseconds)"
-        let date = "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-        return "\(date)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)Z"
+        return .ascii(atMost: 32) { text in
+            text.put(Int(parts.tm_year) + 1900, width: 4)
+            text.put("-")
+            text.put(Int(parts.tm_mon) + 1, width: 2)
+            text.put("-")
+            text.put(Int(parts.tm_mday), width: 2)
+            text.put("T")
+            text.put(Int(parts.tm_hour), width: 2)
+            text.put(":")
+            text.put(Int(parts.tm_min), width: 2)
+            text.put(":")
+            text.put(Int(parts.tm_sec), width: 2)
+            text.put(".")
+            text.put(milliseconds, width: 3)
+            text.put("Z")
+        }
     }
 }

@@ -8,6 +8,16 @@ enum LogText {
     /// Appends `text` in quotes, with `\uXXXX` for whatever could break the line or its reading.
     static func appendQuoted(_ text: String, to line: inout [UInt8]) {
         line.append(UInt8(ascii: "\""))
+        defer { line.append(UInt8(ascii: "\"")) }
+        var text = text
+        let isDone = text.withUTF8 { octets in
+            guard octets.count <= longestValue, octets.allSatisfy({ $0 == 0x20 || isPlain($0) || $0 == 0x3D }) else {
+                return false
+            }
+            line.append(contentsOf: octets)
+            return true
+        }
+        if isDone { return }
         var room = longestValue
         for scalar in text.unicodeScalars {
             let width = UTF8.width(scalar)
@@ -18,21 +28,30 @@ enum LogText {
             room -= width
             append(scalar, to: &line)
         }
-        line.append(UInt8(ascii: "\""))
     }
 
     /// Appends `text` as it is where logfmt allows it, otherwise in quotes.
     static func appendLogfmt(_ text: String, to line: inout [UInt8]) {
-        let isPlain = !text.isEmpty && text.utf8.count <= longestValue && text.utf8.allSatisfy(isPlain)
-        if isPlain { line += text.utf8 } else { appendQuoted(text, to: &line) }
+        var text = text
+        let isDone = text.withUTF8 { octets in
+            guard !octets.isEmpty, octets.count <= longestValue, octets.allSatisfy(isPlain) else { return false }
+            line.append(contentsOf: octets)
+            return true
+        }
+        if !isDone { appendQuoted(text, to: &line) }
     }
 
     /// Keys are our own words; whatever else gets there becomes `_`.
     static func appendKey(_ key: String, to line: inout [UInt8]) {
-        for octet in key.utf8.prefix(longestKey) {
-            let fits = octet &- 0x30 < 10 || (octet | 0x20) &- 0x61 < 26 || octet == UInt8(ascii: "_")
-            line.append(fits || octet == UInt8(ascii: "-") ? octet : UInt8(ascii: "_"))
+        var key = key
+        key.withUTF8 { octets in
+            if octets.count <= longestKey, octets.allSatisfy(isOfKey) { return line.append(contentsOf: octets) }
+            for octet in octets.prefix(longestKey) { line.append(isOfKey(octet) ? octet : UInt8(ascii: "_")) }
         }
+    }
+
+    private static func isOfKey(_ octet: UInt8) -> Bool {
+        octet &- 0x30 < 10 || (octet | 0x20) &- 0x61 < 26 || octet == UInt8(ascii: "_") || octet == UInt8(ascii: "-")
     }
 
     private static func isPlain(_ octet: UInt8) -> Bool {

@@ -82,6 +82,14 @@ extension Outcome {
     /// One entry per destination: who is reached by two addresses gets the message once. Those with another
     /// reverse-path stand apart; nobody stands alone.
     private static func queued(_ recipients: [Recipient]) -> [Queued] {
+        // Nearly always there is one, who meets nobody.
+        if recipients.count == 1, let only = recipients.first, only.destinations.count == 1 {
+            return only.destinations.map {
+                let entry = QueueRecipient(
+                    $0.address, said: only.said, route: $0.route, disposition: only.disposition)
+                return ($0.reversePath, [entry])
+            }
+        }
         var seen: Set<Destination> = []
         var queued: [Queued] = []
         var places: [EmailAddress?: Int] = [:]

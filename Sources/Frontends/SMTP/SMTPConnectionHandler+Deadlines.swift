@@ -81,10 +81,12 @@ extension SMTPConnectionHandler {
     func log(_ level: Logger.Level, _ message: Logger.Message, _ more: @autoclosure () -> Logger.Metadata) {
         let logger = environment.logger
         guard level >= logger.logLevel else { return }
-        var metadata: Logger.Metadata = [
-            "client": "\(session.client)", "listener": "\(options.name)", "id": "\(transaction?.id ?? connectionID)",
-        ]
-        metadata.merge(more()) { $1 }
+        // With room for all, or it would be made anew as it grows.
+        var metadata = Logger.Metadata(minimumCapacity: 12)
+        metadata["client"] = .string(session.client.description)
+        metadata["listener"] = .string(options.name)
+        metadata["id"] = .string((transaction?.id ?? connectionID).text)
+        for (key, value) in more() { metadata[key] = value }
         logger.log(level: level, message, metadata: metadata)
     }
 }

@@ -45,19 +45,30 @@ extension SMTPConnectionHandler {
     /// Looks whether there are octets that the client should not have sent yet, read or in the socket.
     /// In TLS, what lies in the socket need not be the session's; there only what is read counts.
     private func hear() {
-        guard machine.mustClientWait, !machine.pipelinedWrongly, !machine.spokeEarly else { return }
+        let manners = manners
+        guard manners.mustWait, !manners.pipelinedWrongly, !manners.spokeEarly else { return }
         // In the turn in which they were read, nothing can have come since: that look at the socket is saved.
         heard(unread > 0 || isReading ? unread : waitingOctets)
     }
 
+    /// What the machine knows of the client's manners. It is read in place: asked for one by one, each of them costs a
+    /// copy of the machine.
+    private var manners: (mustWait: Bool, spokeEarly: Bool, pipelinedWrongly: Bool, repliesPerRecipient: Bool) {
+        func read(_ machine: inout SMTPServerMachine) -> (Bool, Bool, Bool, Bool) {
+            (machine.mustClientWait, machine.spokeEarly, machine.pipelinedWrongly, machine.repliesPerRecipient)
+        }
+        return read(&machine)
+    }
+
     /// Octets came while a question was open.
     func heard(_ count: Int) {
-        let (spokeEarly, pipelinedWrongly) = (machine.spokeEarly, machine.pipelinedWrongly)
+        let before = manners
         machine.inputBeforeReply(count)
-        if machine.spokeEarly, !spokeEarly {
+        let after = manners
+        if after.spokeEarly, !before.spokeEarly {
             log(.info, "client spoke before the greeting", ["octets": "\(count)"])
         }
-        if machine.pipelinedWrongly, !pipelinedWrongly {
+        if after.pipelinedWrongly, !before.pipelinedWrongly {
             log(.info, "client did not wait for a reply", ["octets": "\(count)"])
         }
     }
@@ -72,11 +83,15 @@ extension SMTPConnectionHandler {
         return ioctl(socket, UInt(FIONREAD), &count) == 0 ? Int(count) : 0
     }
 
-    /// Asked of the channel once: it finds its transport by casting types, which is slow.
+    /// Asked of the channel once, and not by the pipeline's own way: what casts to a protocol with the type of its
+    /// transport is looked up anew each time.
     private func socket(of context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
         if let knownSocket { return knownSocket }
-        let operations = context.channel.pipeline.syncOperations
-        knownSocket = try? operations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+        func socket(of core: some NIOTransportAccessibleChannelCore) -> NIOBSDSocket.Handle? {
+            (try? core.withUnsafeTransport { $0 as? NIOBSDSocket.Handle }) ?? nil
+        }
+        guard let core = context.channel._channelCore as? any NIOTransportAccessibleChannelCore else { return nil }
+        knownSocket = socket(of: core)
         return knownSocket
     }
 
@@ -183,9 +198,10 @@ extension SMTPConnectionHandler {
 
     /// What the machine has noticed of the client's manners.
     private func takeFlags() {
-        session.spokeEarly = machine.spokeEarly
-        session.pipelinedWrongly = machine.pipelinedWrongly
-        session.repliesPerRecipient = machine.repliesPerRecipient
+        let manners = manners
+        session.spokeEarly = manners.spokeEarly
+        session.pipelinedWrongly = manners.pipelinedWrongly
+        session.repliesPerRecipient = manners.repliesPerRecipient
     }
 
     // MARK: - Envelope

@@ -117,8 +117,9 @@ final class ListeningSocket: Sendable {
         {
             var bootstrap = bootstrap(for: owner, on: group, backlog: listener.backlog)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.socketOption(.so_keepalive), value: 1)
+                // Connections have these from the socket that they come by: two calls less for each. socket(7), tcp(7).
+                .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .serverChannelOption(.socketOption(.so_keepalive), value: 1)
             // An IPv6 socket is for IPv6 only, so that 0.0.0.0 and [::] can stand side by side.
             if address.isIPv6 { bootstrap = bootstrap.serverChannelOption(onlyIPv6, value: 1) }
             if joins { bootstrap = bootstrap.serverChannelOption(reusePort, value: 1) }
@@ -174,12 +175,20 @@ final class ListeningSocket: Sendable {
                     try channel.pipeline.syncOperations.addHandler(AcceptPauseHandler { owner.note($0) })
                 }
             }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.recvAllocator, value: receive)
-            .childChannelOption(.writeBufferWaterMark, value: waterMark)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try owner.setUp(channel) }
+                channel.eventLoop.makeCompletedFuture {
+                    try setOptions(of: channel)
+                    try owner.setUp(channel)
+                }
             }
+    }
+
+    /// At once: the bootstrap's own way takes a future for each option.
+    private static func setOptions(of channel: any Channel) throws {
+        let options = channel.syncOptions
+        try options?.setOption(.allowRemoteHalfClosure, value: true)
+        try options?.setOption(.recvAllocator, value: receive)
+        try options?.setOption(.writeBufferWaterMark, value: waterMark)
     }
 
     /// Whether somebody listens there: a socket in the file system can be taken away from under a living server.

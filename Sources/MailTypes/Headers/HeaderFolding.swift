@@ -80,16 +80,18 @@ private struct FoldingWriter {
     }
 
     mutating func write(_ value: [UInt8]) {
-        var rest = value[...]
+        octets.reserveCapacity(octets.count + value.count + value.count / 32 + 16)
+        var place = 0
         while true {
-            let blanks = rest.prefix(while: \.isBlank)
-            rest = rest.dropFirst(blanks.count)
-            let word = rest.prefix { !$0.isBlank }
-            guard !word.isEmpty else { return }
-            rest = rest.dropFirst(word.count)
+            let start = place
+            while place < value.count, value[place].isBlank { place += 1 }
+            let blanks = start..<place
+            while place < value.count, !value[place].isBlank { place += 1 }
+            guard place > blanks.upperBound else { return }
             // A long run of blanks says nothing, and could not be folded anywhere.
             let isFirst = octets.last == UInt8(ascii: ":") && !hasWordOnLine
-            write(word, after: isFirst || blanks.count > HeaderFolding.preferredLine ? [.space] : blanks)
+            let isOne = isFirst || blanks.count > HeaderFolding.preferredLine
+            write(value[blanks.upperBound..<place], after: isOne ? [.space] : value[blanks])
         }
     }
 

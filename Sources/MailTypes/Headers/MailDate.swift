@@ -77,10 +77,24 @@ extension MailDate: CustomStringConvertible {
         let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
         let time = seconds - days * 86_400
         let (year, month, day) = Self.civil(days: days)
-        let weekday = Self.weekdays[((days % 7) + 7) % 7]
-        let clock = [time / 3600, time / 60 % 60, time % 60].map { Self.padded($0, 2) }.joined(separator: ":")
-        let zone = (minutes < 0 ? "-" : "+") + Self.padded(abs(minutes) / 60, 2) + Self.padded(abs(minutes) % 60, 2)
-        return "\(weekday), \(Self.padded(day, 2)) \(Self.months[month - 1]) \(Self.padded(year, 4)) \(clock) \(zone)"
+        return .ascii(atMost: 31) { text in
+            for octet in Self.weekdays[((days % 7) + 7) % 7].utf8 { text.put(octet) }
+            text.put(", ")
+            text.put(day, width: 2)
+            text.put(" ")
+            for octet in Self.months[month - 1].utf8 { text.put(octet) }
+            text.put(" ")
+            text.put(year, width: 4)
+            text.put(" ")
+            text.put(time / 3600, width: 2)
+            text.put(":")
+            text.put(time / 60 % 60, width: 2)
+            text.put(":")
+            text.put(time % 60, width: 2)
+            text.put(minutes < 0 ? " -" : " +")
+            text.put(abs(minutes) / 60, width: 2)
+            text.put(abs(minutes) % 60, width: 2)
+        }
     }
 
     private static func civil(days: Int) -> (year: Int, month: Int, day: Int) {
@@ -92,11 +106,6 @@ extension MailDate: CustomStringConvertible {
         let marchMonth = (5 * dayOfYear + 2) / 153
         let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
-    }
-
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: Swift.max(0, width - digits.count)) + digits
     }
 }
 

@@ -26,6 +26,7 @@ extension Trace {
     /// What was judged by its score, for each recipient. Mail of own users is not among it.
     public var scoredCopies: [ScoredCopy] {
         // In shadow, too: it is before a stage is let loose that somebody wants to know.
+        guard steps.contains(where: { $0.phase == .message && $0.finding?.writtenScore != nil }) else { return [] }
         let judged = steps.filter { $0.phase == .message && $0.finding != nil }
         var exempt: Set<String> = []
         for step in judged where step.isApplied && step.finding?.isExempting == true {
@@ -36,7 +37,6 @@ extension Trace {
             guard let score = step.finding?.writtenScore else { continue }
             for name in step.recipients { scores[name] = score }
         }
-        guard !scores.isEmpty else { return [] }
         return recipients.compactMap { recipient in
             let name = recipient.address.description
             guard let score = scores[name] else { return nil }

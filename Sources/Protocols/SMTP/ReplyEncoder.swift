@@ -15,14 +15,11 @@ public enum SMTPReplyEncoder {
             write(code: reply.code, separator: place == last ? .space : UInt8(ascii: "-"), to: &buffer)
             var room = Reply.longestLine
             if let status {
-                let text = status.description.utf8
-                buffer.writeBytes(text)
-                buffer.writeInteger(UInt8.space)
-                room -= text.count + 1
+                room -= buffer.writeString(status.description)
+                room -= buffer.writeInteger(UInt8.space)
             }
             writeText(line, room: room, to: &buffer)
-            buffer.writeInteger(UInt8.cr)
-            buffer.writeInteger(UInt8.lf)
+            buffer.writeStaticString("\r\n")
         }
     }
 
@@ -34,12 +31,21 @@ public enum SMTPReplyEncoder {
     }
 
     private static func write(code: Int, separator: UInt8, to buffer: inout ByteBuffer) {
-        for divisor in [100, 10, 1] { buffer.writeInteger(UInt8(truncatingIfNeeded: 0x30 + code / divisor % 10)) }
-        buffer.writeInteger(separator)
+        func digit(_ divisor: Int) -> UInt32 { UInt32(truncatingIfNeeded: 0x30 + code / divisor % 10) }
+        buffer.writeInteger(digit(100) << 24 | digit(10) << 16 | digit(1) << 8 | UInt32(separator))
     }
 
     /// Control characters in a text would let whoever it quotes write replies of their own.
     private static func writeText(_ line: String, room: Int, to buffer: inout ByteBuffer) {
+        var text = line
+        // Nearly all are ours, and go as they are.
+        let isFit = text.withUTF8 { octets in
+            octets.count <= room && octets.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+        }
+        if isFit {
+            buffer.writeString(text)
+            return
+        }
         var left = room
         for scalar in line.unicodeScalars {
             let width = UTF8.width(scalar)

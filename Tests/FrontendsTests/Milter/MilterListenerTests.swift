@@ -101,7 +101,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("edit", MilterActions.all.subtracting(.changeBody)), ("envelope", MilterActions.all.subtracting(.changeSender)),
+        ("edit", MilterActions.all.subtracting(.changeBody)),
+        ("envelope", MilterActions.all.subtracting(.changeSender)),
         ("hold", MilterActions.all.subtracting(.quarantine)),
     ])
     func `what a server does not let a milter do is no half of it`(
