@@ -195,7 +195,8 @@ import Testing
 
     @Test func `a subject that is marked as unasked advertising tells`() async throws {
         func holds(_ subject: String) async throws -> Bool {
-            try await Self.hits("From: a@out.test\nSubject: \(subject)\n\nx\n").contains { $0.rule.name == "SUBJECT_UNASKED" }
+            try await Self.hits("From: a@out.test\nSubject: \(subject)\n\nx\n")
+                .contains { $0.rule.name == "SUBJECT_UNASKED" }
         }
         // ISO-2022-JP, as the mail of then has it.
         #expect(try await holds("=?ISO-2022-JP?B?GyRCTCQ+NUJ6OS05cCIoGyhC?="))

@@ -168,7 +168,8 @@ private struct Vocabulary {
     /// What each token counts, by its own scope's lessons: those are what a model knows.
     func squares(among all: Int) -> [Double] {
         hashes.indices.map { index in
-            let lessons = Swift.min(Int(spam[index]), LessonModel.mostCounted)
+            let lessons =
+                Swift.min(Int(spam[index]), LessonModel.mostCounted)
                 + Swift.min(Int(ham[index]), LessonModel.mostCounted)
             return TokenVector.square(of: hashes[index], lessons: lessons, among: all)
         }

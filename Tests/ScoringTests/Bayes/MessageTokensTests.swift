@@ -46,7 +46,9 @@ import Testing
             message: "Received: from a by b\nDelivered-To: me@here.example\nX-Spam-Flag: YES\nList-Id: <l.example>\n"
                 + "To: me@here.example\n\nhello",
             has: ["f:list-id", "f:list-id l.example", "a:to bare", "a:recipients 1"],
-            lacks: ["f:received", "f:delivered-to", "f:x-spam-flag", "a:to me@here.example", "g:here", "g:\nRec", "g:\nTo:"]),
+            lacks: [
+                "f:received", "f:delivered-to", "f:x-spam-flag", "a:to me@here.example", "g:here", "g:\nRec", "g:\nTo:",
+            ]),
         Row(
             testDescription: "fields in fours: digits are all the same, blanks in a row are one",
             message: "X-Mailer:   Blaster\t 7.31\n\nhello",
