@@ -25,7 +25,7 @@ import Testing
         return finding.edits.compactMap { if case .policy(let name) = $0 { name } else { nil } }.first
     }
 
-    @Test(arguments: [(0.7, "BAYES_SPAM_99", 7.6), (0.1, "BAYES_SPAM_80", 2.5), (-2.0, "BAYES_HAM_99", -8.0)])
+    @Test(arguments: [(0.7, "BAYES_SPAM_99", 8.3), (0.1, "BAYES_SPAM_80", 3.0), (-2.0, "BAYES_HAM_99", -8.5)])
     func `what lessons say is one symbol`(_ margin: Double, _ name: String, _ points: Double) async throws {
         world.lessons = LessonAnswer(margin: margin, scopes: [.global], spam: 30, ham: 40)
         world.taughtScopes = [.global]

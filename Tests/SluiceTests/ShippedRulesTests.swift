@@ -193,6 +193,17 @@ import Testing
         """,
     ]
 
+    @Test func `a subject that is marked as unasked advertising tells`() async throws {
+        func holds(_ subject: String) async throws -> Bool {
+            try await Self.hits("From: a@out.test\nSubject: \(subject)\n\nx\n")
+                .contains { $0.rule.name == "SUBJECT_UNASKED" }
+        }
+        // ISO-2022-JP, as the mail of then has it.
+        #expect(try await holds("=?ISO-2022-JP?B?GyRCTCQ+NUJ6OS05cCIoGyhC?="))
+        #expect(try await holds("=?utf-8?B?5pyq5om/6Ku+5bqD5ZGK4oC7?= x"))
+        #expect(try await !holds("=?utf-8?B?5bqD5ZGK44Gr44Gk44GE44Gm44Gu5Lya6K2w?="))
+    }
+
     @Test(arguments: spam) func `letters of fraud are junk by rules alone`(message: String) async throws {
         let hits = try await Self.hits(message)
         #expect(hits.reduce(0) { $0 + $1.points } >= 6, "\(hits.map { "\($0.rule.name) \($0.points)" })")

@@ -19,6 +19,8 @@ public enum LessonEnd: String, Sendable, Hashable, Codable, CaseIterable {
     case changed
     /// Too old, or too many came after it.
     case expired
+    /// Its tokens are those of an older version, which the present one does not make of any message.
+    case outdated
 }
 
 /// One lesson: that a message was spam, or good mail.

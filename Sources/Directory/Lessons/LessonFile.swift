@@ -85,6 +85,16 @@ struct LessonFile {
                     CREATE INDEX lessonByEnd ON lesson (ended) WHERE ended IS NOT NULL;
                     """)
         }
+        migrator.registerMigration("2: blocks of tokens") { db in
+            // Tokens are made in another way, and the text that they were of is not kept: those of before would never
+            // be found in a message. What was taught is listed for a while, so that somebody can teach it again.
+            try db.execute(
+                sql: """
+                    UPDATE lesson SET ended = ?, "end" = ?, tokens = NULL WHERE ended IS NULL;
+                    UPDATE scope SET change = change + 1;
+                    """,
+                arguments: [Date().timeIntervalSinceReferenceDate, LessonEnd.outdated.rawValue])
+        }
         return migrator
     }
 

@@ -2,9 +2,9 @@ public import MailTypes
 
 /// What lessons have taught of each token: a table in octets, read where it lies.
 ///
-/// A message's margin is the sum of its tokens' weights, divided by the length of the vector that its known tokens
-/// make: above zero it is like the spam that was taught, below like the good mail; lessons lie beyond 1 and -1 where
-/// that was possible. See ``LessonTrainer`` for how the weights are found.
+/// A message's margin is the sum of its tokens' weights, each multiplied by what its block of tokens comes to (see
+/// `TokenVector`): above zero it is like the spam that was taught, below like the good mail; lessons lie beyond 1 and
+/// -1 where that was possible. See ``LessonTrainer`` for how the weights are found.
 ///
 ///     0  magic, version        octets 0..<8 and 8..<16
 ///     16 lessons of spam       32 bits, and of good mail, 32 bits
@@ -19,7 +19,7 @@ public import MailTypes
 /// All numbers have their lowest octet first.
 public struct LessonModel: Sendable {
     private static let magic: UInt64 = 0x4C4D_4543_5549_4C53  // "SLUICEML"
-    private static let version: UInt64 = 1
+    private static let version: UInt64 = 2
     private static let headerSize = 512
     private static let placeSize = 16
     static let mostScopeOctets = 448
@@ -36,9 +36,13 @@ public struct LessonModel: Sendable {
     public let count: Int
     private let places: Int
 
+    /// Lessons of a kind with a token; 65,535 are that many or more.
+    static let mostCounted = Int(UInt16.max)
+
     /// What is known of a token.
     public struct Token: Sendable, Hashable {
         public let hash: UInt64
+        /// Multiplied by how rare the token is.
         public let weight: Float
         /// Lessons with it; 65,535 are that many or more.
         public let spam: Int
@@ -111,7 +115,7 @@ public struct LessonModel: Sendable {
     private static func table(of tokens: [Token], places: Int) -> [UInt64]? {
         var table = [UInt64](repeating: 0, count: places * 2)
         for token in tokens {
-            var place = Int(token.hash >> 1) & (places - 1)
+            var place = Int(token.hash >> 2) & (places - 1)
             var steps = 0
             while table[place * 2] != 0, table[place * 2] != token.hash {
                 place = (place + 1) & (places - 1)
@@ -156,7 +160,7 @@ public struct LessonModel: Sendable {
     public func known(_ hashes: [UInt64]) -> [Token] {
         octets.withUnsafeBytes { all in
             hashes.compactMap { hash in
-                var place = Int(hash >> 1) & (places - 1)
+                var place = Int(hash >> 2) & (places - 1)
                 for _ in 0...Self.mostSteps {
                     let offset = Self.headerSize + place * Self.placeSize
                     let found = Self.word(all, offset)
@@ -177,18 +181,13 @@ public struct LessonModel: Sendable {
     /// How much a message of those tokens is like spam, and what each known token adds to that.
     public func margin(of hashes: [UInt64]) -> (sum: Double, shares: [(token: Token, share: Double)]) {
         let known = known(hashes)
-        let length = known.reduce(0.0) { $0 + TokenWeight.value(of: $1.hash) * TokenWeight.value(of: $1.hash) }
-        guard length > 0 else { return (0, []) }
-        let scale = 1 / length.squareRoot()
-        let shares = known.map { ($0, Double($0.weight) * TokenWeight.value(of: $0.hash) * scale) }
+        var sums = [Double](repeating: 0, count: TokenVector.blocks)
+        for token in known {
+            sums[TokenVector.block(of: token.hash)] += TokenVector.square(
+                of: token.hash, lessons: token.spam + token.ham, among: spam + ham)
+        }
+        let scales = TokenVector.scales(sums)
+        let shares = known.map { ($0, Double($0.weight) * scales[TokenVector.block(of: $0.hash)]) }
         return (shares.reduce(0) { $0 + $1.1 }, shares)
     }
-}
-
-/// How much a token counts beside others.
-enum TokenWeight {
-    /// Pairs are many, and say in part what their words say already.
-    static let pair = 0.5
-
-    static func value(of hash: UInt64) -> Double { hash & 1 == 0 ? 1 : pair }
 }

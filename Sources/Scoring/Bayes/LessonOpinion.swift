@@ -4,13 +4,13 @@ import Foundation
 ///
 /// | margin | symbol | points |
 /// |---|---|---|
-/// | from 0.5 | `BAYES_SPAM_99` | 7 to 8.5 |
-/// | 0.3 to 0.5 | `BAYES_SPAM_95` | 6 to 7 |
-/// | 0.1 to 0.3 | `BAYES_SPAM_80` | 2.5 to 6 |
-/// | -0.3 to 0.1 | `BAYES_UNSURE` | -3.5 to 2.5 |
-/// | -0.5 to -0.3 | `BAYES_HAM_80` | -5.5 to -3.5 |
-/// | -0.7 to -0.5 | `BAYES_HAM_95` | -7 to -5.5 |
-/// | below | `BAYES_HAM_99` | -8 to -7 |
+/// | from 0.5 | `BAYES_SPAM_99` | 8.1 to 8.5 |
+/// | 0.3 to 0.5 | `BAYES_SPAM_95` | 8 to 8.1 |
+/// | 0.1 to 0.3 | `BAYES_SPAM_80` | 3 to 8 |
+/// | -0.15 to 0.1 | `BAYES_UNSURE` | -3.5 to 3 |
+/// | -0.3 to -0.15 | `BAYES_HAM_80` | -6 to -3.5 |
+/// | -0.5 to -0.3 | `BAYES_HAM_95` | -7 to -6 |
+/// | below | `BAYES_HAM_99` | -8.5 to -7 |
 ///
 /// Good mail that is like what was taught weighs as much as any rules: rules know what spam says, lessons know what
 /// these people write to each other, and newsletters that somebody wants say what spam says.
@@ -22,14 +22,14 @@ public struct LessonOpinion: Sendable, Hashable {
 
     /// Margins and the points there; between two of them points grow evenly.
     private static let knots: [(margin: Double, points: Double)] = [
-        (-1, -8), (-0.7, -7), (-0.5, -5.5), (-0.3, -3.5), (0.1, 2.5), (0.3, 6), (0.5, 7), (1, 8.5),
+        (-1, -8.5), (-0.5, -7), (-0.3, -6), (-0.15, -3.5), (0, 0), (0.1, 3), (0.3, 8), (1, 8.5),
     ]
     private static let bands: [(from: Double, name: String)] = [
-        (0.5, "BAYES_SPAM_99"), (0.3, "BAYES_SPAM_95"), (0.1, "BAYES_SPAM_80"), (-0.3, "BAYES_UNSURE"),
-        (-0.5, "BAYES_HAM_80"), (-0.7, "BAYES_HAM_95"),
+        (0.5, "BAYES_SPAM_99"), (0.3, "BAYES_SPAM_95"), (0.1, "BAYES_SPAM_80"), (-0.15, "BAYES_UNSURE"),
+        (-0.3, "BAYES_HAM_80"), (-0.5, "BAYES_HAM_95"),
     ]
     /// How certainty grows with the margin: a logistic curve, fitted on labelled mail.
-    private static let curve = (steepness: 7.7, offset: 0.8)
+    private static let curve = (steepness: 7.9, offset: 0.3)
 
     public init(margin: Double) {
         name = Self.bands.first { margin >= $0.from }?.name ?? "BAYES_HAM_99"

@@ -49,40 +49,45 @@ public struct LessonTrainer: Sendable {
         var vocabulary = Vocabulary(capacity: lessons.reduce(0) { $0 + $1.tokens.count } / 2)
         for lesson in lessons { vocabulary.count(lesson) }
         let rareness = Self.rareness(lessons: lessons.count)
-        let rows = lessons.map { Row($0, vocabulary, rareness: rareness) }
-        let weights = solved(rows, tokens: vocabulary.size)
+        let squares = vocabulary.squares(among: lessons.count { !$0.isAnchor })
+        let rows = lessons.map { Row($0, vocabulary, squares: squares, rareness: rareness) }
+        let weights = solved(rows, squares)
         return vocabulary.tokens(from: rareness, weights).sorted { $0.hash < $1.hash }
     }
 
-    /// A lesson as a vector of length 1: the numbers of its tokens, singles before pairs.
+    /// A lesson as a vector of length 1: the numbers of its tokens, block after block.
     private struct Row {
-        var indices: [UInt32]
-        /// How many of them are single tokens.
-        var singles: Int
-        var scale: Double
+        var indices: [UInt32] = []
+        /// Where each block ends, and what its tokens are multiplied by.
+        var ends: [Int] = []
+        var scales: [Double]
         var sign: Double
         var offset: Double
 
-        init(_ lesson: Lesson, _ vocabulary: Vocabulary, rareness: Int) {
-            var pairs: [UInt32] = []
-            indices = []
+        init(_ lesson: Lesson, _ vocabulary: Vocabulary, squares: [Double], rareness: Int) {
+            var blocks = [[UInt32]](repeating: [], count: TokenVector.blocks)
+            var sums = [Double](repeating: 0, count: TokenVector.blocks)
             for hash in lesson.tokens {
                 guard let index = vocabulary.index(of: hash), vocabulary.lessons(with: index) >= rareness else {
                     continue
                 }
-                if hash & 1 == 0 { indices.append(index) } else { pairs.append(index) }
+                let block = TokenVector.block(of: hash)
+                blocks[block].append(index)
+                sums[block] += squares[Int(index)]
             }
-            singles = indices.count
-            indices += pairs
-            let length = Double(singles) + Double(pairs.count) * TokenWeight.pair * TokenWeight.pair
-            scale = length > 0 ? 1 / length.squareRoot() : 0
+            for block in blocks {
+                indices += block
+                ends.append(indices.count)
+            }
+            scales = TokenVector.scales(sums)
             sign = lesson.isSpam ? 1 : -1
             offset = lesson.offset
         }
     }
 
-    private func solved(_ rows: [Row], tokens: Int) -> [Double] {
-        var weights = [Double](repeating: 0, count: tokens)
+    /// Each weight is that of its token multiplied by what the token counts, so nobody who asks need do that.
+    private func solved(_ rows: [Row], _ squares: [Double]) -> [Double] {
+        var weights = [Double](repeating: 0, count: squares.count)
         var shares = [Double](repeating: 0, count: rows.count)
         var order = Array(rows.indices)
         var lot: UInt64 = 0x9E37_79B9_7F4A_7C15
@@ -92,7 +97,7 @@ public struct LessonTrainer: Sendable {
             var largest = 0.0
             for place in order {
                 let row = rows[place]
-                guard row.scale > 0 else { continue }
+                guard !row.indices.isEmpty else { continue }
                 let margin = row.offset + Self.product(row, weights)
                 let gradient = row.sign * margin - 1 + diagonal * shares[place]
                 let share = Swift.max(0, shares[place] - gradient / (1 + diagonal))
@@ -100,7 +105,7 @@ public struct LessonTrainer: Sendable {
                 guard change != 0 else { continue }
                 shares[place] = share
                 largest = Swift.max(largest, abs(change))
-                Self.add(change * row.sign, row, to: &weights)
+                Self.add(change * row.sign, row, squares, to: &weights)
             }
             if largest < options.precision { break }
         }
@@ -108,16 +113,28 @@ public struct LessonTrainer: Sendable {
     }
 
     private static func product(_ row: Row, _ weights: [Double]) -> Double {
-        var (singles, pairs) = (0.0, 0.0)
-        for place in 0..<row.singles { singles += weights[Int(row.indices[place])] }
-        for place in row.singles..<row.indices.count { pairs += weights[Int(row.indices[place])] }
-        return (singles + pairs * TokenWeight.pair) * row.scale
+        var (whole, place) = (0.0, 0)
+        for block in row.ends.indices {
+            var sum = 0.0
+            while place < row.ends[block] {
+                sum += weights[Int(row.indices[place])]
+                place += 1
+            }
+            whole += sum * row.scales[block]
+        }
+        return whole
     }
 
-    private static func add(_ amount: Double, _ row: Row, to weights: inout [Double]) {
-        let (single, pair) = (amount * row.scale, amount * row.scale * TokenWeight.pair)
-        for place in 0..<row.singles { weights[Int(row.indices[place])] += single }
-        for place in row.singles..<row.indices.count { weights[Int(row.indices[place])] += pair }
+    private static func add(_ amount: Double, _ row: Row, _ squares: [Double], to weights: inout [Double]) {
+        var place = 0
+        for block in row.ends.indices {
+            let share = amount * row.scales[block]
+            while place < row.ends[block] {
+                let index = Int(row.indices[place])
+                weights[index] += share * squares[index]
+                place += 1
+            }
+        }
     }
 
     /// The same order each time.
@@ -148,7 +165,15 @@ private struct Vocabulary {
         table = Array(repeating: 0, count: size)
     }
 
-    var size: Int { hashes.count }
+    /// What each token counts, by its own scope's lessons: those are what a model knows.
+    func squares(among all: Int) -> [Double] {
+        hashes.indices.map { index in
+            let lessons =
+                Swift.min(Int(spam[index]), LessonModel.mostCounted)
+                + Swift.min(Int(ham[index]), LessonModel.mostCounted)
+            return TokenVector.square(of: hashes[index], lessons: lessons, among: all)
+        }
+    }
 
     func lessons(with index: UInt32) -> Int { Int(all[Int(index)]) }
 
@@ -190,7 +215,7 @@ private struct Vocabulary {
     /// Where a token is, or would be.
     private func place(of hash: UInt64) -> Int {
         let mask = table.count - 1
-        var place = Int(truncatingIfNeeded: hash >> 1) & mask
+        var place = Int(truncatingIfNeeded: hash >> 2) & mask
         while table[place] != 0, hashes[Int(table[place]) - 1] != hash { place = (place + 1) & mask }
         return place
     }

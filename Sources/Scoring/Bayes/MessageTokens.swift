@@ -8,7 +8,7 @@ public import MailTypes
 ///
 ///     w: text      s: subject     n: names of people   d: their domains    a: their addresses
 ///     u: URIs      p: their paths  f: fields           h: shapes of fields  t: attachments
-///     m: MIME and HTML             x: text that nobody sees
+///     m: MIME and HTML             x: text that nobody sees                        g: fields, in fours
 public struct MessageTokens: Sendable {
     /// Each once, in order.
     public let hashes: [UInt64]

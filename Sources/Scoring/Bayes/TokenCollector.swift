@@ -29,8 +29,9 @@ struct TokenCollector {
     mutating func add(_ place: StaticString, _ octets: some Sequence<UInt8>) -> UInt64 {
         var hash = TokenHash(place)
         hash.add(octets)
-        insert(hash.single) { "\(place)\(String(decoding: Array(octets), as: UTF8.self))" }
-        return hash.single
+        let token = hash.token(TokenKind(place))
+        insert(token) { "\(place)\(String(decoding: Array(octets), as: UTF8.self))" }
+        return token
     }
 
     @discardableResult
@@ -41,7 +42,7 @@ struct TokenCollector {
         var hash = TokenHash()
         hash.add(first)
         hash.add(second)
-        let value = hash.pair
+        let value = hash.token(.pair)
         hashes.append(value)
         guard spellings != nil, let one = spellings?[first], let other = spellings?[second] else { return }
         spellings?[value] = "\(one) \(Self.bare(other))"

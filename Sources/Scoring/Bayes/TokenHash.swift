@@ -1,6 +1,7 @@
 /// The hash of a token: FNV-1a of its octets with a finish that spreads them over all bits.
 ///
-/// It is kept with each lesson, so it never changes: what was taught with another one would be forgotten.
+/// It is kept with each lesson: whoever changes it, or what it is made of, ends all lessons that were taught before
+/// (see the migrations of the lessons' file).
 public struct TokenHash: Sendable, Hashable {
     private var state: UInt64 = 0xCBF2_9CE4_8422_2325
 
@@ -24,14 +25,17 @@ public struct TokenHash: Sendable, Hashable {
         state ^= state >> 32
     }
 
-    /// The number of a single token: even, and never 0, which stands for none.
+    /// The number of a token: its last two bits are its kind. It is never 0, which stands for none.
+    public func token(_ kind: TokenKind) -> UInt64 {
+        let number = spread & ~3 | kind.rawValue
+        return number == 0 ? 4 : number
+    }
+
+    /// A number that is no token: even, and never 0.
     public var single: UInt64 {
         let even = spread & ~1
         return even == 0 ? 2 : even
     }
-
-    /// The number of a pair: odd.
-    public var pair: UInt64 { spread | 1 }
 
     private var spread: UInt64 {
         var value = state

@@ -2,7 +2,7 @@
 /// what it is, and whoever fills its end with harmless words gains nothing.
 public struct TokenLimits: Sendable, Hashable {
     /// Tokens of one message.
-    public var maxTokens = 4_000
+    public var maxTokens = 5_000
     /// Words of the visible text.
     public var maxWords = 1_500
     /// Words of the text that nobody sees.
@@ -11,6 +11,9 @@ public struct TokenLimits: Sendable, Hashable {
     public var maxHeaderWords = 40
     /// Fields of the header.
     public var maxFields = 100
+    /// Octets of a field that are read in fours, and how many such fours there are of a message.
+    public var maxGramOctets = 120
+    public var maxGrams = 1_000
     public var maxPeople = 8
     /// URIs, each host once.
     public var maxURIs = 100

@@ -23,8 +23,14 @@ extension Tokenizer {
     /// Fields whose shape is a program's habit.
     private static let shapeFields: Set<String> = ["message-id", "references", "in-reply-to", "thread-index"]
 
+    /// Whether a field, by its name in lower case, says nothing of what the message is.
+    static func isPassedOver(_ name: String) -> Bool {
+        passedOver.contains(name) || passedOverPrefixes.contains(where: name.hasPrefix)
+    }
+
     mutating func readHeader(_ header: Header, _ content: MessageContent) {
         for field in header.fields.prefix(limits.maxFields) { read(field) }
+        readGrams(header)
         let subject = Array(content.subject.utf8)
         addWords("s:", subject, most: limits.maxHeaderWords, arePaired: true)
         readSubjectForm(header["Subject"], subject)
@@ -35,7 +41,7 @@ extension Tokenizer {
 
     private mutating func read(_ field: HeaderField) {
         let name = field.name.prefix(60).lowercased()
-        guard !Self.passedOver.contains(name), !Self.passedOverPrefixes.contains(where: name.hasPrefix) else { return }
+        guard !Self.isPassedOver(name) else { return }
         tokens.add("f:", name)
         if Self.wordFields.contains(name) {
             var reader = WordReader(Array(field.value.utf8.prefix(400)), maxOctets: limits.maxWordOctets)

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import MailTypes
 import Pipeline
 import Scoring
@@ -167,6 +168,22 @@ import Testing
     }
 
     // MARK: What is on the disk
+
+    @Test func `lessons of older tokens end, are listed, and can be taught again`() async throws {
+        let folder = try TemporaryFolder()
+        try taught(folder).close()
+        let file = try DatabaseQueue(path: folder.file("lessons.sqlite"))
+        try await file.write { db in try db.execute(sql: "DELETE FROM grdb_migrations WHERE identifier LIKE '2:%'") }
+        try file.close()
+        let store = try open(folder)
+        try store.catchUp()
+        #expect(try await margin(store, "cheap pills") == nil)
+        #expect(try store.tallies().isEmpty)
+        let history = try store.history(limit: 100)
+        #expect(history.count == 60 && history.allSatisfy { $0.end == .outdated })
+        #expect(try store.teach(Self.spam(30), as: true, in: .global, by: "test").taught == 30)
+        #expect(try store.tallies().map(\.spam) == [30])
+    }
 
     @Test func `a damaged or missing model is made again from the lessons`() async throws {
         let folder = try TemporaryFolder()
