@@ -195,7 +195,7 @@ let package = Package(
             name: "SluiceTests",
             dependencies: [
                 "Sluice", "SluiceTesting", "Protocols", "Configuration", "Pipeline", "Filters", "Directory", "Queue",
-                "Adapters", "Sandbox", "MailTypes", nio, nioPosix, nioSSL, logging,
+                "Delivery", "Adapters", "Sandbox", "MailTypes", nio, nioPosix, nioSSL, logging,
             ]),
     ],
     swiftLanguageModes: [.v6],

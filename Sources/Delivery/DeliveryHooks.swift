@@ -25,6 +25,9 @@ public struct DeliveryHooks: Sendable {
     /// Told of each attempt's outcome.
     public var report: @Sendable (DeliveryEvent) -> Void = { _ in }
 
+    /// Acts on what has come to lie in mailboxes; `nil`: nobody does.
+    public var follower: (any MailboxFollower)?
+
     public init(
         resolve: @escaping @Sendable (DNSQuestion) async throws(StageFailure) -> DNSAnswer,
         routes: @escaping @Sendable (EmailAddress) async throws(StageFailure) -> [Destination]

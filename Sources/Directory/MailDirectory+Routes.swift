@@ -82,4 +82,9 @@ public struct DecidingEntry: Sendable, Hashable {
     /// `alias info@acme.test`
     public var title: String
     public var change: AuditEntry?
+
+    public init(title: String, change: AuditEntry?) {
+        self.title = title
+        self.change = change
+    }
 }

@@ -20,6 +20,8 @@ public final class MailDirectory: Sendable {
     let generation: GenerationFile
     let logins: LoginMemory
     let passwords: WorkerPool
+    let answering = MailboxKeys("autoreply JOIN address ON address.id = autoreply.addressID WHERE autoreply.isOn")
+    let withEvents = MailboxKeys("deliveryEvent JOIN address ON address.id = deliveryEvent.addressID")
     private let answers: GenerationCache<DirectoryQuestion, DirectoryAnswer>
     private let quotas: GenerationCache<String, Int?>
     let reads: WorkerPool

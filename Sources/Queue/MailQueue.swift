@@ -7,6 +7,7 @@ public final class MailQueue: Sendable {
     let directory: String
     let files: any FileSystem
     let options: QueueOptions
+    let acceptances = Acceptances()
     let state: Monitor<QueueState>
     /// Those that take commits in turn, and one more for messages with body files, which take longer, and for reports.
     let lanes: [Lane]
@@ -72,6 +73,7 @@ public final class MailQueue: Sendable {
         _ submissions: [Submission],
         completion: @escaping @Sendable (Result<[QueueID], QueueFailure>) -> Void
     ) {
+        let completion = telling(submissions, completion)
         do throws(QueueFailure) {
             let item = try prepare(submissions, completion)
             let size = item.octets.count

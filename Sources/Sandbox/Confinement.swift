@@ -90,6 +90,48 @@ enum Confinement {
         try check(sluice_keep_to_folder(folder), "the kernel or a container allows no Landlock rules for \(folder)")
     }
 
+    // MARK: Programs of an admin's
+
+    /// No new rights from now on, for whatever this process becomes.
+    static func forbidRights() throws(Failure) { try check(sluice_forbid_rights(), "prctl") }
+
+    /// Which calls fail for a program: who leaves its process group would not be killed with it, and there is nothing
+    /// to look for in other processes.
+    static let programCalls = [
+        "setsid", "setpgid", "ptrace", "process_vm_readv", "process_vm_writev", "unshare", "setns", "mount",
+        "pidfd_open", "pidfd_getfd", "kcmp", "bpf", "perf_event_open", "userfaultfd",
+    ]
+
+    /// The sandbox of a program: files of these folders alone, and no signal to `server`, its group or everybody.
+    static func keepProgram(readable: [String], writable: [String], away server: pid_t) throws(Failure) {
+        try forbidRights()
+        let rules = sluice_make_rules()
+        guard rules >= 0 else { throw Failure(reason: "the kernel or a container allows no Landlock rules") }
+        // As `sluice_add_rule` counts them.
+        for (kind, folders) in [readable, writable, [ProgramOptions.devices]].enumerated() {
+            for folder in folders { try check(sluice_add_rule(rules, folder, CInt(kind)), folder) }
+        }
+        try check(sluice_keep_rules(rules), "Landlock rules")
+        guard let filter = seccomp_init(UInt32(SCMP_ACT_ALLOW)) else {
+            throw Failure(reason: "the kernel or a container allows no seccomp filter")
+        }
+        defer { seccomp_release(filter) }
+        for name in programCalls {
+            let call = seccomp_syscall_resolve_name(name)
+            guard call >= 0 else { continue }
+            try check(seccomp_rule_add_array(filter, errnoAction | UInt32(EPERM), call, 0, nil), name)
+        }
+        for name in ["kill", "tgkill", "tkill"] {
+            let call = seccomp_syscall_resolve_name(name)
+            guard call >= 0 else { continue }
+            for process in [server, -server, -1] {
+                let value = UInt(UInt32(bitPattern: process))
+                try check(sluice_deny_masked(filter, call, 0, UInt(UInt32.max), value), name)
+            }
+        }
+        try check(seccomp_load(filter), "the kernel or a container allows no seccomp filter")
+    }
+
     /// The copy of this process that goes on beside it; 0 in the copy.
     static func fork() -> pid_t { sluice_fork() }
 
@@ -127,7 +169,7 @@ enum Confinement {
         throw Failure(reason: "\(what): \(String(cString: strerror(abs(code))))")
     }
 
-    private static func limit(_ resource: __rlimit_resource, _ value: UInt64) throws(Failure) {
+    static func limit(_ resource: __rlimit_resource, _ value: UInt64) throws(Failure) {
         var limits = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
         guard setrlimit(__rlimit_resource_t(resource.rawValue), &limits) == 0 else {
             throw Failure(reason: "setrlimit: \(errno)")

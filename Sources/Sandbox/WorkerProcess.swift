@@ -217,7 +217,7 @@ final class WorkerProcess: Worker {
 
     /// The handler that prints Swift's backtraces starts a process, which the sandbox forbids. Where libraries are
     /// looked for must be as for us.
-    private static var environment: [String] {
+    static var environment: [String] {
         let path = getenv("LD_LIBRARY_PATH").map { "LD_LIBRARY_PATH=" + String(cString: $0) }
         return ["SWIFT_BACKTRACE=enable=no"] + [path].compactMap(\.self)
     }

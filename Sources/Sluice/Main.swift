@@ -14,6 +14,7 @@ enum Main {
         // Before there is a second thread: the sandbox would not hold it.
         if SandboxWorker.isMeant(by: CommandLine.arguments) { _exit(SandboxWorker.run(CommandLine.arguments)) }
         if ScannerTemplate.isMeant(by: CommandLine.arguments) { _exit(ScannerTemplate.run(CommandLine.arguments)) }
+        if ProgramRunner.isMeant(by: CommandLine.arguments) { _exit(ProgramRunner.run(CommandLine.arguments)) }
         Task.detached {
             await run()
             exit(0)

@@ -13,6 +13,7 @@ import MailTypes
         if words.count > 2, words[2] == ScannerTemplate.word, let deed = Deed(rawValue: words[1]) {
             exit(ScannerTemplate.run(Array(words.dropFirst())) { _, options in ScannerDeed(deed, options) })
         }
+        if words.count > 2, words[2] == ProgramRunner.word { exit(runProgram(as: words[1], words)) }
         guard words.count == 5, let deed = Deed(rawValue: words[1]), let memory = Int(words[3]) else { exit(2) }
         if deed == .withoutSeccomp { becomeWorkerWithoutSeccomp(Array(words[2...])) }
         let channel = PacketChannel(descriptor: SandboxWorker.descriptor)
@@ -35,6 +36,16 @@ import MailTypes
             }
             exit(0)
         } catch { exit(3) }
+    }
+
+    /// Runs a program as a server would whose user has no rights, or as whoever we are.
+    private static func runProgram(as user: String, _ words: [String]) -> CInt {
+        if user == "nobody", getuid() == 0 {
+            guard let nobody = getpwnam("nobody")?.pointee, setgroups(0, nil) == 0, setgid(nobody.pw_gid) == 0,
+                setuid(nobody.pw_uid) == 0
+            else { return 4 }
+        }
+        return ProgramRunner.run(Array(words.dropFirst()))
     }
 
     /// Replies to each request and reads none, until there is no room for further ones.

@@ -101,5 +101,52 @@ static inline int sluice_keep_to_folder(const char *folder) {
     return failure;
 }
 
+// Programs of an admin's, which read and run what the system has, and make files in a few folders.
+
+/// Of a folder that is read, and whose programs are run.
+#define SLUICE_READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
+/// Of a folder with devices.
+#define SLUICE_DEVICE_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+/// The rules of one process before they hold: a descriptor, or -1 with errno.
+static inline int sluice_make_rules(void) {
+    const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 1) return -1;
+    unsigned long long handled = (1ULL << 13) - 1;
+    if (version >= 2) handled |= 1ULL << 13;
+    if (version >= 3) handled |= 1ULL << 14;
+    const struct landlock_ruleset_attr all = {.handled_access_fs = handled};
+    return (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
+}
+
+/// Adds a folder: `kind` 0 is read, 1 written as well, 2 has devices. One that is not there is passed over. 0 or errno.
+static inline int sluice_add_rule(int rules, const char *folder, int kind) {
+    const long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    const unsigned long long truncate = version >= 3 ? 1ULL << 14 : 0;
+    const unsigned long long rights = kind == 0 ? SLUICE_READ_RIGHTS
+        : kind == 1 ? SLUICE_READ_RIGHTS | SLUICE_FOLDER_RIGHTS | truncate : SLUICE_DEVICE_RIGHTS | truncate;
+    const int place = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (place < 0) return errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+    const struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = place};
+    const int failure = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ? errno : 0;
+    close(place);
+    return failure;
+}
+
+/// From now on and for good the rules hold; 0 or errno. New rights are forbidden before.
+static inline int sluice_keep_rules(int rules) {
+    const int failure = syscall(SYS_landlock_restrict_self, rules, 0) < 0 ? errno : 0;
+    close(rules);
+    return failure;
+}
+
+/// Has the call fail with EPERM where `mask` of its argument `place` is `value`.
+static inline int sluice_deny_masked(
+    scmp_filter_ctx filter, int call, unsigned place, unsigned long mask, unsigned long value) {
+    return seccomp_rule_add_array(
+        filter, SCMP_ACT_ERRNO(EPERM), call, 1,
+        (const struct scmp_arg_cmp[]){SCMP_CMP64(place, SCMP_CMP_MASKED_EQ, mask, value)});
+}
+
 /// fork(2), which Swift hides: only a process with one thread may do it here.
 static inline pid_t sluice_fork(void) { return fork(); }

@@ -29,6 +29,7 @@ extension ServerConfiguration {
     private mutating func resolve(in folder: String) {
         data = data.path(in: folder)
         filters = filters.path(in: folder)
+        events.folder = events.folder.path(in: folder)
         rules = rules.path(in: folder)
         tls.certificate = tls.certificate?.path(in: folder)
         tls.key = tls.key?.path(in: folder)

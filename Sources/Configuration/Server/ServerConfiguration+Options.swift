@@ -27,6 +27,8 @@ extension ServerConfiguration: OptionGroup {
         options.read("dmarc_reports", &dmarcReports)
         options.read("quarantine", &quarantine)
         options.read("run", &run)
+        options.read("autoreply", &autoreply)
+        options.read("events", &events)
     }
 }
 
@@ -269,5 +271,13 @@ extension ServerConfiguration.Run: OptionGroup {
         options.read("user", &user)
         options.read("group", &group)
         options.read("stop_limit", &stopLimit, from: "0s", to: "1h")
+    }
+}
+
+extension ServerConfiguration.Autoreply: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("max_per_hour", &maxPerHour, in: 1...100_000)
+        options.read("max_senders", &maxSenders, in: 1...1_000_000)
     }
 }

@@ -212,4 +212,13 @@ extension ServerConfiguration {
         public var stopLimit: Interval = "30s"
         public init() {}
     }
+
+    /// `[autoreply]`: mailboxes that answer by themselves.
+    public struct Autoreply: Sendable, Hashable {
+        /// Replies of one mailbox in an hour; to further mail there is none.
+        public var maxPerHour = 100
+        /// Senders of one mailbox that are remembered; there is no reply to further ones.
+        public var maxSenders = 10_000
+        public init() {}
+    }
 }

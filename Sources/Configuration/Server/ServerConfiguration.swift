@@ -28,6 +28,8 @@ public struct ServerConfiguration: Sendable, Hashable {
     public var dmarcReports = DMARCReports()
     public var quarantine = Quarantine()
     public var run = Run()
+    public var autoreply = Autoreply()
+    public var events = Events()
 
     /// The file it was read from; `nil`: built in.
     public var file: String?

@@ -225,10 +225,33 @@ final class LocalDelivery: Sendable {
         do throws(SystemError) { try store.sync(unsynced) } catch { failure = DeliveryFailurePolicy.reply(on: error) }
         for var one in delivered {
             if let failure { one.attempts = one.attempts.map { $0.undone(failure) } }
-            settle(one)
+            finish(one)
         }
         state.withLock { $0.syncing = .no }
         syncIfDue()
+    }
+
+    /// Settles what has been delivered, once those have acted who act on mail in its mailboxes.
+    private func finish(_ one: Delivered) {
+        guard let follower = settler.hooks.follower else { return settle(one) }
+        let copies = Self.copies(in: one).filter { follower.concerns($0.mailbox) }
+        if copies.isEmpty { return settle(one) }
+        settler.flights.begin { [self] in
+            for copy in copies { await follower.follow(copy) }
+            settle(one)
+        }
+    }
+
+    /// One for each mailbox that has got the message now.
+    private static func copies(in one: Delivered) -> [MailboxCopy] {
+        var known: Set<String> = []
+        return one.attempts.compactMap { attempt in
+            guard attempt.isDelivered, let mailbox = mailbox(of: attempt.claimed, in: one.message),
+                known.insert(mailbox.key).inserted
+            else { return nil }
+            let number = firstOfEachMailbox(one.message)[mailbox.key] ?? attempt.claimed.number
+            return MailboxCopy(message: one.message, mailbox: mailbox, recipient: one.message.recipients[number])
+        }
     }
 
     // MARK: One message

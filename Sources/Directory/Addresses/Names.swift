@@ -110,7 +110,7 @@ struct Names {
 
 extension Unicode.Scalar {
     /// Also what turns the direction of writing: a name must look like what it is.
-    fileprivate var isControl: Bool {
+    var isControl: Bool {
         switch properties.generalCategory {
         case .control, .format, .surrogate, .lineSeparator, .paragraphSeparator: true
         default: false

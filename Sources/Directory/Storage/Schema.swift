@@ -35,6 +35,12 @@ enum Schema {
         migrator.registerMigration("10: proof of domains") { db in
             try db.execute(sql: verification)
         }
+        migrator.registerMigration("11: autoreplies") { db in
+            try db.execute(sql: autoreplies)
+        }
+        migrator.registerMigration("12: delivery events") { db in
+            try db.execute(sql: deliveryEvents)
+        }
         return migrator
     }
 

@@ -8,7 +8,8 @@ public struct DeliveryRecord: Sendable, Hashable, Codable {
     public var message: String
     public var time: Date
     public var recipient: EmailAddress
-    /// One word: `delivered`, `relayed`, `discarded`, `deferred`, `failed`.
+    /// `delivered`, `relayed`, `discarded`, `deferred`, `failed`; `removed` by an operator; `autoreply`,
+    /// `no reply`; `delivery event`, `pickup event`.
     public var outcome: String
     /// What the other server, or this one in its place, said.
     public var reply: String?

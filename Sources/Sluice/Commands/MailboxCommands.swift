@@ -6,7 +6,10 @@ import MailTypes
 struct MailboxCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mailbox", abstract: "Keep mailboxes: where mail is kept and who logs in.",
-        subcommands: [Add.self, Change.self, Redirect.self, Password.self, List.self, Remove.self])
+        subcommands: [
+            Add.self, Change.self, Redirect.self, AutoreplyCommand.self, EventCommand.self, Password.self, List.self,
+            Remove.self,
+        ])
 
     struct Add: PasswordChange {
         static let configuration = CommandConfiguration(

@@ -1,3 +1,4 @@
+import Delivery
 import Directory
 import Foundation
 import MailTypes
@@ -100,7 +101,28 @@ struct FoundRoute: Encodable {
         steps = try trace.steps.flatMap { step in try Self.steps(step, in: trace, directory) }
         let refusal = trace.replies.first { !$0.isPositive } ?? trace.refused.first?.reply
         reply = refusal.map { "\($0)" }
-        routes = refusal != nil ? [] : trace.recipients.flatMap(\.destinations).map(Self.words)
+        let destinations = refusal != nil ? [] : trace.recipients.flatMap(\.destinations)
+        routes = destinations.map(Self.words)
+        for destination in destinations {
+            guard case .mailbox(let mailbox) = destination.route else { continue }
+            if let step = try Self.autoreply(of: mailbox, to: trace, directory) { steps.append(step) }
+        }
+    }
+
+    /// What the mailbox does when the message has come, as far as the envelope says.
+    private static func autoreply(
+        of mailbox: EmailAddress, to trace: Trace, _ directory: MailDirectory
+    ) throws -> Step? {
+        guard let entry = try told({ try directory.autoreply(of: mailbox) }) else { return nil }
+        let policy = AutoreplyPolicy(mailbox: mailbox, reply: entry.reply, hostname: "")
+        let refusal = policy.refusal(
+            from: trace.envelope?.sender, said: trace.envelope?.recipients.first?.address ?? mailbox,
+            disposition: .deliver, received: trace.started)
+        let words = refusal.map { "no reply: \($0)" } ?? AutoreplyCommand.report(entry)
+        let change = try told { try directory.audit(object: mailbox.description, limit: 1_000) }
+            .first { $0.verb == "mailbox.autoreply" }
+        let decider = DecidingEntry(title: "autoreply of \(mailbox)", change: change)
+        return Step(stage: "autoreply", file: "", text: "\(mailbox): \(words)", decidedBy: [decider.words])
     }
 
     private static func words(_ destination: Destination) -> String {

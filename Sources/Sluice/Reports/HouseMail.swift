@@ -81,7 +81,10 @@ struct HouseJudging: Sendable {
             source: source)
         var recipient = EnvelopeRecipient(address)
         recipient.parameters.notify = .never
-        let envelope = Envelope(sender: nil)
+        var envelope = Envelope(sender: nil)
+        // RFC 6531 §3.4.
+        envelope.parameters.smtpUTF8 =
+            !address.description.utf8.allSatisfy { $0 < 0x80 } || !message.header.serialized.allSatisfy { $0 < 0x80 }
         var judged = Judged(judge: judge)
         var refusal = await judge.sender(envelope)
         if refusal.isPositive { refusal = await judge.recipient(recipient) }

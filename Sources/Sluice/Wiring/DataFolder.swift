@@ -24,6 +24,8 @@ struct DataFolder: Sendable {
     var traces: String { path + "/traces.sqlite" }
     /// Which aggregate reports were sent.
     var reports: String { path + "/reports.sqlite" }
+    /// Who was told what by mailboxes that answer by themselves.
+    var autoreplies: String { path + "/autoreplies.sqlite" }
     var queue: String { path + "/queue" }
     var mailboxes: String { path + "/mailboxes" }
     /// Private keys that mail is signed with: a folder for each domain, in it `SELECTOR.pem`.

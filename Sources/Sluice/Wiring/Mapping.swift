@@ -294,6 +294,8 @@ extension ServerConfiguration {
         }
         if dmarcReports != new.dmarcReports { parts.append("[dmarc_reports]") }
         if quarantine != new.quarantine { parts.append("[quarantine]") }
+        if autoreply != new.autoreply { parts.append("[autoreply]") }
+        if events != new.events { parts.append("[events]") }
         if run != new.run { parts.append("[run]") }
         return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
     }

@@ -42,6 +42,8 @@ final class Server: Sendable {
     private let frontend: SMTPFrontend
     private let statusServer: StatusServer
     private let witness = HealthWitness()
+    private let autoresponder: Autoresponder
+    private let events: Eventing
     private let delivery: DeliveryAgent
     private let reporter: AggregateReporter
     private let keyWatch: KeyWatch
@@ -111,13 +113,8 @@ final class Server: Sendable {
         await scanners.prepare(for: loaded.chain, settings)
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
-        let (traces, log, counters, directory) = (traces, logger, StageCounters(), directory)
-        let traced: @Sendable (Trace, Message?) -> Void = { trace, message in
-            trace.follow(in: directory, log)
-            counters.count(trace)
-            traces.keep(trace, message)
-        }
-        let hooks = DeliveryHooks(living, { chain.current }, logger, traces, LoginSeal(path: data.sealKey))
+        let traced = Self.following(directory, traces, logger)
+        var hooks = DeliveryHooks(living, { chain.current }, logger, traces, LoginSeal(path: data.sealKey))
         living.probe = RecipientProbe(settings, hooks, group)
         let world = living
         var environment = SMTPEnvironment(
@@ -130,12 +127,16 @@ final class Server: Sendable {
         frontend = SMTPFrontend(
             group: group, environment: environment, limits: ServerLimits(settings),
             logins: LoginThrottle(.init(settings)), sockets: sockets)
-        delivery = DeliveryAgent(
-            queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
-            options: DeliveryOptions(settings), surroundings: (hooks: hooks, group: group, logger: logger))
         let house = HouseMail(
             judging: HouseJudging(hostname: settings.hostname, chain: { chain.current }, source: world), queue: queue,
             traced: traced)
+        autoresponder = try Autoresponder(settings, in: data, directory, house, world, traces, logger)
+        events = Eventing(settings, in: data, directory, traces, logger)
+        events.watch(queue, settings.events)
+        hooks.follower = MailboxFollowers(all: [autoresponder, events.deliveries])
+        delivery = DeliveryAgent(
+            queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
+            options: DeliveryOptions(settings), surroundings: (hooks: hooks, group: group, logger: logger))
         reporter = try AggregateReporter(settings, in: data, mail: house, traces: traces, logger: logger)
         quarantine = try QuarantineKeeper(settings, in: data, queue: queue, mail: house, traces: traces, memory, logger)
         keyWatch = KeyWatch(
@@ -144,6 +145,18 @@ final class Server: Sendable {
         )
         try await frontend.listen(Self.listeners(settings))
         if frontend.mostConnections < settings.limits.maxConnections { warnOfFewConnections() }
+    }
+
+    /// What follows from a trace: who is to be kept from sending is, failures are told, stages counted; it is kept.
+    private static func following(
+        _ directory: MailDirectory, _ traces: TraceKeeper, _ logger: Logger
+    ) -> @Sendable (Trace, Message?) -> Void {
+        let counters = StageCounters()
+        return { trace, message in
+            trace.follow(in: directory, logger)
+            counters.count(trace)
+            traces.keep(trace, message)
+        }
     }
 
     private func warnOfFewConnections() {
@@ -157,43 +170,6 @@ final class Server: Sendable {
 
     private let chain: ChainHolder
 
-    private static func openStores(
-        _ data: DataFolder, _ settings: ServerConfiguration, _ logger: Logger
-    ) throws -> (MailQueue, MailDirectory, StageMemoryStore, LessonStore, TraceKeeper) {
-        let (queue, report) = try openQueue(data, settings)
-        logger.info(
-            "queue opened", metadata: ["messages": "\(report.messages)", "recipients": "\(report.recipients)"])
-        for damage in report.damages { logger.error("damage in the queue", metadata: ["place": "\(damage)"]) }
-        return try told {
-            let traces = TraceKeeper(
-                try Stores.traces(in: data, settings) { reason in
-                    logger.warning("traces are not written", metadata: ["reason": "\(reason)"])
-                }, settings.trace)
-            return (
-                queue, try Stores.directory(in: data, settings), try Stores.memory(in: data, settings),
-                try Stores.lessons(in: data, logger), traces
-            )
-        }
-    }
-
-    private static func openQueue(
-        _ data: DataFolder, _ settings: ServerConfiguration
-    ) throws -> (MailQueue, RecoveryReport) {
-        do {
-            return try MailQueue.open(
-                data.queue, files: LinuxFileSystem(), options: QueueOptions(settings), now: Date())
-        } catch {
-            throw CommandFailure(error)
-        }
-    }
-
-    /// Without certificates it is empty: a reload may bring some.
-    private static func certificates(_ settings: ServerConfiguration) throws -> CertificateStore {
-        do { return try CertificateStore(settings.certificateFiles) } catch {
-            throw CommandFailure.wrong("A certificate cannot be used: \(error)")
-        }
-    }
-
     // MARK: - Serving
 
     private func serve(until signals: UnixSignalsSequence, _ whenServing: () -> Void) async throws {
@@ -201,6 +177,7 @@ final class Server: Sendable {
         statusServer.accept()
         let control = try commands()
         control.start()
+        await autoresponder.recover()
         let delivering = Task { await delivery.run() }
         let reporting = Task { await reporter.run() }
         let watching = Task { await keyWatch.run() }
@@ -268,6 +245,8 @@ final class Server: Sendable {
         memory.close()
         lessons.close()
         reporter.close()
+        autoresponder.close()
+        events.close()
         directory.close()
         scanners.stop()
         sandbox.stop()

@@ -38,6 +38,15 @@ final class TraceKeeper: Sendable {
         store.append(record)
     }
 
+    /// What was done, or not, when a message had come to lie in a mailbox.
+    func keep(_ outcome: String, _ words: String, of id: QueueID, for recipient: EmailAddress) {
+        var record = DeliveryRecord(
+            id: id.transaction, message: id.description, time: Date(), recipient: recipient, outcome: outcome,
+            seconds: 0)
+        record.reply = words
+        store.append(record)
+    }
+
     /// That an operator has taken a message out of the queue, for those who had not got it yet.
     func keep(removed message: QueueListing) {
         let waiting: Set<RecipientProgress.Status> = [.waiting, .claimed]
