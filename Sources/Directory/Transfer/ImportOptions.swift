@@ -48,6 +48,13 @@ public struct RelayText: Sendable {
     public var tls: String?
     public var login: String?
     public var password: String?
+
+    public init(host: String, tls: String? = nil, login: String? = nil, password: String? = nil) {
+        self.host = host
+        self.tls = tls
+        self.login = login
+        self.password = password
+    }
 }
 
 /// What came of an import, or would have come of it.

@@ -30,7 +30,7 @@ struct MailboxIdentity: Sendable {
             case .expands(let members, let kind):
                 guard kind != .group, members.count == 1, let next = members.first else { return false }
                 address = next
-            case .disabled, .unknown, .foreign: return false
+            case .disabled, .unknown, .atPartner, .unverified, .foreign: return false
             }
         }
         return false

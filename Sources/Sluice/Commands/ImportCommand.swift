@@ -159,7 +159,7 @@ struct ImportChoices: ParsableArguments {
         options.postOffice = postOffice
         options.defaultQuota = defaultQuota?.count.octets
         options.quotaUnit = quotaUnit?.count.octets
-        let data = try DataFolder(settings)
+        let data = DataFolder(settings)
         options.relay = { text in
             do { return try RelayOptions.relay(text, settings, data) } catch let failure as CommandFailure {
                 throw DirectoryError.malformed(text: text.host, reason: "cannot be its server: \(failure.message)")
