@@ -47,60 +47,81 @@ extension MailStore {
 
 /// How full mailboxes with a quota are, so that not every delivery looks at every message.
 ///
-/// What is delivered here is added at once, under one lock: several deliveries at a time cannot exceed a quota
+/// What is on its way into a mailbox is counted under one lock, so several deliveries at a time cannot exceed a quota
 /// together. What mail clients remove or other programs add is seen when the mailbox is looked at again: after
 /// ``goodFor``, and before a message is refused.
 public final class MailboxRoom: Sendable {
     private struct Entry {
-        var octets: Int
-        var measured: ContinuousClock.Instant
+        /// What lay there when it was looked at, and what has come since.
+        var octets = 0
+        var measured: ContinuousClock.Instant?
+        /// Taken by deliveries that have not ended.
+        var underWay = 0
+        /// All that has ever come.
+        var come = 0
     }
 
     private let store: MailStore
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let entries = Mutex<[String: Entry]>([:])
 
     /// How long a measure is good for.
-    private static let goodFor: Duration = .seconds(60)
+    static let goodFor: Duration = .seconds(60)
     /// How long a full mailbox is believed to be full: who sends to it again and again costs no more than that.
-    private static let fullFor: Duration = .seconds(2)
+    static let fullFor: Duration = .seconds(2)
     /// Mailboxes that are remembered.
     private static let mostEntries = 10_000
 
-    public init(store: MailStore) { self.store = store }
+    /// - Parameter now: The clock.
+    public init(store: MailStore, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) {
+        self.store = store
+        self.now = now
+    }
 
-    /// Takes room for a message, if there is enough of it.
+    /// Takes room for a message, if there is enough of it. What was taken is to be told by ``end(_:in:hasCome:)``.
     /// - Parameter quota: In octets.
     public func take(_ size: Int, in mailbox: EmailAddress, quota: Int) throws(SystemError) -> Bool {
         let key = mailbox.key
-        let known = entries.withLock { entries -> Bool? in
-            guard let entry = entries[key] else { return nil }
-            let age = ContinuousClock.now - entry.measured
-            if age < Self.goodFor, Self.fits(size, entry, quota) {
-                entries[key]?.octets += size
-                return true
+        let began = now()
+        let (known, come) = entries.withLock { entries -> (Bool?, Int) in
+            guard let entry = entries[key], let measured = entry.measured else { return (nil, entries[key]?.come ?? 0) }
+            if began - measured < Self.goodFor, Self.fits(size, entry, quota) {
+                entries[key]?.underWay += size
+                return (true, entry.come)
             }
-            return age < Self.fullFor ? false : nil
+            return (began - measured < Self.fullFor ? false : nil, entry.come)
         }
         if let known { return known }
-        let began = ContinuousClock.now
         let octets = try store.usage(of: mailbox)
         return entries.withLock { entries in
-            if entries.count >= Self.mostEntries { entries.removeAll(keepingCapacity: true) }
-            var entry = Entry(octets: octets, measured: began)
+            if entries.count >= Self.mostEntries { entries = entries.filter { $0.value.underWay > 0 } }
+            var entry = entries[key] ?? Entry()
+            // What came while the mailbox was looked at may not have been seen; twice is safer than not at all.
+            entry.octets = octets + max(0, entry.come - come)
+            entry.measured = began
             let hasRoom = Self.fits(size, entry, quota)
-            if hasRoom { entry.octets += size }
+            if hasRoom { entry.underWay += size }
             entries[key] = entry
             return hasRoom
         }
     }
 
-    /// A message for which room was taken has not come into the mailbox.
-    public func giveBack(_ size: Int, in mailbox: EmailAddress) {
-        entries.withLock { $0[mailbox.key]?.octets -= size }
+    /// A delivery for which room was taken has ended.
+    public func end(_ size: Int, in mailbox: EmailAddress, hasCome: Bool) {
+        entries.withLock { entries in
+            guard var entry = entries[mailbox.key] else { return }
+            entry.underWay -= size
+            if hasCome {
+                entry.octets += size
+                entry.come += size
+            }
+            entries[mailbox.key] = entry
+        }
     }
 
     private static func fits(_ size: Int, _ entry: Entry, _ quota: Int) -> Bool {
-        let (sum, overflow) = entry.octets.addingReportingOverflow(size)
-        return !overflow && sum <= quota
+        let (held, isTooMuch) = entry.octets.addingReportingOverflow(entry.underWay)
+        let (sum, overflow) = held.addingReportingOverflow(size)
+        return !isTooMuch && !overflow && sum <= quota
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MailTypes
+import Synchronization
 import Testing
 
 @testable import Mailboxes
@@ -50,15 +51,38 @@ import Testing
 
     @Test func `what fits is taken, to the last octet`() throws {
         try deliver(100, 1)
-        let room = MailboxRoom(store: store)
+        let clock = StandingClock()
+        let room = MailboxRoom(store: store, now: { clock.now })
         #expect(try room.take(50, in: Self.anna, quota: 160))
         #expect(try !room.take(11, in: Self.anna, quota: 160))
         #expect(try room.take(10, in: Self.anna, quota: 160))
         #expect(try !room.take(1, in: Self.anna, quota: 160))
-        room.giveBack(10, in: Self.anna)
+        room.end(10, in: Self.anna, hasCome: false)
+        room.end(50, in: Self.anna, hasCome: true)
+        #expect(try !room.take(11, in: Self.anna, quota: 160))
         #expect(try room.take(10, in: Self.anna, quota: 160))
         #expect(try !room.take(.max, in: Self.anna, quota: .max))
         #expect(try room.take(1_000, in: "bob@acme.test", quota: 1_000))
+    }
+
+    @Test func `what others add and remove is seen in time, and before mail is refused`() throws {
+        try deliver(100, 1)
+        let clock = StandingClock()
+        let room = MailboxRoom(store: store, now: { clock.now })
+        #expect(try !room.take(1, in: Self.anna, quota: 100))
+        for name in try FileManager.default.contentsOfDirectory(atPath: "\(root.path)/acme.test/anna/Maildir/new") {
+            try FileManager.default.removeItem(atPath: "\(root.path)/acme.test/anna/Maildir/new/\(name)")
+        }
+        // Believed for a moment.
+        #expect(try !room.take(1, in: Self.anna, quota: 100))
+        clock.advance(by: MailboxRoom.fullFor)
+        #expect(try room.take(1, in: Self.anna, quota: 100))
+        room.end(1, in: Self.anna, hasCome: false)
+        try put(100, "cur/1.other")
+        #expect(try room.take(1, in: Self.anna, quota: 100))
+        room.end(1, in: Self.anna, hasCome: false)
+        clock.advance(by: MailboxRoom.goodFor)
+        #expect(try !room.take(1, in: Self.anna, quota: 100))
     }
 
     @Test func `many at once do not exceed it together`() async throws {
@@ -68,6 +92,14 @@ import Testing
             for _ in 0..<200 { group.addTask { (try? room.take(10, in: Self.anna, quota: 600)) == true } }
             return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
         }
-        #expect(taken <= 50 && taken >= 1)
+        #expect(taken == 50)
     }
+}
+
+/// Stands until it is moved.
+private final class StandingClock: Sendable {
+    private let time = Mutex(ContinuousClock.now)
+
+    var now: ContinuousClock.Instant { time.withLock { $0 } }
+    func advance(by duration: Duration) { time.withLock { $0 += duration } }
 }

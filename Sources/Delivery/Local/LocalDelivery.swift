@@ -313,10 +313,10 @@ final class LocalDelivery: Sendable {
             guard try room.take(delivery.size, in: mailbox, quota: quota) else {
                 return .failed(DeliveryFailurePolicy.mailboxFull)
             }
-            do { _ = try batch.deliver(delivery) } catch {
-                room.giveBack(delivery.size, in: mailbox)
-                throw error
-            }
+            var hasCome = false
+            defer { room.end(delivery.size, in: mailbox, hasCome: hasCome) }
+            _ = try batch.deliver(delivery)
+            hasCome = true
             return .delivered
         } catch {
             return .deferred(DeliveryFailurePolicy.reply(on: error))
