@@ -122,10 +122,10 @@ import Testing
         #expect(
             await way(of: "carl@here.example", try judge(hasCatchAll: true)) == "carl@here.example at partner.example")
         world.callout = .refused(Reply(550, .badDestinationMailbox, "no such user"))
-        #expect(await way(of: "dora@here.example", try judge(hasCatchAll: true)) == "dora@here.example")
+        #expect(await way(of: "dora@here.example", try judge(hasCatchAll: true)) == "all@here.example")
         #expect(
             await way(of: "erna@here.example", try judge(.sample(client: "198.51.100.3"), hasCatchAll: true))
-                == "erna@here.example")
+                == "all@here.example")
     }
 
     @Test func `nothing goes back to where it comes from`() async throws {
