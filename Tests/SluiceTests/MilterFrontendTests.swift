@@ -128,22 +128,29 @@ import Testing
         defer { postfix.child.kill() }
         let stage = "stage = \"milter\"\n[milter]\nsocket = \"127.0.0.1:\(milter.port)\"\n"
         try await Self.run(ports[1], in: place, filters: ["48-milter.toml": stage]) { server in
-            #expect(await eventually { (try? await Wire.connect(port: ports[0])) != nil })
-            let wire = try await Wire.connect(port: ports[0])
-            try await wire.greet()
-            try await refusals(wire, postfix)
-            try await edits(wire, postfix, key)
-            try await envelope(wire, postfix)
-            await wire.close()
-            let isTraced = await eventually {
-                let output = try? await server.sluice("trace", "--outcome", "passed").output
-                return output?.contains("user@far.test") == true
-            }
-            #expect(isTraced)
+            try await converse(postfix, at: ports[0], key)
+            #expect(await Self.isTraced(server))
             #expect(try await server.queueIsEmpty(), "nothing is Sluice's to deliver")
         }
         await postfix.child.stop()
         await milter.stop()
+    }
+
+    private func converse(_ postfix: PostfixPeer, at port: Int, _ key: String) async throws {
+        #expect(await eventually { (try? await Wire.connect(port: port)) != nil })
+        let wire = try await Wire.connect(port: port)
+        try await wire.greet()
+        try await refusals(wire, postfix)
+        try await edits(wire, postfix, key)
+        try await envelope(wire, postfix)
+        await wire.close()
+    }
+
+    private static func isTraced(_ server: LiveServer) async -> Bool {
+        await eventually {
+            let output = try? await server.sluice("trace", "--outcome", "passed").output
+            return output?.contains("user@far.test") == true
+        }
     }
 
     /// What is refused is refused by Postfix, in Sluice's words, at its time.
