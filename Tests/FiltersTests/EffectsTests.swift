@@ -183,6 +183,9 @@ import Testing
         world.directory.relayDomains = [RelayDomain(name: "far.example", host: RelayHost(name: "relay.example"))]
         world.directory.catchAlls["here.example"] = "info@here.example"
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
+        if stage is SplitDomains {
+            world.directory.splitDomains = [SplitDomain(name: "here.example", host: RelayHost(name: "far.example"))]
+        }
         var acted = false
         for session in Self.sessions {
             for sender: EmailAddress? in [nil, "alice@out.example", "bob@here.example"] {

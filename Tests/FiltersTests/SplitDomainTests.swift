@@ -51,7 +51,8 @@ import Testing
     ) async -> String {
         _ = await judge.sender(Envelope(sender: sender))
         let reply = await judge.recipient(EnvelopeRecipient(address))
-        guard reply.isPositive else { return "\(reply)" }
+        // Without the transaction's id.
+        guard reply.isPositive else { return String("\(reply)".prefix { $0 != "[" }.dropLast()) }
         let outcome = await judge.message(message)
         guard let copy = outcome.copies.first else { return outcome.replies.map { "\($0)" }.joined() }
         return copy.recipients.flatMap(\.destinations).map { destination in

@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test func `a refusal has its words and the transaction's id`() async throws {
-        let (answer, server) = try await Self.answer("spam")
+        let (answer, server) = try await Self.answer("percent")
         let trace = try await Self.trace(server)
         let words = Reply(550, .deliveryNotAuthorized, "100% spam [\(trace.id)]")
         #expect(answer == MilterAnswer(.reject(words)) && trace.replies == [words] && trace.outcome == .rejected)

@@ -134,7 +134,7 @@ struct EditsMail: RecipientStage, MessageStage {
             ])
         case "hold": return Finding(.quarantine(reason: "odd"))
         case "drop": return Finding(.discard)
-        case "spam": return Finding(.reject(Reply(550, .deliveryNotAuthorized, "100% spam")))
+        case "percent": return Finding(.reject(Reply(550, .deliveryNotAuthorized, "100% spam")))
         case "slow":
             await gate.wait()
             return .none

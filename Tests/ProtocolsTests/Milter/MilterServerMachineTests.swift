@@ -96,7 +96,7 @@ import Testing
             let story = MilterStory.sample.mail("<a@out.example>", id: id).to("<b@here.example>").message(["A": id])
             _ = try pair.ask(story)
             #expect(pair.questions.last == .message(isTooLarge: false))
-            #expect(String(decoding: pair.content, as: UTF8.self) == "A: \(id)\r\n\r\n")
+            #expect(String(decoding: pair.content, as: UTF8.self) == "A: \(id)\r\n\r\nHello.\r\n")
         }
         #expect(pair.aborts == 0)
         _ = try pair.ask(.sample.mail("<a@out.example>", id: "3"))
