@@ -87,7 +87,8 @@ public struct SPF: SenderStage {
                 let split = try? await transaction.services.splitDomain(check.identity.domain),
                 split.isPartner(check.identity.client)
             {
-                outcome = SPFOutcome(result: .pass, reason: "it is a partner of the split domain \(split.name)")
+                let authority = "it is a partner of the split domain \(split.name)"
+                outcome = SPFOutcome(result: .pass, reason: authority, authority: authority)
             }
             // Beside a sender, only a fail of the hello name is worth a word.
             if check.isHello, checks.count > 1, outcome.result != .fail { continue }
@@ -124,7 +125,7 @@ extension SenderPolicyQuestion {
 
 extension SPFOutcome {
     /// What is to be known of a pass.
-    var caveat: String? { permitsAnybody ? Self.anybody : nil }
+    var caveat: String? { permitsAnybody ? Self.anybody : authority }
 
     static let anybody = "its record permits anybody"
 

@@ -33,6 +33,8 @@ struct SPFOutcome: Sendable, Hashable {
     var explanation: String?
     /// A pass that nearly everybody would have: `+all`, or a network with hardly a bit.
     var permitsAnybody = false
+    /// Who says so, where it is not the record.
+    var authority: String?
 
     /// The identity is not of a kind that is checked. RFC 7208 §4.3.
     static let noName = SPFOutcome(result: .none, reason: "no domain name")
