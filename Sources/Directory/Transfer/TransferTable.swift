@@ -84,12 +84,16 @@ struct TransferTable {
     /// The separator that makes the first cell of the first line the name of a column; where there is no header, the
     /// comma.
     private static func separator(of cursor: TextCursor, _ kind: TransferKind) -> TransferSeparator {
-        TransferSeparator.allCases.first { separator in
-            var reader = CSVReader(cursor, separator: separator, file: "")
+        let beginning = TextCursor(Array(cursor.octets[cursor.place...].prefix(longestHeader)))
+        return TransferSeparator.allCases.first { separator in
+            var reader = CSVReader(beginning, separator: separator, file: "")
             guard let first = reader.next(), first.count > 1 else { return false }
             return TransferColumn.named(first[0].text, of: kind) != nil
         } ?? .comma
     }
+
+    /// Octets that are looked at for a header.
+    private static let longestHeader = 4_096
 
     private mutating func header(_ cells: [CSVReader.Cell]) -> [TransferColumn?] {
         var seen: Set<TransferColumn> = []
