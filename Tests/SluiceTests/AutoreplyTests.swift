@@ -115,7 +115,7 @@ import Testing
             #expect(try await run().output.contains("off"))
             let audit = try await server.sluice("audit", "--object", "anna@acme.test")
             #expect(audit.output.contains("mailbox.autoreply"), "\(audit)")
-            #expect(audit.output.contains("isOn: true > false"), "\(audit)")
+            #expect(audit.output.contains("reply: on > off"), "\(audit)")
             #expect(try await run("anna@acme.test", "--remove").code == 0)
             #expect(try await run("anna@acme.test", "--json").output == "null\n")
         }

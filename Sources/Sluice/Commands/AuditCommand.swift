@@ -43,12 +43,13 @@ extension AuditEntry {
 
     /// What the options of the commands call it.
     private static let titles = [
-        "isEnabled": "mail", "fullName": "name", "postOffice": "post office", "isTest": "test",
+        "isEnabled": "mail", "fullName": "name", "postOffice": "post office", "isTest": "test", "isOn": "reply",
+        "answersCatchAll": "catch-all",
     ]
 
     /// What the other columns say, and what only the directory itself is concerned with.
     private static let unsaid: Set = [
-        "address", "created", "name", "isVerified", "domain", "publicKey", "activated", "retired",
+        "address", "created", "name", "isVerified", "domain", "publicKey", "activated", "retired", "since",
     ]
 
     private static func fields(_ json: String?) -> [String: String] {
