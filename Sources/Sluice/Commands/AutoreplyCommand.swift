@@ -49,11 +49,13 @@ struct AutoreplyCommand: ParsableCommand {
         if on, off { throw ValidationError("Say --on or --off, not both.") }
         if text != nil, textFile != nil { throw ValidationError("Say --text or --text-file, not both.") }
         if remove, changesSomething { throw ValidationError("--remove stands alone.") }
-        if address == nil, remove || changesSomething { throw ValidationError("Say which mailbox is to answer.") }
     }
 
     func run() throws {
-        guard let address else { return try list() }
+        guard let address else {
+            if remove || changesSomething { throw CommandFailure.wrong("Say which mailbox is to answer.") }
+            return try list()
+        }
         if remove {
             var wasThere = false
             try place.change { changes in wasThere = try changes.removeAutoreply(address) }

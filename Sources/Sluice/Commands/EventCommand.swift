@@ -20,11 +20,13 @@ struct EventCommand: ParsableCommand {
 
     func validate() throws {
         if off, program != nil { throw ValidationError("Say --program or --off, not both.") }
-        if address == nil, off || program != nil { throw ValidationError("Say which mailbox it is for.") }
     }
 
     func run() throws {
-        guard let address else { return try list() }
+        guard let address else {
+            if off || program != nil { throw CommandFailure.wrong("Say which mailbox it is for.") }
+            return try list()
+        }
         guard off || program != nil else { return try show(address) }
         if let program {
             let folder = try place.configuration.load().events.folder
