@@ -30,7 +30,11 @@ struct TokenCollector {
         var hash = TokenHash(place)
         hash.add(octets)
         let token = hash.token(TokenKind(place))
-        insert(token) { "\(place)\(String(decoding: Array(octets), as: UTF8.self))" }
+        // Whoever reads it has it in a terminal: no control characters.
+        insert(token) {
+            let legible = octets.map { $0 < .space || $0 == 0x7F ? UInt8(ascii: "^") : $0 }
+            return "\(place)\(String(decoding: legible, as: UTF8.self))"
+        }
         return token
     }
 
