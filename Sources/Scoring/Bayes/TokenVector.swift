@@ -2,10 +2,10 @@ import Foundation
 
 /// How the tokens of a message make a vector of length 1.
 ///
-/// What a message says, how it is made, and the octets of its header are three blocks. Each block is brought to its own
-/// length first, so that a long text does not drown what the header says, nor a short one leave everything to it. Within
-/// a block a token counts by how rare it is: the root of ln(1 + lessons / (1 + lessons with it)), half of that if it is
-/// a pair, since pairs are many, and say in part what their words say already.
+/// What a message says, how it is made, and the octets of its header are three blocks. Each block is brought to its
+/// own length first, so that a long text does not drown what the header says, nor a short one leave everything to it.
+/// Within a block a token counts by how rare it is: the root of ln(1 + lessons / (1 + lessons with it)), half of that
+/// if it is a pair, since pairs are many, and say in part what their words say already.
 enum TokenVector {
     /// The blocks, by number: texts, form, grams.
     static let blocks = 3
