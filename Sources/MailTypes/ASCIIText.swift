@@ -1,5 +1,5 @@
-/// A short text of ASCII, put together in one piece: for what stands in every log line, header and trace, where a string
-/// for each part of it shows.
+/// A short text of ASCII, put together in one piece: for what stands in every log line, header and trace, where a
+/// string for each part of it shows.
 package struct ASCIIText {
     private let octets: UnsafeMutableBufferPointer<UInt8>
     fileprivate var count = 0

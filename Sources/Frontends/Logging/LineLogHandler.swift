@@ -46,8 +46,8 @@ public struct LineLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        // What the event has comes before what is provided, and that before what the logger has. Nearly always the first
-        // is all there is, and nothing is copied.
+        // What the event has comes before what is provided, and that before what the logger has. Nearly always there
+        // is only the first, and nothing is copied.
         var all = event.metadata ?? [:]
         if let provided = metadataProvider?.get(), !provided.isEmpty { all.merge(provided) { own, _ in own } }
         if !metadata.isEmpty { all.merge(metadata) { own, _ in own } }
