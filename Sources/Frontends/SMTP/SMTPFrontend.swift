@@ -147,7 +147,7 @@ public final class SMTPFrontend: Sendable {
                 "connection refused",
                 metadata: ["client": "\(peer.address)", "listener": "\(options.name)", "reply": "\(refusal)"])
             // In TLS nobody could read it before a handshake, which would cost what is to be saved.
-            // And a mail server knows of a milter without an answer what to do; of words that it does not know it does not.
+            // A mail server knows what to do without a milter; these words it would not understand.
             if options.tls == .implicit || options.isMilter { return channel.close(promise: nil) }
             return try operations.addHandler(RefusalHandler(refusal))
         }
