@@ -41,7 +41,8 @@ import Testing
                 }
             }
             if has("global"), !words.contains("--global") { words.append("--global") }
-            if has("off") { words.append("--off") }
+            let mayList = (arguments ?? []).contains { $0.kind == "positional" && $0.isOptional }
+            if has("off"), !mayList { words.append("--off") }
             if has("enable-mail") { words.append("--enable-mail") }
             if has("no-only-authenticated") { words.append("--only-authenticated") }
             if has("enable-split") { words.append("--enable-split") }

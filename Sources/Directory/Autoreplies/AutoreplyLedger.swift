@@ -6,9 +6,9 @@ import Synchronization
 /// Who was told what by whom and when, in `autoreplies.sqlite`: nobody gets a mailbox's reply twice in its
 /// period. RFC 5230 §4.2.
 ///
-/// There is one row for each mailbox and sender. It is written before the reply is made (``AutoreplyRecord/State/begun``)
-/// and again when the reply is in the queue, where it is held until then. Each write is durable when it returns. A row
-/// goes when its period is over. All methods block.
+/// There is one row for each mailbox and sender. It is written before the reply is made
+/// (``AutoreplyRecord/State/begun``) and again when the reply is in the queue, where it is held until then. Each write
+/// is durable when it returns. A row goes when its period is over. All methods block.
 public final class AutoreplyLedger: Sendable {
     /// What a mailbox may answer, so that who writes in many names does not make a flood of it.
     public struct Limits: Sendable {

@@ -3,8 +3,8 @@ public import MailTypes
 
 /// Programs that are run on what has come to lie in mailboxes.
 extension DirectoryChanges {
-    /// Sets the program of a mailbox by its name in the folder of programs; `nil`: none is run any more. Answers whether
-    /// that is new.
+    /// Sets the program of a mailbox by its name in the folder of programs; `nil`: none is run any more. Answers
+    /// whether that is new.
     @discardableResult
     public func setDeliveryEvent(_ program: String?, of address: String) throws -> Bool {
         let row = try require(.mailbox, address)
