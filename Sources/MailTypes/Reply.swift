@@ -50,6 +50,14 @@ extension Reply {
         return Reply(self.code, condition, lines: lines)
     }
 
+    /// The reply in ASCII, with a question mark for each other character: what programs elsewhere have worded goes to
+    /// clients that have not asked for UTF-8. RFC 6531 §3.7.4.2.
+    public var inASCII: Reply {
+        guard lines.contains(where: { !$0.utf8.allSatisfy { $0 < 0x80 } }) else { return self }
+        let plain = lines.map { line in String(line.map { $0.isASCII ? $0 : "?" }) }
+        return Reply(code, condition, lines: plain)
+    }
+
     /// Octets of text that ``clipped`` keeps.
     private static let maxClippedText = 512
 

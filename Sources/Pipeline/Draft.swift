@@ -20,6 +20,8 @@ struct Draft: Sendable {
     /// Its content; another one where the message becomes another.
     private(set) var content = ContentBox()
     var recipients: [Recipient]
+    /// The keys of those who were said and are answered as it ends, also of who has been taken out since.
+    private(set) var answered: Set<String>
     var symbols: [Symbol]
     var authentication: AuthenticationResults
     var state = State.open
@@ -39,9 +41,16 @@ struct Draft: Sendable {
         self.message = message
         self.sender = sender
         self.recipients = recipients
+        answered = Set(recipients.map(\.address.key))
         self.symbols = symbols
         self.authentication = authentication
         self.quarantined = quarantined
+    }
+
+    /// Takes in one more of those who were said.
+    mutating func admit(_ recipient: Recipient) {
+        recipients.append(recipient)
+        answered.insert(recipient.address.key)
     }
 
     /// The reply it was refused with, if it was.
@@ -94,7 +103,44 @@ struct Draft: Sendable {
                 parts.append((link.variant(for: recipient.policyDomain), part))
             }
         }
+        // Who was taken out is answered as the first part is: it has those who were put in his place.
+        let standing = Set(recipients.map(\.address.key))
+        for place in parts.indices {
+            let own = Set(parts[place].1.recipients.map(\.address.key))
+            parts[place].1.answered = answered.filter { own.contains($0) || (place == 0 && !standing.contains($0)) }
+        }
         return parts
+    }
+
+    /// How many stages have values of their own for those whom it is for: of a copy that tells of one list or one
+    /// person there are more.
+    private var ownValues: Int { recipients.lazy.filter { !$0.isAdded }.map(\.policies.count).max() ?? 0 }
+
+    /// Drafts that are taken, in which whoever a stage has added to several of them stands once: where he was said, or
+    /// else in the one that is the least about somebody.
+    static func withoutDoubles(_ drafts: [Draft]) -> [Draft] {
+        let hasAdded = drafts.contains { $0.recipients.contains(where: \.isAdded) }
+        guard drafts.count > 1, hasAdded else { return drafts }
+        var homes: [String: Int] = [:]
+        for (place, draft) in drafts.enumerated() where draft.isTaken {
+            for recipient in draft.recipients {
+                let key = recipient.address.key
+                guard let other = homes[key] else {
+                    homes[key] = place
+                    continue
+                }
+                let isSaidThere = drafts[other].recipients.contains { $0.address.key == key && !$0.isAdded }
+                if isSaidThere { continue }
+                if !recipient.isAdded || draft.ownValues < drafts[other].ownValues { homes[key] = place }
+            }
+        }
+        return drafts.enumerated().map { place, draft in
+            guard draft.isTaken else { return draft }
+            var draft = draft
+            draft.recipients.removeAll { $0.isAdded && homes[$0.address.key] != place }
+            if draft.recipients.isEmpty { draft.state = .discarded }
+            return draft
+        }
     }
 
     /// Notes that the message stage at `place` has been asked, and applies what it found.

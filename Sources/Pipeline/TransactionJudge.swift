@@ -6,10 +6,10 @@ public import struct Foundation.Date
 /// It is asked in the session, before each reply; it applies what the stages find and keeps the trace. A session asks
 /// one question at a time, and from one executor: an actor would cost it two turns of its event loop for each.
 public final class TransactionJudge {
-    private let chain: Chain
-    private var transaction: Transaction
-    private var notes: Opening.Notes
-    private var trace: Trace
+    let chain: Chain
+    var transaction: Transaction
+    var notes: Opening.Notes
+    var trace: Trace
     private var accepted: [AcceptedRecipient] = []
     /// The ``EmailAddress/key`` of each of them.
     private var acceptedKeys: Set<String> = []
@@ -19,7 +19,7 @@ public final class TransactionJudge {
     private var standard: AcceptedRecipient?
 
     /// A recipient that was taken, with all that its copy is judged by.
-    private struct AcceptedRecipient: Sendable {
+    struct AcceptedRecipient: Sendable {
         var recipient: Recipient
         var symbols: [Symbol]
         /// Which values of each message stage hold for it.
@@ -106,7 +106,7 @@ public final class TransactionJudge {
         for case .policy(let name) in finding?.edits ?? [] { candidate.recipient.observedPolicies[link.file] = name }
     }
 
-    private func take(_ finding: Finding, of link: Link, for candidate: inout AcceptedRecipient) -> Course {
+    func take(_ finding: Finding, of link: Link, for candidate: inout AcceptedRecipient) -> Course {
         for edit in finding.edits {
             switch edit {
             case .score(let symbol): candidate.symbols.append(symbol)
@@ -202,7 +202,7 @@ public final class TransactionJudge {
                 guard drafts[0].state == .open else { continue }
                 let finding = await ask(link, link.base, about: drafts[0])
                 drafts[0].pass(place, finding)
-                await route(additionsOf: finding, to: &drafts[0])
+                await follow(finding, of: link, in: &drafts[0])
                 continue
             }
             var next: [Draft] = []
@@ -218,50 +218,13 @@ public final class TransactionJudge {
                 for (variant, var part) in draft.divided(by: link) {
                     let finding = await ask(link, variant, about: part)
                     part.pass(place, finding)
-                    await route(additionsOf: finding, to: &part)
+                    await follow(finding, of: link, in: &part)
                     next.append(part)
                 }
             }
             drafts = next
         }
         return drafts
-    }
-
-    /// Has the stages that route say where the mail of those goes whom a stage has added, as for mail of this server's
-    /// own. Who is refused for good is left out, and stands among the refused; if it may be otherwise later, the
-    /// message is to come again.
-    private func route(additionsOf finding: Finding?, to draft: inout Draft) async {
-        for case .addRecipient(let address) in finding?.edits ?? [] where draft.state == .open {
-            guard !draft.recipients.contains(where: { $0.address.key == address.key }) else { continue }
-            var added = AcceptedRecipient(
-                recipient: Recipient(EnvelopeRecipient(address)), symbols: [], policy: [], isDiscarded: false)
-            added.recipient.isAdded = true
-            if let refusal = await refusal(whileRouting: &added) {
-                trace.refused.append(RefusedRecipient(address: address, reply: refusal))
-                if refusal.isTemporary { draft.state = .refused(refusal) }
-            } else {
-                draft.recipients.append(added.recipient)
-            }
-        }
-        if draft.recipients.isEmpty, draft.state == .open { draft.state = .discarded }
-    }
-
-    private func refusal(whileRouting added: inout AcceptedRecipient) async -> Reply? {
-        var own = transaction
-        own.session = Session(language: .internal, listener: transaction.session.listener, client: "127.0.0.1")
-        for link in chain.links(in: .recipient) where link.effects.contains(.routes) && !link.words.isObserved {
-            let variant = link.variant(for: added.recipient.policyDomain)
-            let subject = StageRunner.Subject.recipient(added.recipient)
-            let runner = StageRunner(link: link, phase: .recipient, subject: subject, variant: variant)
-            let (step, finding) = await runner.run(in: own)
-            notes.steps.append(step)
-            guard let finding else { continue }
-            let course = take(finding, of: link, for: &added)
-            if case .refuse(let reply) = course { return reply }
-            if course == .settled { break }
-        }
-        let isRouted = !added.recipient.destinations.isEmpty || transaction.session.isRoutedElsewhere
-        return isRouted ? nil : Reply(550, .deliveryNotAuthorized, "Nobody says where its mail goes")
     }
 
     /// Asks a stage in shadow with each set of its values. The draft stays whole: others must not notice.
@@ -293,7 +256,7 @@ public final class TransactionJudge {
             var recipient = one.recipient
             if notes.quarantined != nil { recipient.disposition = .quarantine }
             if let place = places[one.symbols] {
-                drafts[place].recipients.append(recipient)
+                drafts[place].admit(recipient)
             } else {
                 places[one.symbols] = drafts.count
                 drafts.append(
@@ -306,7 +269,7 @@ public final class TransactionJudge {
         return drafts
     }
 
-    private func ask(_ link: Link, _ variant: StageVariant, about draft: Draft) async -> Finding? {
+    func ask(_ link: Link, _ variant: StageVariant, about draft: Draft) async -> Finding? {
         transaction.message = draft.message
         transaction.envelope?.sender = draft.sender
         transaction.contentBox = draft.content
@@ -324,7 +287,8 @@ public final class TransactionJudge {
     }
 
     /// From the drafts' ends to the replies and to what is to be queued.
-    private func conclude(_ drafts: [Draft]) -> Outcome {
+    private func conclude(_ all: [Draft]) -> Outcome {
+        let drafts = Draft.withoutDoubles(all)
         let word = transaction.session.isRoutedElsewhere ? "Passed" : "Taken"
         let taken = Reply(250, .other, "\(word) as \(transaction.id)")
         let replies: [Reply]
@@ -339,7 +303,7 @@ public final class TransactionJudge {
             var refusals: [String: Reply] = [:]
             for draft in drafts {
                 guard let refusal = draft.refusal?.marked(with: transaction.id) else { continue }
-                for recipient in draft.recipients { refusals[recipient.address.key] = refusal }
+                for key in draft.answered { refusals[key] = refusal }
             }
             replies = accepted.map { refusals[$0.recipient.address.key] ?? taken }
         }

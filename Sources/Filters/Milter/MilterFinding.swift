@@ -33,7 +33,7 @@ struct MilterFinding {
             }
         }
         finding.edits += header.edits(of: message.header)
-        if let body { finding.edits.append(.replaceBody(Bytes(body))) }
+        if let body { finding.edits.append(.replaceBody(try Self.sendable(body))) }
         if let note = finding.note { notes.insert(note, at: 0) }
         finding.note = notes.isEmpty ? nil : notes.prefix(Self.mostNotes).joined(separator: "; ")
     }
@@ -45,8 +45,8 @@ struct MilterFinding {
         // The other stages have their say.
         case .accept: Finding(note: "accepts, and wants to hear no more")
         case .discard: Finding(.discard)
-        case .reject(let reply): Finding(.reject(reply ?? refusal))
-        case .tempfail(let reply): Finding(.tempfail(reply ?? delay))
+        case .reject(let reply): Finding(.reject(reply?.inASCII ?? refusal))
+        case .tempfail(let reply): Finding(.tempfail(reply?.inASCII ?? delay))
         }
     }
 
@@ -70,6 +70,25 @@ struct MilterFinding {
         } else {
             notes.append("\(address) is no recipient to take out")
         }
+    }
+
+    /// A body with CR LF at the end of each line, as all mail has it here: else it would be signed otherwise than it
+    /// is sent.
+    private static func sendable(_ body: [UInt8]) throws(StageFailure) -> Bytes {
+        guard !body.contains(0) else { throw StageFailure("its body has NUL in it, which mail cannot have") }
+        let (cr, lf) = (UInt8(ascii: "\r"), UInt8(ascii: "\n"))
+        let isEven = zip(body, body.dropFirst()).allSatisfy { ($0 == cr) == ($1 == lf) }
+        if isEven, body.first != lf, body.last != cr { return Bytes(body) }
+        var lines: [UInt8] = []
+        lines.reserveCapacity(body.count + body.count / 32)
+        for (place, octet) in body.enumerated() {
+            switch octet {
+            case lf where place > 0 && body[place - 1] == cr: continue
+            case cr, lf: lines += [cr, lf]
+            default: lines.append(octet)
+            }
+        }
+        return Bytes(lines)
     }
 
     /// The address of a path, with angle brackets or without; `nil` is the null path.

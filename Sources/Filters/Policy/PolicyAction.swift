@@ -48,8 +48,8 @@ struct PolicyAction {
             (0...999).contains(detail)
         {
             let rest = text.dropFirst(word.count).drop { $0 == " " }
-            return Reply(code, .init(subject, detail), rest.isEmpty ? otherwise : String(rest))
+            return Reply(code, .init(subject, detail), rest.isEmpty ? otherwise : String(rest)).inASCII
         }
-        return Reply(code, .deliveryNotAuthorized, text.isEmpty ? otherwise : text)
+        return Reply(code, .deliveryNotAuthorized, text.isEmpty ? otherwise : text).inASCII
     }
 }
