@@ -125,6 +125,27 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("a\nb\n", "a\r\nb\r\n"), ("\na", "\r\na"), ("a\rb\r\nc\r", "a\r\nb\r\nc\r\n"), ("a\r\r\n", "a\r\n\r\n"),
+        ("a\r\nb", "a\r\nb"), ("", ""),
+    ])
+    func `the lines of a body end as they do in mail`(_ said: String, _ wanted: String) async throws {
+        let finding = try await find(MilterReport(.continue, changes: [.replaceBody(Bytes(Array(said.utf8)))]))
+        #expect(finding.edits == [.replaceBody(Bytes(Array(wanted.utf8)))])
+    }
+
+    @Test func `a body that mail cannot have is a failure`() async throws {
+        await #expect(throws: StageFailure.self) {
+            _ = try await find(MilterReport(.continue, changes: [.replaceBody(Bytes([0x61, 0]))]))
+        }
+    }
+
+    @Test func `its words are ASCII to clients`() async throws {
+        let said = Reply(550, .deliveryNotAuthorized, "Zurückgewiesen")
+        let finding = try await find(MilterReport(.reject(said)))
+        #expect(finding.verdict == .reject(Reply(550, .deliveryNotAuthorized, "Zur?ckgewiesen")))
+    }
+
     @Test func `what comes to nothing is noted`() async throws {
         let changes: [MilterReport.Change] = [
             .deleteRecipient("<nobody@here.example>"), .changeField(number: 3, name: "X-None", value: ""),
