@@ -96,7 +96,10 @@ let package = Package(
         // Support for tests, shipped as a library so that authors of stages can use it too.
         .target(
             name: "SluiceTesting",
-            dependencies: ["MailTypes", "Protocols", "Pipeline", "Filters", "Queue", "Directory", "Configuration", nio]
+            dependencies: [
+                "MailTypes", "Protocols", "Pipeline", "Filters", "Adapters", "Queue", "Directory", "Configuration", nio,
+                nioPosix,
+            ]
         ),
 
         .executableTarget(

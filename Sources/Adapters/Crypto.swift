@@ -128,6 +128,106 @@ public enum Crypto {
     }
 }
 
+// MARK: - Certificates
+
+/// A chain of certificates as libcrypto verifies it. RFC 5280 §6.
+enum CertificateChain {
+    /// More certificates than this are not looked at.
+    static let longest = 16
+
+    enum Anchors {
+        /// The authorities of a file in PEM; `nil`: those of the system.
+        case file(String?)
+        /// These certificates in DER, themselves issued by whomever.
+        case certificates([[UInt8]])
+    }
+
+    enum Fault: Error {
+        case malformed, otherName, expired, untrusted(String)
+        case library(String)
+    }
+
+    /// Verifies the first certificate of a chain for any of these names, without regard to its subject's common name
+    /// unless `usesSubject`.
+    static func verify(
+        _ chain: [[UInt8]], to anchors: Anchors, names: [String], usesSubject: Bool, at seconds: Int
+    ) throws(Fault) {
+        defer { ERR_clear_error() }
+        let read = chain.prefix(longest).compactMap(certificate)
+        defer { for one in read { X509_free(one) } }
+        guard read.count == min(chain.count, longest), let first = read.first else { throw .malformed }
+        guard let store = X509_STORE_new(), let context = X509_STORE_CTX_new(), let others = OPENSSL_sk_new_null()
+        else { throw .library("X509_STORE_new") }
+        defer {
+            X509_STORE_CTX_free(context)
+            X509_STORE_free(store)
+            OPENSSL_sk_free(others)
+        }
+        try add(anchors, to: store)
+        for other in read.dropFirst() { _ = OPENSSL_sk_push(others, UnsafeRawPointer(other)) }
+        guard X509_STORE_CTX_init(context, store, first, others) == 1,
+            X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER) == 1,
+            let parameters = X509_STORE_CTX_get0_param(context)
+        else { throw .library("X509_STORE_CTX_init") }
+        X509_VERIFY_PARAM_set_time(parameters, seconds)
+        if case .certificates = anchors {
+            X509_VERIFY_PARAM_set_flags(parameters, UInt(X509_V_FLAG_PARTIAL_CHAIN))
+        }
+        let flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | (usesSubject ? 0 : X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+        X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(flags))
+        guard !names.isEmpty, names.allSatisfy({ X509_VERIFY_PARAM_add1_host(parameters, $0, 0) == 1 }) else {
+            throw .otherName
+        }
+        guard X509_verify_cert(context) != 1 else { return }
+        let code = X509_STORE_CTX_get_error(context)
+        switch code {
+        case X509_V_ERR_HOSTNAME_MISMATCH: throw .otherName
+        case X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID: throw .expired
+        default: throw .untrusted(String(cString: X509_verify_cert_error_string(Int(code))))
+        }
+    }
+
+    private static func add(_ anchors: Anchors, to store: OpaquePointer) throws(Fault) {
+        switch anchors {
+        case .file(nil): guard X509_STORE_set_default_paths(store) == 1 else { throw .library("default paths") }
+        case .file(let path?): guard X509_STORE_load_file(store, path) == 1 else { throw .library(path) }
+        case .certificates(let all):
+            for one in all.compactMap(certificate) {
+                // It counts its own references.
+                X509_STORE_add_cert(store, one)
+                X509_free(one)
+            }
+        }
+    }
+
+    /// The SubjectPublicKeyInfo of a certificate, in DER.
+    static func publicKey(of octets: [UInt8]) -> [UInt8]? {
+        defer { ERR_clear_error() }
+        guard let certificate = certificate(octets) else { return nil }
+        defer { X509_free(certificate) }
+        guard let key = X509_get_X509_PUBKEY(certificate) else { return nil }
+        var octets = [UInt8](repeating: 0, count: max(0, Int(i2d_X509_PUBKEY(key, nil))))
+        octets.withUnsafeMutableBufferPointer { buffer in
+            var start = buffer.baseAddress
+            _ = i2d_X509_PUBKEY(key, &start)
+        }
+        return octets.isEmpty ? nil : octets
+    }
+
+    static func digest(_ octets: [UInt8], is512: Bool) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: is512 ? 64 : 32)
+        let result = EVP_Digest(octets, octets.count, &digest, nil, is512 ? EVP_sha512() : EVP_sha256(), nil)
+        return result == 1 ? digest : []
+    }
+
+    private static func certificate(_ octets: [UInt8]) -> OpaquePointer? {
+        octets.withUnsafeBufferPointer { buffer in
+            var start = buffer.baseAddress
+            return d2i_X509(nil, &start, buffer.count)
+        }
+    }
+}
+
 // MARK: - Signatures
 
 /// libcrypto for the stages that sign and verify. RFC 6376 §3.3, RFC 8463 §3.
@@ -206,7 +306,7 @@ public struct LibcryptoSignatures: SignatureCryptography {
         switch key {
         case .rsa(let modulus, let exponent):
             // Written anew from the two numbers: libcrypto's reader never sees a stranger's DER.
-            let octets = DER.publicKeyInfo(modulus: modulus, exponent: exponent)
+            let octets = PublicKeyDER.publicKeyInfo(modulus: modulus, exponent: exponent)
             return octets.withUnsafeBufferPointer { buffer in
                 var start = buffer.baseAddress
                 return d2i_PUBKEY(nil, &start, buffer.count)
@@ -294,28 +394,4 @@ private final class LibcryptoKey: SigningKey {
 
 extension CryptographyFailure {
     fileprivate static func call(_ name: String) -> Self { Self("\(CryptoError(call: name))") }
-}
-
-/// Writes the little DER that a public key needs. ITU-T X.690 §8.
-private enum DER {
-    // SEQUENCE { SEQUENCE { OID rsaEncryption, NULL }, BIT STRING { SEQUENCE { modulus, exponent } } }
-    static func publicKeyInfo(modulus: [UInt8], exponent: [UInt8]) -> [UInt8] {
-        let key = element(0x30, integer(modulus) + integer(exponent))
-        return element(0x30, element(0x30, rsaEncryption) + element(0x03, [0] + key))
-    }
-
-    private static let rsaEncryption: [UInt8] = [
-        0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00,
-    ]
-
-    private static func integer(_ digits: [UInt8]) -> [UInt8] {
-        element(0x02, (digits.first ?? 0x80) >= 0x80 ? [0] + digits : digits)
-    }
-
-    private static func element(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
-        let count = content.count
-        if count < 0x80 { return [tag, UInt8(truncatingIfNeeded: count)] + content }
-        if count < 0x100 { return [tag, 0x81, UInt8(truncatingIfNeeded: count)] + content }
-        return [tag, 0x82, UInt8(truncatingIfNeeded: count >> 8), UInt8(truncatingIfNeeded: count)] + content
-    }
 }

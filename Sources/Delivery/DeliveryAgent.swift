@@ -55,7 +55,8 @@ public final class DeliveryAgent: Sendable {
         let remoteSurroundings = RemoteSurroundings(
             hostname: hostname, options: options, hooks: hooks,
             finder: HostFinder(hostname: hostname, options: options, hooks: hooks),
-            tls: TLSContexts(trustRoots: options.trustRoots), limits: SMTPTimeLimits(options), group: group)
+            tls: TLSContexts(trustRoots: options.trustRoots, checks: hooks.certificates, now: hooks.now),
+            limits: SMTPTimeLimits(options), group: group)
         remote = RemoteDelivery(
             remoteSurroundings,
             perform: { [queue, threads] work, worker in

@@ -26,6 +26,10 @@ public struct RemoteHost: Sendable, Hashable, Codable {
     public var port: Int
     /// The session was encrypted.
     public var tls = false
+    /// How TLS was to be made with an exchanger, and who says so; `nil` for other hosts.
+    public var policy: String?
+    /// What its certificate proved, or why it did not.
+    public var certificate: String?
 
     public init(name: String, address: IPAddress?, port: Int) {
         self.name = name

@@ -14,6 +14,7 @@ import Protocols
 /// | 552 to RCPT without a reason of its own: too many recipients, RFC 5321 §4.5.3.1.10 | deferred | no |
 /// | 5yz to MAIL, RCPT, DATA, content | failed | no |
 /// | connection lost while the content flows, or after the final dot | deferred: better twice than never | no |
+/// | the next server has no REQUIRETLS, or no TLS for a message that needs it, RFC 8689 §4.2.1 | failed | yes |
 /// | nonsense instead of a reply | deferred, 4.5.0 | yes, before the content |
 enum DeliveryFailurePolicy {
     struct Verdict: Sendable, Hashable {
@@ -30,7 +31,8 @@ enum DeliveryFailurePolicy {
             if isTooManyRecipients(reply, in: phase) {
                 return Verdict(reply: reply.asTemporary(452), triesNextHost: false)
             }
-            return Verdict(reply: reply, triesNextHost: false)
+            // Another exchanger may have what this one lacks. RFC 8689 §4.2.1.
+            return Verdict(reply: reply, triesNextHost: reply.condition == .requireTLSNeeded && isEarly)
         }
         // A yes where none belongs.
         return Verdict(
@@ -46,8 +48,12 @@ enum DeliveryFailurePolicy {
     }
 
     /// The session broke, or never began.
-    static func verdict(on failure: SMTPClientFailure) -> Verdict {
+    static func verdict(on failure: SMTPClientFailure, need: SecurityNeed = .usual) -> Verdict {
         let isEarly = failure.phase != .content && failure.phase != .final
+        if case .noTLS = failure.reason, need == .proven {
+            let reply = Reply(550, .encryptionNeeded, "REQUIRETLS, and the server does not offer TLS")
+            return Verdict(reply: reply, triesNextHost: true)
+        }
         if case .refused(let reply) = failure.reason {
             if failure.phase == .greeting, reply.code == 521 || reply.code == 556 {
                 return Verdict(reply: reply, triesNextHost: true)

@@ -22,6 +22,14 @@ public struct DeliveryHooks: Sendable {
     public var login:
         @Sendable (_ credential: String, _ host: String, _ port: Int) async throws(StageFailure) ->
             SMTPClientMachine.Login? = { _, _, _ in nil }
+    /// Whether answers of DNS are validated, so that what is called secure is so.
+    public var validatesDNS = false
+    /// How much TLS the exchangers of a domain need.
+    public var tlsPolicy: @Sendable (_ domain: String) -> TLSPolicy = { _ in .usual }
+    /// What a domain publishes as MTA-STS.
+    public var mtaSTS: @Sendable (_ domain: String) async -> MTASTSFinding = { _ in .none }
+    /// Who says what exchangers' certificates prove; `nil`: nobody, and nothing is proven.
+    public var certificates: (any CertificateChecks)?
     /// Told of each attempt's outcome.
     public var report: @Sendable (DeliveryEvent) -> Void = { _ in }
 

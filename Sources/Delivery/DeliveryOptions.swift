@@ -67,8 +67,6 @@ public struct DeliveryOptions: Sendable {
     /// Mail exchangers on loopback, private, link-local and other addresses that are nobody's on the Internet
     /// are not connected to. Hosts that the admin names are.
     public var refusesPrivateExchangers = true
-    /// TLS with mail exchangers; ``RelayHost`` says it for named hosts.
-    public var exchangerSecurity = RelayHost.Security.opportunistic
     /// Names by which this server is an exchanger, beside its host name.
     public var ownNames: Set<String> = []
     /// Addresses where ``exchangerPort`` is its own: mail that is sent there comes back.

@@ -10,8 +10,13 @@ struct HeaderGlance: Sendable {
     var subject: String?
     /// Octets of the header, the empty line included.
     var count = 0
+    /// Values of its TLS-Required fields. RFC 8689 §5.
+    private var tlsRequired: [String] = []
     /// There are octets above 127 in it. RFC 6532.
     var hasUTF8 = false
+
+    /// Its sender would rather have it delivered than protected: there is one such field, and it says so.
+    var wantsNoTLS: Bool { tlsRequired.count == 1 && tlsRequired[0].asciiLowercased == "no" }
 
     /// No field of interest is longer; what lies behind is not looked at.
     private static let longestValue = 998
@@ -45,6 +50,9 @@ struct HeaderGlance: Sendable {
             if messageID == nil { messageID = Self.value(of: "message-id:", in: line) }
         case UInt8(ascii: "s"):
             if subject == nil { subject = Self.value(of: "subject:", in: line) }
+        case UInt8(ascii: "t"):
+            guard let value = Self.value(of: "tls-required:", in: line), tlsRequired.count < 2 else { return }
+            tlsRequired.append(value)
         default:
             break
         }

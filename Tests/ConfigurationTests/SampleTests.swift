@@ -12,7 +12,8 @@ import Testing
         "[listener].protocol", "[listener].bind", "[listener].name", "[listener].tls", "[listener].certificate",
         "[listener].key", "[listener].auth", "[listener].requires_auth", "delivery.trust_roots", "chain.postmaster",
         "run.user", "run.group", "dns.public_suffixes", "dmarc_reports.organization", "dmarc_reports.from",
-        "dmarc_reports.contact",
+        "dmarc_reports.contact", "[delivery.tls_policy].domain", "[delivery.tls_policy].tls",
+        "[delivery.tls_policy].dane", "[delivery.tls_policy].mta_sts",
     ]
 
     /// `section.key` with its default, as the tables of docs/operations.md have it; `nil`: in words.
@@ -35,7 +36,7 @@ import Testing
     /// The sample with every option switched on.
     static func wholeSample() throws -> String {
         let text = try String(contentsOf: Repository.sample, encoding: .utf8)
-        let option = /#(\[?\[[a-z.]+\]\]?|[a-z_0-9]+ = .*)/
+        let option = /#(\[?\[[a-z._]+\]\]?|[a-z_0-9]+ = .*)/
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         return lines.map { $0.wholeMatch(of: option).map { String($0.1) } ?? String($0) }.joined(separator: "\n")
     }

@@ -7,7 +7,8 @@ import Synchronization
 /// A next hop on loopback that behaves as its script says.
 final class FakeServer: Sendable {
     /// What it says to a command, by its verb, CR LF left away; the first is used up first, the last one
-    /// stays. `"."` is the end of the content, `"(content)"` what it says to its first line, `""` the greeting.
+    /// stays. `"EHLO in TLS"` is for what comes in TLS; `"."` is the end of the content, `"(content)"` what it says to
+    /// its first line, `""` the greeting.
     struct Script: Sendable {
         var replies: [String: [String]] = [
             "": ["220 fake.test ESMTP"],
@@ -23,6 +24,8 @@ final class FakeServer: Sendable {
         var breaksTLS = false
         /// After its reply to this verb it reads nothing more, and so does not see that the client goes.
         var deafAfter: String?
+        /// What it shows in TLS; `nil`: ``TestCertificate``.
+        var certificate: ExchangerCertificate?
         /// TLS begins with the first octet.
         var isImplicitTLS = false
 
@@ -77,7 +80,7 @@ final class FakeServer: Sendable {
                         return log.connections
                     }
                     if server.isImplicitTLS {
-                        try channel.pipeline.syncOperations.addHandler(TestCertificate.serverHandler())
+                        try channel.pipeline.syncOperations.addHandler(server.tlsHandler())
                     }
                     try channel.pipeline.syncOperations.addHandler(Session(server, number))
                 }
@@ -104,6 +107,11 @@ final class FakeServer: Sendable {
 
     fileprivate func speaks(at verb: String) -> Bool { script.withLock { $0.replies[verb] != nil } }
     fileprivate var deafAfter: String? { script.withLock { $0.deafAfter } }
+    fileprivate func tlsHandler() throws -> NIOSSLServerHandler {
+        guard let certificate = script.withLock({ $0.certificate }) else { return try TestCertificate.serverHandler() }
+        return NIOSSLServerHandler(context: try certificate.serverContext())
+    }
+
     fileprivate var breaksTLS: Bool { script.withLock { $0.breaksTLS } }
     fileprivate var isImplicitTLS: Bool { script.withLock { $0.isImplicitTLS } }
     fileprivate var isLMTP: Bool { script.withLock { $0.isLMTP } }
@@ -120,6 +128,7 @@ private final class Session: ChannelInboundHandler {
     private var chunk: Int?
     private var message: FakeServer.Received
     private var isDeaf = false
+    private var isInTLS = false
     private var trickle: RepeatedTask?
 
     init(_ server: FakeServer, _ number: Int) {
@@ -198,7 +207,8 @@ private final class Session: ChannelInboundHandler {
             chunk = Int(text.split(separator: " ")[1])
             return
         }
-        let reply = say(verb, context)
+        let isSaidInTLS = isInTLS && server.speaks(at: "\(verb) in TLS")
+        let reply = say(isSaidInTLS ? "\(verb) in TLS" : verb, context)
         let isYes = reply.hasPrefix("250") || reply.hasPrefix("354")
         let path = text.drop { $0 != "<" }.dropFirst().prefix { $0 != ">" }
         switch verb {
@@ -207,7 +217,8 @@ private final class Session: ChannelInboundHandler {
         case "RSET": message.recipients = []
         case "DATA" where reply.hasPrefix("354"): content = ByteBuffer()
         case "STARTTLS" where reply.hasPrefix("220") && !server.breaksTLS:
-            if let handler = try? TestCertificate.serverHandler() {
+            isInTLS = true
+            if let handler = try? server.tlsHandler() {
                 try? context.pipeline.syncOperations.addHandler(handler, position: .first)
             }
         case "QUIT": context.close(promise: nil)

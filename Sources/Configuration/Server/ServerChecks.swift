@@ -22,6 +22,7 @@ struct ServerChecks {
         checkDNS()
         checkQueue()
         checkDelivery()
+        checkTLSPolicies()
         checkRest()
         checkListeners()
     }

@@ -94,11 +94,36 @@ extension ServerConfiguration.Delivery: OptionGroup {
         options.read("source_addresses", &sourceAddresses)
         options.read("refuse_private_exchangers", &refusePrivateExchangers)
         options.read("tls", &tls)
+        if options.has("tls") { tlsLocation = options.decoder.node.location(of: ["tls"]) }
+        options.read("dane", &dane)
+        options.read("tls_policy", &tlsPolicies)
+        options.read("mta_sts", &mtaSTS)
         options.read("trust_roots", &trustRoots)
         options.read("max_returned", &maxReturned, from: "0", to: "16MB")
         // RFC 5321 §6.3 asks for 100 at least.
         options.read("max_received", &maxReceived, in: 25...1000)
         options.read("timeouts", &timeouts)
+    }
+}
+
+extension ServerConfiguration.Delivery.TLSPolicy: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.require("domain", &domain)
+        options.require("tls", &tls)
+        options.read("dane", &dane)
+        options.read("mta_sts", &mtaSTS)
+        location = options.decoder.node.location(of: ["domain"])
+    }
+}
+
+extension ServerConfiguration.Delivery.MTASTS: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        options.read("enabled", &enabled)
+        options.read("port", &port, in: 1...65_535)
+        options.read("timeout", &timeout, from: "1s", to: "5m")
+        options.read("capacity", &capacity, in: 1...10_000_000)
     }
 }
 

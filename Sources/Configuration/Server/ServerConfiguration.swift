@@ -134,8 +134,39 @@ extension ServerConfiguration {
             case opportunistic
             /// TLS, or no delivery; any certificate.
             case required
-            /// TLS with a trusted certificate that names the host.
+            /// TLS with a certificate that DANE or a trusted authority proves.
             case verified
+            /// TLS that DANE proves. RFC 7672.
+            case dane
+            /// TLS as the domain's MTA-STS policy wants it, which must be in force. RFC 8461.
+            case mtaSTS = "mta-sts"
+        }
+
+        /// `[[delivery.tls_policy]]`: how much TLS is asked of the exchangers of one domain.
+        public struct TLSPolicy: Sendable, Hashable {
+            /// `example.org`, or `.example.org` for all domains below it.
+            public var domain = ""
+            public var tls = Security.opportunistic
+            /// Whether its TLSA records are kept.
+            public var dane = true
+            /// Whether its MTA-STS policy is kept.
+            public var mtaSTS = true
+            /// Where it stands.
+            public var location = SourceLocation(file: "")
+            public init() {}
+        }
+
+        /// `[delivery.mta_sts]`: how domains' policies are fetched. RFC 8461.
+        public struct MTASTS: Sendable, Hashable {
+            /// Whether they are, and kept.
+            public var enabled = true
+            /// The port of the servers that they are fetched from.
+            public var port = 443
+            /// How long a fetch may take.
+            public var timeout: Interval = "30s"
+            /// Policies that are kept.
+            public var capacity = 100_000
+            public init() {}
         }
 
         /// Connections at the same time, in all.
@@ -160,6 +191,12 @@ extension ServerConfiguration {
         /// Mail exchangers on loopback and private addresses are not connected to.
         public var refusePrivateExchangers = true
         public var tls = Security.opportunistic
+        /// Where that stands; `nil`: nowhere.
+        public var tlsLocation: SourceLocation?
+        /// Whether TLSA records are kept, where `[dns] dnssec` validates them. RFC 7672.
+        public var dane = true
+        public var mtaSTS = MTASTS()
+        public var tlsPolicies: [TLSPolicy] = []
         /// PEM certificates that verified TLS trusts; `nil`: those of the system.
         public var trustRoots: String?
         /// Octets of a message that a report brings back; of a longer one only the header. RFC 3461 §4.3.

@@ -18,15 +18,15 @@ extension RemoteSurroundings {
     func connect(to target: Target) async throws(SMTPClientFailure) -> SMTPConnection {
         var configuration = SMTPClientMachine.Configuration(hostname: hostname)
         configuration.language = target.language == .lmtp ? .lmtp : .smtp
-        configuration.encryption = target.security.encryption
-        configuration.verifiesTLS = target.security == .verified || target.security == .implicit
+        configuration.encryption = target.encryption
+        configuration.verifiesTLS = target.verifiesTLS
         configuration.loginWithoutTLS = target.security == .none
         configuration.login = try await login(target)
         do {
             return try await open(target, configuration)
         } catch {
             // Opportunistic TLS that does not come about is no reason not to deliver. RFC 7435 §3.
-            guard target.security == .opportunistic, error.isAboutTLS else { throw error }
+            guard target.encryption == .opportunistic, error.isAboutTLS else { throw error }
             configuration.encryption = .never
             return try await open(target, configuration)
         }
@@ -42,17 +42,6 @@ extension RemoteSurroundings {
         guard let credential = target.credential else { return nil }
         if let login = try? await hooks.login(credential, target.name, target.port) { return login }
         throw SMTPClientFailure(.auth, .noLogin)
-    }
-}
-
-extension RelayHost.Security {
-    fileprivate var encryption: SMTPClientMachine.Encryption {
-        switch self {
-        case .none: .never
-        case .opportunistic: .opportunistic
-        case .required, .verified: .required
-        case .implicit: .implicit
-        }
     }
 }
 

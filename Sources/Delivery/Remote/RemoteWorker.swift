@@ -12,7 +12,8 @@ final class RemoteWorker {
     private let surroundings: RemoteSurroundings
     private let policy = DeliveryFailurePolicy.self
     private var connection: SMTPConnection?
-    private var isVerified = false
+    /// What the open connection is good enough for.
+    private var need = SecurityNeed.usual
     /// Messages over the open connection.
     private var delivered = 0
     /// Why there is no host for the destination, while that is believed.
@@ -42,7 +43,7 @@ final class RemoteWorker {
         if round.glance.received > surroundings.options.maxReceived {
             return (claimed.map { Attempt(claimed: $0, result: .failed(policy.tooManyHops)) }, nil)
         }
-        if let connection, connection.isOpen {
+        if let connection, connection.isOpen, need >= round.need {
             // The server may have got tired of the connection meanwhile: that is nobody's failure.
             await transact(over: connection, &round, isReused: true)
         }
@@ -50,7 +51,7 @@ final class RemoteWorker {
         guard let open = round.remaining.first else { return (round.attempts(), nil) }
         let targets: [Target]
         do throws(RoutingFailure) {
-            targets = try await findTargets()
+            targets = try await findTargets(for: round.need)
         } catch {
             let reply = policy.reply(on: error)
             round.note(.init(reply: reply, triesNextHost: false), host: nil)
@@ -60,28 +61,36 @@ final class RemoteWorker {
         var hasSpoken = false
         for target in targets where !round.remaining.isEmpty {
             close()
+            if let obstacle = target.decision?.obstacle {
+                round.note(.init(reply: obstacle, triesNextHost: true), host: target.host)
+                continue
+            }
             do throws(SMTPClientFailure) {
                 let connection = try await surroundings.connect(to: target)
                 hasSpoken = true
                 self.connection = connection
+                need = round.need
                 delivered = 0
                 await transact(over: connection, &round, isReused: false)
             } catch {
-                round.note(policy.verdict(on: error), host: target.host)
+                round.note(policy.verdict(on: error, need: round.need), host: target.host)
             }
         }
         let attempts = round.attempts()
         let untold = attempts.first { $0.claimed.number == open }
-        guard !hasSpoken, case .deferred(let reply) = untold?.result else { return (attempts, nil) }
+        // What one message needs more than others says nothing about those.
+        guard !hasSpoken, round.need == .usual, case .deferred(let reply) = untold?.result else {
+            return (attempts, nil)
+        }
         return (attempts, reply)
     }
 
     /// The hosts of the destination. That there are none for good is not asked for again for a while, so that many
     /// messages to a domain which is not there end with one look.
-    private func findTargets() async throws(RoutingFailure) -> [Target] {
+    private func findTargets(for need: SecurityNeed) async throws(RoutingFailure) -> [Target] {
         if let nowhere, nowhere.until > .now { throw nowhere.failure }
         do throws(RoutingFailure) {
-            return try await surroundings.finder.targets(of: destination)
+            return try await surroundings.finder.targets(of: destination, need: need)
         } catch {
             if policy.reply(on: error).isPermanent { nowhere = (error, .now + Self.memory) }
             throw error
@@ -124,6 +133,12 @@ private struct Round {
         self.message = message
         self.claimed = claimed.filter { message.recipients.indices.contains($0.number) }
         glance = HeaderGlance(message.content)
+    }
+
+    /// REQUIRETLS outweighs the field. RFC 8689 §4.1.
+    var need: SecurityNeed {
+        if message.parameters.requireTLS { return .proven }
+        return glance.wantsNoTLS ? .none : .usual
     }
 
     /// Who is still to be tried, by their places in the message.

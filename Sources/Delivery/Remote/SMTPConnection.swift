@@ -23,9 +23,11 @@ final class SMTPConnection: Sendable {
     var isOpen: Bool { state.isOpen }
 
     /// Connects, greets, makes TLS and logs in, as far as asked.
+    ///
+    /// `certificates` is told what they proved, also where that is why it fails.
     static func open(
         _ target: Target, _ configuration: SMTPClientMachine.Configuration, tls: TLSContexts, limits: SMTPTimeLimits,
-        group: any EventLoopGroup
+        group: any EventLoopGroup, certificates record: CertificateRecord = CertificateRecord()
     ) async throws(SMTPClientFailure) -> SMTPConnection {
         let answer = Answer<Result<SMTPClientHandler.Session, SMTPClientFailure>>()
         let state = SMTPConnectionState()
@@ -34,7 +36,7 @@ final class SMTPConnection: Sendable {
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let makeTLS: @Sendable () throws -> NIOSSLClientHandler = { try tls.handler(for: target) }
+                    let makeTLS: @Sendable () throws -> NIOSSLClientHandler = { try tls.handler(for: target, record) }
                     let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits, state: state) {
                         answer.give($0)
                     }
@@ -47,8 +49,14 @@ final class SMTPConnection: Sendable {
         let channel: any Channel
         do { channel = try await connect(bootstrap, target) } catch { throw failure(error) }
         var host = target.host
-        let session = try await answer.value().get()
+        let session: SMTPClientHandler.Session
+        do throws(SMTPClientFailure) { session = try await answer.value().get() } catch {
+            // The library knows no more than that it was refused.
+            guard case .handshake = error.reason, let words = record.refusal else { throw error }
+            throw SMTPClientFailure(error.phase, .handshake(words))
+        }
         host.tls = session.isEncrypted
+        host.certificate = session.isEncrypted ? record.words : nil
         return SMTPConnection(host: host, maxRecipients: session.maxRecipients, channel: channel, state: state)
     }
 
@@ -129,41 +137,11 @@ final class Answer<Value: Sendable>: Sendable {
 extension Target {
     var host: RemoteHost {
         switch endpoint {
-        case .address(let address, let port): RemoteHost(name: name, address: address, port: port)
-        case .path(let path): RemoteHost(name: path, address: nil, port: 0)
+        case .address(let address, let port):
+            var host = RemoteHost(name: name, address: address, port: port)
+            host.policy = decision?.reason
+            return host
+        case .path(let path): return RemoteHost(name: path, address: nil, port: 0)
         }
-    }
-}
-
-/// TLS as a client, in the two ways that delivery has.
-final class TLSContexts: Sendable {
-    private let trustRoots: String?
-    private let contexts = Mutex<(any: NIOSSLContext?, verified: NIOSSLContext?)>((nil, nil))
-
-    init(trustRoots: String?) { self.trustRoots = trustRoots }
-
-    /// A TLS client for one connection. The name goes into SNI, unless the host is known by address only.
-    func handler(for target: Target) throws -> NIOSSLClientHandler {
-        let isVerified = target.security == .verified || target.security == .implicit
-        let context = try contexts.withLock { contexts in
-            if let made = isVerified ? contexts.verified : contexts.any { return made }
-            let made = try make(isVerified: isVerified)
-            if isVerified { contexts.verified = made } else { contexts.any = made }
-            return made
-        }
-        let isName = IPAddress(target.name) == nil && !target.name.contains("/") && !target.name.contains("[")
-        return try NIOSSLClientHandler(context: context, serverHostname: isName ? target.name : nil)
-    }
-
-    private func make(isVerified: Bool) throws -> NIOSSLContext {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        if isVerified {
-            if let trustRoots { configuration.trustRoots = .file(trustRoots) }
-        } else {
-            // RFC 7435: whatever certificate, rather than plaintext; old servers too.
-            configuration.certificateVerification = .none
-            configuration.minimumTLSVersion = .tlsv1
-        }
-        return try NIOSSLContext(configuration: configuration)
     }
 }

@@ -1,5 +1,6 @@
 import MailTypes
 import Pipeline
+import Protocols
 import Queue
 
 /// A host to connect to, with how to speak with it.
@@ -21,6 +22,24 @@ struct Target: Sendable, Hashable {
     var credential: String?
     /// The address to connect from; `nil`: the system chooses.
     var source: IPAddress?
+    /// How TLS is made with an exchanger; of other hosts ``security`` says it.
+    var decision: TLSDecision?
+
+    var encryption: SMTPClientMachine.Encryption { decision?.encryption ?? security.encryption }
+
+    /// The certificate is verified before anything is said inside TLS.
+    var verifiesTLS: Bool { decision?.isProven ?? (security == .verified || security == .implicit) }
+}
+
+extension RelayHost.Security {
+    fileprivate var encryption: SMTPClientMachine.Encryption {
+        switch self {
+        case .none: .never
+        case .opportunistic: .opportunistic
+        case .required, .verified: .required
+        case .implicit: .implicit
+        }
+    }
 }
 
 /// Finds the hosts of a destination.
@@ -29,9 +48,11 @@ struct HostFinder: Sendable {
     let options: DeliveryOptions
     let hooks: DeliveryHooks
 
-    func targets(of destination: QueueDestination) async throws(RoutingFailure) -> [Target] {
+    func targets(
+        of destination: QueueDestination, need: SecurityNeed = .usual
+    ) async throws(RoutingFailure) -> [Target] {
         switch destination {
-        case .exchanger(let domain): try await exchangers(of: domain)
+        case .exchanger(let domain): try await exchangers(of: domain, need)
         case .host(let host) where host.fallbacks.isEmpty: try await targets(of: host)
         case .host(let host): try await targets(ofAnyOf: [host] + host.fallbacks)
         case .mailboxes, .discard: []
@@ -40,8 +61,12 @@ struct HostFinder: Sendable {
 
     // MARK: Mail exchangers
 
-    private func exchangers(of domain: String) async throws(RoutingFailure) -> [Target] {
-        if let literal = Self.literal(domain) { return try usable([(domain, literal)], for: domain) }
+    private func exchangers(of domain: String, _ need: SecurityNeed) async throws(RoutingFailure) -> [Target] {
+        if let literal = Self.literal(domain) {
+            let security = await security(of: domain, need, isNameAuthentic: false)
+            let decision = await security.decision(for: domain, isSecure: false)
+            return try usable([Found(name: domain, address: literal, decision: decision)], for: domain)
+        }
         let isHosted: Bool
         do throws(StageFailure) { isHosted = try await hooks.isHosted(domain) } catch { throw .noAnswer(error.reason) }
         if isHosted { throw .hosted(domain) }
@@ -50,20 +75,41 @@ struct HostFinder: Sendable {
             throw .noAnswer(error.reason)
         }
         let hosts = try MailExchangers.hosts(for: domain, answer, isOwn: isOwn)
-        var found: [(String, IPAddress)] = []
+        // Without an MX record the name is the one that the sender has written. RFC 7672 §2.2.2.
+        let isNameAuthentic = if case .records(_, let isSecure) = answer { isSecure } else { true }
+        let security = await security(of: domain, need, isNameAuthentic: isNameAuthentic)
+        var found: [Found] = []
         var failure: StageFailure?
         for host in hosts where found.count < options.maxHosts {
-            do throws(StageFailure) { found += try await addresses(of: host).map { (host, $0) } } catch {
-                failure = failure ?? error
-            }
+            do throws(StageFailure) {
+                let (addresses, isSecure) = try await addresses(of: host)
+                guard !addresses.isEmpty else { continue }
+                let decision = await security.decision(for: host, isSecure: isSecure)
+                found += addresses.map { Found(name: host, address: $0, decision: decision) }
+            } catch { failure = failure ?? error }
         }
         if found.isEmpty, let failure { throw .noAnswer(failure.reason) }
         return try usable(found, for: domain)
     }
 
-    private func usable(_ found: [(name: String, address: IPAddress)], for domain: String) throws(RoutingFailure)
-        -> [Target]
-    {
+    private struct Found {
+        var name: String
+        var address: IPAddress
+        var decision: TLSDecision
+    }
+
+    private func security(
+        of domain: String, _ need: SecurityNeed, isNameAuthentic: Bool
+    ) async -> ExchangerSecurity {
+        var policy = hooks.tlsPolicy(domain)
+        if need == .none { policy = policy.withoutPublished }
+        let asksForPolicy = policy.keepsMTASTS && policy.level != .none && Self.literal(domain) == nil
+        return ExchangerSecurity(
+            domain: domain, policy: policy, need: need, isNameAuthentic: isNameAuthentic,
+            sts: asksForPolicy ? await hooks.mtaSTS(domain) : .none, port: options.exchangerPort, hooks: hooks)
+    }
+
+    private func usable(_ found: [Found], for domain: String) throws(RoutingFailure) -> [Target] {
         // An exchanger under another name that is this server all the same.
         if let own = found.firstIndex(where: { options.ownAddresses.contains($0.address) }), own == 0 {
             throw .loop(domain)
@@ -74,7 +120,7 @@ struct HostFinder: Sendable {
         return allowed.prefix(options.maxHosts).map { host in
             Target(
                 name: host.name, endpoint: .address(host.address, port: options.exchangerPort), language: .smtp,
-                security: options.exchangerSecurity, credential: nil, source: source(to: host.address))
+                security: .opportunistic, credential: nil, source: source(to: host.address), decision: host.decision)
         }
     }
 
@@ -114,7 +160,9 @@ struct HostFinder: Sendable {
             return [target(.address(address, port: host.port))]
         }
         let found: [IPAddress]
-        do throws(StageFailure) { found = try await addresses(of: host.name) } catch { throw .noAnswer(error.reason) }
+        do throws(StageFailure) { found = try await addresses(of: host.name).found } catch {
+            throw .noAnswer(error.reason)
+        }
         guard !found.isEmpty else { throw .relayHostUnknown(host.name) }
         let others = found.filter { !isOwn($0, host.port) }
         guard !others.isEmpty else { throw .relayHostIsOwn("\(host.name):\(host.port)") }
@@ -136,25 +184,29 @@ struct HostFinder: Sendable {
     }
 
     /// The addresses of a host in the order in which they are tried; none, if it has none. One family's failure does
-    /// not matter while the other has an answer.
-    private func addresses(of host: String) async throws(StageFailure) -> [IPAddress] {
+    /// not matter while the other has an answer. DNSSEC must vouch for all of them, if it is to for any.
+    private func addresses(of host: String) async throws(StageFailure) -> (found: [IPAddress], isSecure: Bool) {
         let wantsIPv4 = options.addressFamilies != .onlyIPv6
         let wantsIPv6 = options.addressFamilies != .onlyIPv4
-        async let four = wantsIPv4 ? lookUp(host, .a) : .success([])
-        async let six = wantsIPv6 ? lookUp(host, .aaaa) : .success([])
+        async let four = wantsIPv4 ? lookUp(host, .a) : .success(([], true))
+        async let six = wantsIPv6 ? lookUp(host, .aaaa) : .success(([], true))
         let (ipv4, ipv6) = await (four, six)
         let both = options.addressFamilies == .preferIPv4 ? [ipv4, ipv6] : [ipv6, ipv4]
-        let found = both.flatMap { (try? $0.get()) ?? [] }
+        let answers = both.compactMap { try? $0.get() }
+        let found = answers.flatMap(\.found)
         if found.isEmpty { for answer in both { _ = try answer.get() } }
-        return found
+        return (found, answers.allSatisfy { $0.found.isEmpty || $0.isSecure })
     }
 
-    private func lookUp(_ host: String, _ type: DNSQuestion.RecordType) async -> Result<[IPAddress], StageFailure> {
+    private func lookUp(
+        _ host: String, _ type: DNSQuestion.RecordType
+    ) async -> Result<(found: [IPAddress], isSecure: Bool), StageFailure> {
         do throws(StageFailure) {
-            guard case .records(let records, _) = try await hooks.resolve(DNSQuestion(host, type)) else {
-                return .success([])
+            guard case .records(let records, let isSecure) = try await hooks.resolve(DNSQuestion(host, type)) else {
+                return .success(([], true))
             }
-            return .success(records.compactMap { if case .address(let address) = $0 { address } else { nil } })
+            let found = records.compactMap { if case .address(let address) = $0 { address } else { nil } }
+            return .success((found, isSecure))
         } catch {
             return .failure(error)
         }

@@ -15,6 +15,8 @@ public struct DeliveryRecord: Sendable, Hashable, Codable {
     public var reply: String?
     /// Who was spoken with.
     public var host: String?
+    /// How the way there was to be protected, and was.
+    public var security: String?
     /// How long the attempt took.
     public var seconds: Double
 

@@ -27,12 +27,18 @@ extension TraceFile {
         }
     }
 
+    static func addSecurity(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("4: security of deliveries") { db in
+            try db.execute(sql: "ALTER TABLE delivery ADD COLUMN security TEXT")
+        }
+    }
+
     static func insert(_ record: DeliveryRecord, _ db: Database) throws {
         var row = try RowStatement(
             db,
             sql: """
-                INSERT INTO delivery (id, time, message, recipient, outcome, reply, host, seconds)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO delivery (id, time, message, recipient, outcome, reply, host, security, seconds)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         row.bind(record.id.text)
         row.bind(record.time.timeIntervalSinceReferenceDate)
@@ -41,6 +47,7 @@ extension TraceFile {
         row.bind(record.outcome)
         row.bind(record.reply)
         row.bind(record.host)
+        row.bind(record.security)
         row.bind(record.seconds)
         try row.run()
     }
@@ -57,6 +64,7 @@ extension TraceFile {
                 seconds: row["seconds"])
             record.reply = row["reply"]
             record.host = row["host"]
+            record.security = row["security"]
             return record
         }
     }

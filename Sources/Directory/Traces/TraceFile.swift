@@ -72,6 +72,7 @@ struct TraceFile {
         }
         addDeliveries(&migrator)
         addScores(&migrator)
+        addSecurity(&migrator)
         return migrator
     }
 

@@ -27,6 +27,9 @@ public struct HTTPReplyReader: ScannerReplyReader {
         case over(ScannerProgress<Reply>)
     }
 
+    /// The media type of the body, in lower case and without parameters; `nil`: none is given. RFC 9110 §8.3.
+    public private(set) var mediaType: String?
+
     private let mostBody: Int
     private var state = State.head
     private var line: [UInt8] = []
@@ -128,6 +131,8 @@ public struct HTTPReplyReader: ScannerReplyReader {
             }
             guard number <= mostBody else { return fail("its answer is too long") }
             length = number
+        } else if line[..<colon].equalsIgnoringCase("content-type") {
+            mediaType = value.first.map { String($0.prefix { $0 != ";" }) }
         } else if line[..<colon].equalsIgnoringCase("transfer-encoding") {
             guard value == ["chunked"] else { return fail("it encodes its answer in an unknown way") }
             isChunked = true

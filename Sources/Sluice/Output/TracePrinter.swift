@@ -194,8 +194,9 @@ struct TracePrinter {
             }
         let host = delivery.host.map { " by \($0)" } ?? ""
         let reply = delivery.reply.map { ": \($0)" } ?? ""
+        let security = delivery.security.map { "  [\($0)]" } ?? ""
         return "\(Terminal.styled(delivery.time.stamp, .faint))  \(Terminal.harmless("\(delivery.recipient)"))  "
-            + Terminal.styled(delivery.outcome, style) + Terminal.harmless("\(host)\(reply)")
+            + Terminal.styled(delivery.outcome, style) + Terminal.harmless("\(host)\(reply)\(security)")
     }
 
     private func addFacts(to page: inout TracePage) {

@@ -26,6 +26,8 @@ struct DataFolder: Sendable {
     var reports: String { path + "/reports.sqlite" }
     /// Who was told what by mailboxes that answer by themselves.
     var autoreplies: String { path + "/autoreplies.sqlite" }
+    /// What other domains publish about TLS with them.
+    var outbound: String { path + "/outbound.sqlite" }
     var queue: String { path + "/queue" }
     var mailboxes: String { path + "/mailboxes" }
     /// Private keys that mail is signed with: a folder for each domain, in it `SELECTOR.pem`.

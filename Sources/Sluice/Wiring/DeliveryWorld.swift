@@ -13,7 +13,7 @@ extension DeliveryHooks {
     /// Delivery's hooks into the living world. `chain` is asked anew for each report: a reload may have replaced it.
     init(
         _ world: LiveWorld, _ chain: @escaping @Sendable () -> Chain, _ logger: Logger, _ traces: TraceKeeper,
-        _ seal: LoginSeal
+        _ seal: LoginSeal, _ outbound: OutboundSecurity
     ) {
         self.init(
             resolve: { question async throws(StageFailure) in try await world.resolver.answer(question) },
@@ -35,6 +35,7 @@ extension DeliveryHooks {
         }
         quota = { mailbox in world.directory.quota(of: mailbox) }
         standing = { mailbox async throws(StageFailure) in try await world.standing(of: mailbox) }
+        outbound.add(to: &self)
         report = { event in
             logger.info("delivery", metadata: event.metadata)
             traces.keep(event)
@@ -141,6 +142,8 @@ extension DeliveryEvent {
         if let host {
             metadata["host"] = "\(host)"
             metadata["tls"] = "\(host.tls)"
+            if let policy = host.policy { metadata["policy"] = "\(policy)" }
+            if let certificate = host.certificate { metadata["certificate"] = "\(certificate)" }
         }
         return metadata
     }

@@ -40,3 +40,7 @@ struct LoginSeal: Sendable {
         Array("sluice relay login 1\n\(host.asciiLowercased)\n\(port)\n\(name)".utf8)
     }
 }
+
+extension LoginSeal {
+    init(_ data: DataFolder) { self.init(path: data.sealKey) }
+}

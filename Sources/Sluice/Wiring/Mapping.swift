@@ -199,7 +199,6 @@ extension DeliveryOptions {
         exchangerPort = delivery.port
         addressFamilies = AddressFamilies(rawValue: delivery.family.rawValue) ?? .preferIPv6
         refusesPrivateExchangers = delivery.refusePrivateExchangers
-        exchangerSecurity = RelayHost.Security(rawValue: delivery.tls.rawValue) ?? .opportunistic
         trustRoots = delivery.trustRoots
         sourceAddresses = delivery.sourceAddresses
         maxReturnedContent = delivery.maxReturned.octets
@@ -222,6 +221,37 @@ extension DeliveryOptions {
         contentTimeout = timeouts.block
         finalTimeout = timeouts.final
         quitTimeout = timeouts.quit
+    }
+}
+
+extension TLSPolicyTable {
+    init(_ settings: ServerConfiguration) {
+        let delivery = settings.delivery
+        let place = delivery.tlsLocation.map { "\($0): tls" } ?? "default: tls"
+        self.init(
+            standard: TLSPolicy(
+                .init(delivery.tls), keepsDANE: delivery.dane, keepsMTASTS: delivery.mtaSTS.enabled,
+                source: "\(place) = \"\(delivery.tls.rawValue)\""))
+        for entry in delivery.tlsPolicies {
+            let policy = TLSPolicy(
+                .init(entry.tls), keepsDANE: delivery.dane && entry.dane,
+                keepsMTASTS: delivery.mtaSTS.enabled && entry.mtaSTS,
+                source: "\(entry.location): \(entry.domain), tls = \"\(entry.tls.rawValue)\"")
+            add(policy, for: entry.domain)
+        }
+    }
+}
+
+extension TLSPolicy.Level {
+    init(_ level: ServerConfiguration.Delivery.Security) {
+        switch level {
+        case .none: self = .none
+        case .opportunistic: self = .opportunistic
+        case .required: self = .required
+        case .verified: self = .verified
+        case .dane: self = .dane
+        case .mtaSTS: self = .mtaSTS
+        }
     }
 }
 
@@ -277,7 +307,7 @@ extension ServerConfiguration {
         if hostname != new.hostname { parts.append("hostname") }
         if limits != new.limits { parts.append("[limits]") }
         if queue != new.queue { parts.append("[queue]") }
-        if delivery != new.delivery { parts.append("[delivery]") }
+        if delivery.withoutPolicies != new.delivery.withoutPolicies { parts.append("[delivery]") }
         if dns != new.dns { parts.append("[dns]") }
         if auth != new.auth { parts.append("[auth]") }
         if addresses != new.addresses { parts.append("[addresses]") }
@@ -298,6 +328,15 @@ extension ServerConfiguration {
         if events != new.events { parts.append("[events]") }
         if run != new.run { parts.append("[run]") }
         return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
+    }
+}
+
+extension ServerConfiguration.Delivery {
+    /// All but what a reload brings.
+    fileprivate var withoutPolicies: Self {
+        var delivery = self
+        (delivery.tls, delivery.tlsLocation, delivery.dane, delivery.tlsPolicies) = (.opportunistic, nil, true, [])
+        return delivery
     }
 }
 

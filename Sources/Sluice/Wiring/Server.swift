@@ -45,6 +45,7 @@ final class Server: Sendable {
     private let autoresponder: Autoresponder
     private let events: Eventing
     private let delivery: DeliveryAgent
+    private let outbound: OutboundSecurity
     private let reporter: AggregateReporter
     private let keyWatch: KeyWatch
     private let quarantine: QuarantineKeeper
@@ -114,7 +115,8 @@ final class Server: Sendable {
         let chain = ChainHolder(loaded.chain)
         self.chain = chain
         let traced = Self.following(directory, traces, logger)
-        var hooks = DeliveryHooks(living, { chain.current }, logger, traces, LoginSeal(path: data.sealKey))
+        outbound = try OutboundSecurity(settings, in: data, resolver, group, logger)
+        var hooks = DeliveryHooks(living, { chain.current }, logger, traces, LoginSeal(data), outbound)
         living.probe = RecipientProbe(settings, hooks, group)
         let world = living
         var environment = SMTPEnvironment(
@@ -178,11 +180,10 @@ final class Server: Sendable {
         let control = try commands()
         control.start()
         await autoresponder.recover()
-        let delivering = Task { await delivery.run() }
-        let reporting = Task { await reporter.run() }
-        let watching = Task { await keyWatch.run() }
-        let keeping = Task { await quarantine.run() }
-        let asking = Task { await blocklists.run() }
+        let works = [
+            Task { await delivery.run() }, Task { await reporter.run() }, Task { await keyWatch.run() },
+            Task { await quarantine.run() }, Task { await blocklists.run() },
+        ]
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
         logger.info(
@@ -201,18 +202,8 @@ final class Server: Sendable {
         Notifier.tell("STOPPING=1")
         control.stop()
         await frontend.stop()
-        delivering.cancel()
-        reporting.cancel()
-        watching.cancel()
-        keeping.cancel()
-        asking.cancel()
-        await withoutSilentServers {
-            await delivering.value
-            await reporting.value
-            await watching.value
-            await keeping.value
-            await asking.value
-        }
+        for work in works { work.cancel() }
+        await withoutSilentServers { for work in works { await work.value } }
         await statusServer.stop()
         close()
         try? await group.shutdownGracefully()
@@ -247,6 +238,7 @@ final class Server: Sendable {
         reporter.close()
         autoresponder.close()
         events.close()
+        outbound.close()
         directory.close()
         scanners.stop()
         sandbox.stop()
@@ -365,6 +357,7 @@ final class Server: Sendable {
         chain.current = loaded.chain
         blocklists.watch(loaded.chain.blocklists)
         scanners.use(loaded.chain, loaded.settings)
+        outbound.use(loaded.settings)
         let before = state.withLock { state in
             defer { (state.settings, state.warnings) = (loaded.settings, complaints) }
             return state.settings

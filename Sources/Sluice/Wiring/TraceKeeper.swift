@@ -35,6 +35,7 @@ final class TraceKeeper: Sendable {
             outcome: event.outcome.rawValue, seconds: event.seconds)
         record.reply = event.reply?.description
         record.host = event.host?.description
+        record.security = event.host?.security
         store.append(record)
     }
 
@@ -74,6 +75,14 @@ final class TraceKeeper: Sendable {
     var dropped: Int { store.dropped }
 
     func close() { store.close() }
+}
+
+extension RemoteHost {
+    /// How TLS was to be made, who says so, and what came of it.
+    fileprivate var security: String? {
+        guard let policy else { return nil }
+        return policy + (certificate.map { "; \($0)" } ?? (tls ? "; TLS, any certificate" : ""))
+    }
 }
 
 extension Message {

@@ -1,0 +1,171 @@
+import MailTypes
+import Pipeline
+import Protocols
+
+/// How mail is protected on its way.
+enum SecurityNeed: Int, Sendable, Hashable, Comparable {
+    /// Its sender says: not at all, if need be. RFC 8689 §4.3.
+    case none
+    case usual
+    /// Its sender wants TLS that is proven, or no delivery. RFC 8689 §4.2.
+    case proven
+
+    static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Decides how TLS is made with the exchangers of one domain: by the admin's policy, and by what the domain publishes.
+struct ExchangerSecurity: Sendable {
+    let domain: String
+    let policy: TLSPolicy
+    let need: SecurityNeed
+    /// DNSSEC vouches for the names of the exchangers, or there is no MX record and the domain is its own.
+    let isNameAuthentic: Bool
+    let sts: MTASTSFinding
+    let port: Int
+    let hooks: DeliveryHooks
+
+    /// A host's own decision; `isSecure`: whether DNSSEC vouches for its addresses.
+    func decision(for host: String, isSecure: Bool) async -> TLSDecision {
+        var decision = await published(for: host, isSecure: isSecure)
+        decision.reason += "; \(policy.source)"
+        if need == .none { decision.reason += "; TLS-Required: No" }
+        return decision
+    }
+
+    private func published(for host: String, isSecure: Bool) async -> TLSDecision {
+        if policy.level == .none { return plain(.never, "no TLS") }
+        if policy.keepsDANE, hooks.validatesDNS {
+            switch await DANE(hooks, port: port).finding(for: host, isSecure: isSecure) {
+            case .none: break
+            case .failure(let reason):
+                return refused(
+                    Reply(451, .securityOther, "The TLSA records of \(host) cannot be had: \(reason)"),
+                    "DANE: \(reason)", PublishedPolicy(.tlsa, domain: host))
+            case .records(let found):
+                return dane(found, host)
+            }
+        }
+        if let decision = byMTASTS(host) { return decision }
+        return byLevel(host, PublishedPolicy(.none, domain: domain), "")
+    }
+
+    // MARK: DANE
+
+    private func dane(_ found: DANE.Found, _ host: String) -> TLSDecision {
+        let published = PublishedPolicy(.tlsa, domain: found.base, text: found.texts)
+        let vouched = isNameAuthentic ? "" : ", but the MX records are not signed"
+        if policy.level == .mtaSTS || policy.level == .dane, let obstacle = obstacle(to: host) {
+            return refused(obstacle, "DANE\(vouched)", published)
+        }
+        guard !found.usable.isEmpty else {
+            // TLS without proof is what the records still ask for. RFC 7672 §2.2.
+            return byLevel(host, published, "DANE: no usable TLSA record at \(found.owner), so ", least: .required)
+        }
+        if need == .proven, !isNameAuthentic { return unproven(host, published) }
+        var decision = TLSDecision(
+            encryption: .required, proof: .tlsa(found.usable, names: found.names(with: isNameAuthentic ? domain : nil)),
+            published: published, reason: "TLS proven by DANE (\(found.owner)\(vouched))")
+        decision.isExchangerAuthentic = isNameAuthentic
+        decision.serverName = found.base
+        return decision
+    }
+
+    /// What the admin asks for beyond TLSA records.
+    private func obstacle(to host: String) -> Reply? {
+        switch policy.level {
+        case .dane where !isNameAuthentic:
+            Reply(451, .securityOther, "DANE is required for \(domain), and its MX records are not signed")
+        case .mtaSTS: sts.obstacle(to: host, of: domain, isRequired: true)
+        default: nil
+        }
+    }
+
+    // MARK: MTA-STS
+
+    private func byMTASTS(_ host: String) -> TLSDecision? {
+        guard policy.keepsMTASTS else { return nil }
+        if let obstacle = sts.obstacle(to: host, of: domain, isRequired: policy.level == .mtaSTS) {
+            return refused(obstacle, "MTA-STS", sts.published(domain))
+        }
+        guard case .policy(let found) = sts else { return nil }
+        let published = sts.published(domain)
+        switch found.mode {
+        case .none: return nil
+        case .enforce:
+            return proven(host, published, "TLS proven for MTA-STS (policy \(found.id))", isAuthentic: true)
+        case .testing:
+            guard need != .proven else {
+                return proven(
+                    host, published, "TLS proven (MTA-STS policy \(found.id))", isAuthentic: found.allows(host))
+            }
+            var decision = byLevel(host, published, "MTA-STS is being tested (policy \(found.id)): ")
+            guard decision.proof == nil, decision.encryption != .never else { return decision }
+            decision.proof = .authority(names: [host])
+            decision.isEnforced = false
+            decision.isExchangerAuthentic = found.allows(host)
+            return decision
+        }
+    }
+
+    // MARK: The admin's level
+
+    private func byLevel(
+        _ host: String, _ published: PublishedPolicy, _ reason: String, least: SMTPClientMachine.Encryption? = nil
+    ) -> TLSDecision {
+        if need == .proven {
+            guard isNameAuthentic else { return unproven(host, published) }
+            return proven(host, published, reason + "TLS proven", isAuthentic: true)
+        }
+        switch policy.level {
+        case .none: return plain(.never, "no TLS")
+        case .opportunistic:
+            let encryption = least ?? .opportunistic
+            let words = encryption == .required ? "TLS required" : "TLS if offered"
+            return TLSDecision(encryption: encryption, published: published, reason: reason + words)
+        case .required:
+            return TLSDecision(encryption: .required, published: published, reason: reason + "TLS required")
+        case .verified:
+            return proven(host, published, reason + "TLS proven", isAuthentic: isNameAuthentic)
+        case .dane:
+            let reply = Reply(
+                451, .securityOther, "DANE is required for \(domain), and \(host) has no usable TLSA record")
+            return refused(reply, reason + "DANE is required", published)
+        case .mtaSTS:
+            let reply = Reply(451, .securityOther, "MTA-STS is required for \(domain), which has no policy in force")
+            return refused(reply, reason + "MTA-STS is required", published)
+        }
+    }
+
+    private func proven(
+        _ host: String, _ published: PublishedPolicy, _ reason: String, isAuthentic: Bool
+    ) -> TLSDecision {
+        if need == .proven, !isAuthentic { return unproven(host, published) }
+        var decision = TLSDecision(
+            encryption: .required, proof: .authority(names: [host]), published: published, reason: reason)
+        decision.isExchangerAuthentic = isAuthentic
+        return decision
+    }
+
+    private func plain(_ encryption: SMTPClientMachine.Encryption, _ reason: String) -> TLSDecision {
+        let decision = TLSDecision(
+            encryption: encryption, published: PublishedPolicy(.none, domain: domain), reason: reason)
+        guard need == .proven else { return decision }
+        let reply = Reply(550, .requireTLSNeeded, "REQUIRETLS, and TLS with \(domain) is switched off here")
+        return refused(reply, reason, decision.published)
+    }
+
+    private func refused(_ reply: Reply, _ reason: String, _ published: PublishedPolicy) -> TLSDecision {
+        var decision = TLSDecision(encryption: .required, published: published, reason: reason)
+        decision.obstacle = reply
+        return decision
+    }
+
+    /// Nobody vouches for the exchanger's name, so no certificate proves anything. RFC 8689 §4.2.1.
+    private func unproven(_ host: String, _ published: PublishedPolicy) -> TLSDecision {
+        refused(
+            Reply(
+                550, .requireTLSNeeded,
+                "REQUIRETLS: neither DNSSEC nor MTA-STS proves that \(host) is an exchanger of \(domain)"),
+            "REQUIRETLS", published)
+    }
+}
