@@ -74,6 +74,7 @@ enum DeliveryFailurePolicy {
         case .injectedPlaintext: return Reply(451, .securityOther, "Plaintext followed the reply to STARTTLS")
         case .noTLS: return Reply(451, .encryptionNeeded, "TLS is required, and the server does not offer it")
         case .noLogin: return Reply(451, .authTooWeak, "The server offers no way to log in that is safe here")
+        case .lostLogin(let text): return Reply(451, .securityOther, text)
         case .handshake(let text): return Reply(451, .securityOther, "TLS failed: \(text)")
         case .timedOut: return Reply(451, silence, "No answer in time (\(place))")
         case .network(let text): return Reply(451, silence, "\(text) (\(place))")

@@ -12,6 +12,16 @@ public struct ServerEndpoint: Sendable, Hashable {
     }
 }
 
+extension Set<ServerEndpoint> {
+    /// Whether one of these would answer there: also by the unspecified address, which leads to this machine, and, of
+    /// one that listens on all addresses, by each address of the loopback network.
+    public func answers(at address: IPAddress, _ port: Int) -> Bool {
+        if contains(ServerEndpoint(address, port)) { return true }
+        if address.isUnspecified { return contains { $0.port == port } }
+        return address.isLoopback && contains { $0.port == port && $0.address.isUnspecified }
+    }
+}
+
 /// Every limit of delivery.
 public struct DeliveryOptions: Sendable {
     // MARK: How much at once

@@ -35,6 +35,9 @@ public struct IPAddress: Sendable, Hashable {
         isIPv6 ? octets.dropLast().allSatisfy { $0 == 0 } && octets[15] == 1 : octets[0] == 127
     }
 
+    /// `0.0.0.0` or `::`. Who connects there reaches the own machine.
+    public var isUnspecified: Bool { octets.allSatisfy { $0 == 0 } }
+
     /// The network of that many leading bits, the rest zero.
     public func network(bits: Int) -> IPAddress {
         var masked = octets

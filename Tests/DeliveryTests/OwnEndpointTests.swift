@@ -26,6 +26,21 @@ import Testing
         #expect(try await Self.finder().targets(of: .host(RelayHost(name: name, port: 2525))).count == 1)
     }
 
+    @Test(arguments: ["0.0.0.0", "::", "[::ffff:0.0.0.0]", "::ffff:0.0.0.0", "[IPv6:::]", "::ffff:192.0.2.1"])
+    func `the unspecified address is this machine, in each spelling`(_ name: String) async throws {
+        await #expect(throws: RoutingFailure.relayHostIsOwn("\(name):25")) {
+            try await Self.finder().targets(of: .host(RelayHost(name: name)))
+        }
+        #expect(try await Self.finder().targets(of: .host(RelayHost(name: name, port: 2525))).count == 1)
+    }
+
+    @Test func `a server that listens everywhere has the whole loopback network`() {
+        let everywhere: Set = [ServerEndpoint("0.0.0.0", 25)]
+        #expect(everywhere.answers(at: "127.0.0.9", 25) && !everywhere.answers(at: "127.0.0.9", 26))
+        let one: Set = [ServerEndpoint("127.0.0.1", 25)]
+        #expect(one.answers(at: "127.0.0.1", 25) && !one.answers(at: "127.0.0.9", 25))
+    }
+
     @Test func `a name that leads to it is refused, one that leads elsewhere too is not`() async throws {
         await #expect(throws: RoutingFailure.relayHostIsOwn("smart.test:25")) {
             try await Self.finder(["192.0.2.1", "2001:db8::1"]).targets(of: .host(RelayHost(name: "smart.test")))

@@ -75,6 +75,28 @@ import Testing
         #expect(server.log.withLock { $0.commands }.contains("AUTH PLAIN AGFubmEAc2VjcmV0"))
     }
 
+    @Test func `a login that has gone is told as that, and nobody is connected to`() async throws {
+        let server = try await FakeServer.start(group: fixture.group)
+        var host = RelayHost.local(server, .smtp, .required)
+        host.credential = "isp"
+        for (failure, words) in [(nil, "is no longer here"), (StageFailure("sealed otherwise"), "cannot be read here")]
+        {
+            let id = fixture.submit(to: [("bob@there.test", .host(host))])
+            await fixture.run(hooks: {
+                $0.login = { _, _, _ throws(StageFailure) in
+                    if let failure { throw failure }
+                    return nil
+                }
+            }) {
+                let outcome = await fixture.settled(id)[0]
+                #expect(outcome?.word == "deferred")
+                #expect(
+                    outcome?.reply.map { "\($0)" } == "451 4.7.0 The login for 127.0.0.1:\(server.port) \(words)")
+            }
+        }
+        #expect(server.log.withLock { $0.connections } == 0)
+    }
+
     /// THREATS R8.
     @Test(arguments: [RelayHost.Security.opportunistic, .required], ["220 Go\r\n250 evil", "220 Go\r\n2"])
     func `what is typed behind the reply to STARTTLS is never believed`(

@@ -13,6 +13,19 @@ import Testing
 
     static let words = "Acme Ltd, registered in Sample Town.\nThis message is confidential."
 
+    @Test func `a digest of what the text was before goes, and the others stay`() throws {
+        let text = "Content-Type: text/plain\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\n\nHello\n"
+        let alone = try Sample.message("From: a@here.example\nMIME-Version: 1.0\n" + text)
+        let new = try Sample.edited(alone, Sample.engine()).get()
+        #expect(new.header["Content-MD5"] == nil && new.header["Content-Type"] != nil)
+        let file = "Content-Type: application/pdf\nContent-MD5: AAAAAAAAAAAAAAAAAAAAAA==\n\nx\n"
+        let mixed = try Sample.message(
+            "From: a@here.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+                + "--b\n\(text)--b\n\(file)--b--\n")
+        let body = String(decoding: try Sample.edited(mixed, Sample.engine()).get().body.array, as: UTF8.self)
+        #expect(!body.contains("Q2hlY2sg") && body.contains("Content-MD5: AAAA") && body.contains("Sample Town"))
+    }
+
     // MARK: Encodings and charsets
 
     /// A text, its charset's label and octets.

@@ -122,6 +122,33 @@ import Testing
         #expect(finding.verdict == .reject(Reply(550, .listExpansion, "Address stands for too many others")))
     }
 
+    @Test func `what leads to a group of as many as allowed is refused as little as the group`() async throws {
+        let members = (0..<1000).map { EmailAddress(localPart: "u\($0)", domain: "far.example") }
+        world.directory.groups["full@here.example"] = members
+        world.directory.aliases["other@here.example"] = ["full@here.example"]
+        world.directory.groups["both@here.example"] = ["full@here.example", "other@here.example", members[0]]
+        world.directory.domainAliases["new.example"] = "here.example"
+        // Each behind an alias of its own.
+        world.directory.groups["single@here.example"] = (0..<1000).map {
+            EmailAddress(localPart: "a\($0)", domain: "here.example")
+        }
+        for (number, member) in members.enumerated() {
+            world.directory.aliases[EmailAddress(localPart: "a\(number)", domain: "here.example")] = [member]
+        }
+        var policy = Recipients.Configuration()
+        policy.maxMembers = 1000
+        for address: EmailAddress in [
+            "full@here.example", "other@here.example", "both@here.example", "full@new.example", "single@here.example",
+        ] {
+            let finding = try await ask(address, policy)
+            #expect(finding.verdict == .continue, "\(address)")
+            guard case .resolve(_, let ends)? = finding.edits.first else { continue }
+            #expect(ends.count == 1000)
+        }
+        world.directory.aliases["other@here.example"] = ["full@here.example", "bob@here.example"]
+        #expect(try await ask("other@here.example", policy).decidedBy == ["max_members"])
+    }
+
     @Test(arguments: ["postmaster@here.example", "Postmaster@mx.here.example", "postmaster@"] as [EmailAddress])
     func `postmaster is read by whom the option names`(_ address: EmailAddress) async throws {
         var policy = Recipients.Configuration()

@@ -55,6 +55,25 @@ import Testing
         #expect(try await routes(RelayDomains(.init()), member) == [.host(host)])
     }
 
+    @Test func `nothing gets into a mailbox of such a domain by another address`() async throws {
+        let host = RelayHost(name: "192.0.2.9", port: 30)
+        world.directory.domains.insert("other.example")
+        world.directory.domainAliases = ["new.example": "here.example"]
+        world.directory.relayDomains = [RelayDomain(name: "here.example", host: host)]
+        let expected = Edit.resolve(
+            "bob@new.example", to: [Destination(address: "bob@here.example", route: .host(host))])
+        #expect(try await finding(on: "bob@new.example").edits == [expected])
+        // An alias, a group or a redirection of a domain that is not relayed.
+        let member = Recipient(
+            EnvelopeRecipient("info@other.example"),
+            destinations: [
+                Destination(address: "bob@here.example", route: .mailbox("bob@here.example")),
+                Destination(address: "eve@other.example", route: .mailbox("eve@other.example")),
+            ])
+        let routes = try await routes(RelayDomains(.init()), member)
+        #expect(routes == [.host(host), .mailbox("eve@other.example")])
+    }
+
     @Test func `where it is for authenticated users only nobody else relays`() async throws {
         let host = RelayHost(name: "192.0.2.9", port: 30)
         world.directory.relayDomains = [

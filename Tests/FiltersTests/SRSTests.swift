@@ -182,6 +182,22 @@ struct SampleSecrets: ReversePathSecrets {
         #expect(try await paths(of: recipient) == [Self.path, nil])
     }
 
+    @Test(arguments: [("u%x", true), ("a!b", true), ("x@y", true), ("u-x", false)])
+    func `a sender that asks for routing keeps his path, since relay takes no other`(
+        _ localPart: String, _ stays: Bool
+    ) async throws {
+        let sender = EmailAddress(localPart: localPart, domain: "out.example")
+        let recipient = Self.forward("info@here.example", to: "eve@far.example")
+        let paths = try await paths(of: recipient, from: sender)
+        #expect(paths.isEmpty == stays)
+        // Whatever is given out is taken back by the stages as they stand in the chain.
+        for path in paths.compactMap(\.self) {
+            let relay = Relay(Relay.Configuration())
+            let finding = try await relay.recipient(.said(path), in: .sample(sender: nil, services: world))
+            #expect(finding.verdict == .continue)
+        }
+    }
+
     @Test func `with a domain of its own the paths are there`() async throws {
         let stage = try Self.stage { $0.domain = "srs.here.example" }
         let recipient = Self.forward(

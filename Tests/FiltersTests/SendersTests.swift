@@ -35,6 +35,13 @@ import Testing
         ("eve@here.example", false), ("\"bob@here.example\" <eve@here.example>", false),
         ("bob@here.example <eve@here.example>", false), ("", true), ("nobody", false),
         ("<@bob@here.example:eve@here.example>", false), ("(bob@here.example) eve@here.example", false),
+        // Another's address where some reader shows it as the author's.
+        ("eve@here.example <bob@here.example>", false), ("Eve eve@here.example <bob@here.example>", false),
+        ("<@eve@here.example:bob@here.example>", false), ("eve@here.example: bob@here.example;", false),
+        ("\"eve\"@here.example <bob@here.example>", false), ("eve @ here.example <bob@here.example>", false),
+        // His own, and what is no address or stands in quotation marks, as mail programs write names.
+        ("bob@here.example <bob@here.example>", true), ("\"bob\"@here.example", true),
+        ("bob(Bob)@here.example", true), ("\"eve@here.example\" <bob@here.example>", true),
     ])
     func `and writes under one`(_ from: String, _ passes: Bool) async throws {
         let message = Message.sample(["From": from.isEmpty ? nil : from])

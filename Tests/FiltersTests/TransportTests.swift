@@ -54,6 +54,7 @@ import Testing
     @Test(arguments: [
         "", "smtp", "smtp:", "smtp:host:", "smtp:host:0", "smtp:host:65536", "smtp:host:+1", "http:host", "SMTP:host",
         "smtp:[192.0.2.1", "smtp:[]", "smtp:2001:db8::1", "smtp:a..b", "smtp:a b", "mx:relay.test", "smtp:[::1]x",
+        "smtp:127.1", "smtp:[2130706433]:25", "smtp:0x7f000001:25", "smtp:192.0.2.256",
     ])
     func `what is no route is refused`(_ text: String) {
         #expect(throws: MalformedTransportRoute.self) { try TransportRoute(parsing: text) }

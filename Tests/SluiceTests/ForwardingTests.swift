@@ -59,6 +59,30 @@ import Testing
         }
     }
 
+    @Test func `a copy is kept beside a forward, and what comes back is seen at its first return`() async throws {
+        let sink = try await Sink.start()
+        try await Self.run(sink) { server in
+            let set = try await server.sluice("mailbox", "redirect", "carl@acme.test", "p@far.test", "--keep-copy")
+            #expect(set.code == 0, "\(set)")
+            let wire = try await server.smtp()
+            try await wire.greet()
+            for (number, recipients) in [["carl@acme.test"], ["carl@acme.test", "bert@acme.test"]].enumerated() {
+                #expect(try await wire.deliver(Self.mail, to: recipients).hasPrefix("250"))
+                let forward = try await sink.messages(count: number + 1)[number]
+                #expect(forward.recipients == ["p@far.test"])
+                #expect(forward.text.contains("Delivered-To: carl@acme.test\r\n"))
+                #expect(!forward.text.contains("bert@acme.test"))
+                _ = try await server.mail(of: "carl@acme.test", count: number + 1)
+                // Its way back: sent to those whom it was for.
+                #expect(try await wire.deliver(forward.text, to: recipients).hasPrefix("554 5.4.6"))
+            }
+            let bert = try await server.mail(of: "bert@acme.test", count: 1)
+            #expect(!bert[0].contains("carl@acme.test"))
+            #expect(try await server.queueIsEmpty())
+            #expect(server.mail(of: "carl@acme.test").count == 2 && sink.messages.count == 2)
+        }
+    }
+
     /// With other secrets other paths are made, so what was judged by the old ones is not judged again here.
     @Test func `a new secret signs at once, and the old one is believed until it is taken away`() async throws {
         let sink = try await Sink.start()

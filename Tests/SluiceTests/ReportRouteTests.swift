@@ -27,6 +27,35 @@ import Testing
         await sink.stop()
     }
 
+    @Test func `a report goes to the catch-all of its address, and to no crowd`() async throws {
+        let sink = try await Sink.start { $0.contains("@bad.test") ? "550 5.1.1 no such user" : nil }
+        try await LiveServer.run(Self.setup(sink)) { server in
+            let members = (0...1000).map { "u\($0)@far.test\n" }.joined()
+            let crowd = try await server.sluice(
+                "group", "add", "crowd@acme.test", "--members-from", "-", input: members)
+            #expect(crowd.code == 0, "\(crowd)")
+            for words in [
+                ["domain", "catch-all", "set", "acme.test", "bert@acme.test"],
+                ["sender", "add", "sales@acme.test", "anna@acme.test"],
+                ["sender", "add", "crowd@acme.test", "anna@acme.test"],
+            ] {
+                let ran = try await server.sluice(words)
+                #expect(ran.code == 0, "\(ran)")
+            }
+            let user = try await server.submission()
+            let mail = "From: anna@acme.test\r\n\r\nbody\r\n"
+            #expect(try await user.deliver(mail, from: "sales@acme.test", to: ["x@bad.test"]).hasPrefix("250"))
+            let report = try await server.mail(of: "bert@acme.test", count: 1)[0]
+            #expect(report.contains("multipart/report") && report.contains("To: <sales@acme.test>"))
+            #expect(try await server.queueIsEmpty())
+            #expect(try await user.deliver(mail, from: "crowd@acme.test", to: ["x@bad.test"]).hasPrefix("250"))
+            let reason = "no report can be sent to <crowd@acme.test>"
+            #expect(await eventually { (try? await server.queue().first?.held) == reason })
+            #expect(sink.messages.isEmpty)
+        }
+        await sink.stop()
+    }
+
     @Test func `a list of the queue counts the tries of those that wait`() async throws {
         let sink = try await Sink.start { $0.contains("@bad.test") ? "450 4.2.1 busy" : nil }
         try await LiveServer.run(Self.setup(sink)) { server in

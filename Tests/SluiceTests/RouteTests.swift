@@ -98,6 +98,23 @@ import Testing
         #expect(alias["witness"] as? [String] == ["a@beta.test", "anna@acme.test"])
     }
 
+    @Test func `verify knows the limits of the chain`() async throws {
+        let place = try await Place()
+        func sluice(_ words: [String]) async throws -> Ran {
+            try await Programs.run(Programs.sluice, words + ["--config", place.folder.path + "/sluice.toml"])
+        }
+        try await Self.set(up: sluice)
+        #expect(try await sluice(["route", "verify"]).code == 0)
+        let stage = "stage = \"recipients\"\n\n[recipients]\n"
+        try place.folder.write(stage + "max_members = 2\n", to: "filters.d/24-recipients.toml")
+        let wide = try await sluice(["route", "verify"])
+        let words = "too wide: group staff@acme.test: staff@acme.test stands for more than max_members = 2 others"
+        #expect(wide.code == 1 && wide.output.contains(words), "\(wide)")
+        try place.folder.write(stage + "max_depth = 1\n", to: "filters.d/24-recipients.toml")
+        let deep = try await sluice(["route", "verify"])
+        #expect(deep.code == 1 && deep.output.contains("too deep: group staff@acme.test: "), "\(deep)")
+    }
+
     @Test func `aliases and members come from files, all or none`() async throws {
         let place = try await Place()
         func sluice(_ words: [String], _ input: String) async throws -> Ran {
@@ -114,6 +131,11 @@ import Testing
         let right = try await sluice(
             ["alias", "load", "-"], "ok@acme.test\tanna@acme.test, x@far.test\n@acme.test bert@acme.test\n")
         #expect(right.code == 0 && right.output == "Added 2 aliases.\n", "\(right)")
+        try Data([0x61, 0xFF, 0x0A]).write(to: URL(fileURLWithPath: place.folder.path + "/latin1"))
+        for words in [["add", "bad@acme.test"], ["change", "staff@acme.test"]] {
+            let ran = try await sluice(["group"] + words + ["--members-from", place.folder.path + "/latin1"], "")
+            #expect(ran.code == 1 && ran.errors.contains("latin1 is not UTF-8."), "\(ran)")
+        }
         let members = (0..<3000).map { "u\($0)@far.test\n" }.joined()
         #expect(try await sluice(["group", "add", "all@acme.test", "--members-from", "-"], members).code == 0)
         #expect(try await sluice(["group", "list"], "").output.contains("u2999@far.test"))

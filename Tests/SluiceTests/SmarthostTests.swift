@@ -98,7 +98,9 @@ import Testing
                 let domain = try await server.sluice("relay-domain", "add", "far.test", "--to", host)
                 #expect(domain.code == 1 && domain.errors.contains("is this server itself"), "\(domain)")
             }
-            for host in ["", "a b", "[::1", "192.0.2.1:0", "host:x", "host:70000"] {
+            let refused = ["", "a b", "[::1", "192.0.2.1:0", "host:x", "host:70000", "127.1:\(server.ports.smtp)"]
+            let itself = ["[0.0.0.0]", "[::]", "[::ffff:0.0.0.0]"].map { "\($0):\(server.ports.smtp)" }
+            for host in refused + itself {
                 #expect(try await server.sluice("smarthost", "set", host).code == 1)
             }
             let bare = try await server.sluice(
@@ -132,6 +134,16 @@ import Testing
             try await wire.expect("RSET", "250")
             try await Self.send(server, to: "x@aol.test")
             #expect(try await sink.messages(count: 2)[1].recipients == ["x@aol.test"])
+            // No mailbox of a relayed domain gets anything by another way, and who makes one is told.
+            let box = try await server.sluice("mailbox", "add", "m@beta.test", "--password-stdin", input: "sesame\n")
+            #expect(box.code == 0 && box.errors.contains("warning: all mail for beta.test goes to \(to)"), "\(box)")
+            #expect(try await server.sluice("domain", "alias", "add", "new.test", "beta.test").code == 0)
+            #expect(try await server.sluice("alias", "add", "info@acme.test", "m@beta.test").code == 0)
+            for (number, address) in ["info@acme.test", "m@new.test"].enumerated() {
+                #expect(try await wire.deliver(Self.mail, to: [address]).hasPrefix("250"))
+                #expect(try await sink.messages(count: 3 + number)[2 + number].recipients == ["m@beta.test"])
+            }
+            #expect(try await server.queueIsEmpty() && server.mail(of: "m@beta.test").isEmpty)
             #expect(try await server.sluice("relay-domain", "remove", "partner.test").code == 0)
             try await wire.expect("MAIL FROM:<a@out.test>", "250")
             try await wire.expect("RCPT TO:<x@partner.test>", "550 5.7.1")

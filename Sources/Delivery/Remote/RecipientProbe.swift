@@ -65,7 +65,7 @@ public final class RecipientProbe: Sendable {
         defer { connection.quit() }
         let envelope = Envelope(sender: nil, recipients: [EnvelopeRecipient(address)])
         let isUTF8 = !(address.localPart + address.domain).utf8.allSatisfy { $0 < 0x80 }
-        let result = await connection.deliver(SMTPTransaction(probing: envelope, needsUTF8: isUTF8), Bytes([]))
+        let result = await connection.deliver(SMTPTransaction(probing: envelope, needsUTF8: isUTF8), [])
         guard let outcome = result.outcomes.first else { return .unreachable("it has said nothing of the address") }
         switch outcome {
         case .accepted: return .accepted

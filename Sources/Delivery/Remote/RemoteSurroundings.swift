@@ -1,5 +1,6 @@
 import MailTypes
 import NIOCore
+import Pipeline
 import Protocols
 
 /// What all workers share.
@@ -40,8 +41,17 @@ extension RemoteSurroundings {
 
     private func login(_ target: Target) async throws(SMTPClientFailure) -> SMTPClientMachine.Login? {
         guard let credential = target.credential else { return nil }
-        if let login = try? await hooks.login(credential, target.name, target.port) { return login }
-        throw SMTPClientFailure(.auth, .noLogin)
+        let place = "\(target.name.contains(":") ? "[\(target.name)]" : target.name):\(target.port)"
+        let login: SMTPClientMachine.Login?
+        do throws(StageFailure) {
+            login = try await hooks.login(credential, target.name, target.port)
+        } catch {
+            // What exactly is wrong is in the log: a report to the sender shows this reply.
+            throw SMTPClientFailure(.auth, .lostLogin("The login for \(place) cannot be read here"))
+        }
+        if let login { return login }
+        // The entry was replaced or removed while the message waited.
+        throw SMTPClientFailure(.auth, .lostLogin("The login for \(place) is no longer here"))
     }
 }
 

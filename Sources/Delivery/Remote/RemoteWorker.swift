@@ -45,7 +45,8 @@ final class RemoteWorker {
         }
         if let connection, connection.isOpen, need >= round.need {
             // The server may have got tired of the connection meanwhile: that is nobody's failure.
-            await transact(over: connection, &round, isReused: true)
+            var waiting = round.groups
+            await transact(over: connection, &round, &waiting, isReused: true)
         }
         // What was said over it to others is theirs alone.
         guard let open = round.remaining.first else { return (round.attempts(), nil) }
@@ -60,20 +61,26 @@ final class RemoteWorker {
         }
         var hasSpoken = false
         for target in targets where !round.remaining.isEmpty {
-            close()
+            var waiting = round.groups
             if let obstacle = target.decision?.obstacle {
-                round.note(.init(reply: obstacle, triesNextHost: true), host: target.host)
+                close()
+                let verdict = DeliveryFailurePolicy.Verdict(reply: obstacle, triesNextHost: true)
+                round.note(verdict, for: waiting.flatMap(\.self), host: target.host)
                 continue
             }
             do throws(SMTPClientFailure) {
-                let connection = try await surroundings.connect(to: target)
-                hasSpoken = true
-                self.connection = connection
-                need = round.need
-                delivered = 0
-                await transact(over: connection, &round, isReused: false)
+                repeat {
+                    close()
+                    let connection = try await surroundings.connect(to: target)
+                    hasSpoken = true
+                    self.connection = connection
+                    need = round.need
+                    delivered = 0
+                    await transact(over: connection, &round, &waiting, isReused: false)
+                } while isFull && !waiting.isEmpty
             } catch {
-                round.note(policy.verdict(on: error, need: round.need), host: target.host)
+                let verdict = policy.verdict(on: error, need: round.need)
+                round.note(verdict, for: waiting.flatMap(\.self), host: target.host)
             }
         }
         let attempts = round.attempts()
@@ -99,13 +106,19 @@ final class RemoteWorker {
 
     // MARK: Transactions
 
-    private func transact(over connection: SMTPConnection, _ round: inout Round, isReused: Bool) async {
-        var waiting = round.remaining
+    /// The open connection has had as many messages as it may have.
+    private var isFull: Bool { delivered >= surroundings.options.maxMessagesPerConnection }
+
+    /// Hands the message to one group after the other, until the connection ends or is full.
+    /// - Parameter waiting: groups that are to come; what is left of them has not been tried.
+    private func transact(
+        over connection: SMTPConnection, _ round: inout Round, _ waiting: inout [ArraySlice<Int>], isReused: Bool
+    ) async {
         var most = min(surroundings.options.maxRecipients, connection.maxRecipients ?? .max)
-        while !waiting.isEmpty, connection.isOpen {
-            let group = Array(waiting.prefix(most))
-            waiting.removeFirst(group.count)
-            let result = await connection.deliver(round.transaction(for: group), round.message.content)
+        while !isFull, connection.isOpen, let next = waiting.popLast() {
+            let group = Array(next.prefix(most))
+            if group.count < next.count { waiting.append(next.dropFirst(group.count)) }
+            let result = await connection.deliver(round.transaction(for: group), round.content(for: group))
             delivered += 1
             for (number, outcome) in zip(group, result.outcomes) {
                 if isReused, outcome.isStaleConnection { continue }
@@ -114,10 +127,10 @@ final class RemoteWorker {
             let left = zip(group, result.outcomes).filter(\.1.isTooMany).map(\.0)
             // RFC 5321 §4.5.3.1.10. Each transaction must bring the message to somebody, so this ends.
             guard !left.isEmpty, result.outcomes.contains(where: \.isAccepted) else { continue }
-            waiting += left
+            waiting.insert(left[...], at: 0)
             most = group.count - left.count
         }
-        if delivered >= surroundings.options.maxMessagesPerConnection || !connection.isOpen { close() }
+        if isFull || !connection.isOpen { close() }
     }
 }
 
@@ -146,18 +159,58 @@ private struct Round {
         claimed.map(\.number).filter { settled[$0] == nil && verdicts[$0]?.verdict.triesNextHost != false }
     }
 
-    func transaction(for numbers: [Int]) -> SMTPTransaction {
+    /// Who is still to be tried, the first group last: those of one group get the same content.
+    var groups: [ArraySlice<Int>] {
+        var groups: [[Int]] = []
+        var places: [String: Int] = [:]
+        for number in remaining {
+            let mark = mark(of: number) ?? ""
+            if let place = places[mark] {
+                groups[place].append(number)
+            } else {
+                places[mark] = groups.count
+                groups.append([number])
+            }
+        }
+        return groups.reversed().map { $0[...] }
+    }
+
+    /// The address here that is forwarded, by which a copy that comes back is known. Whoever gets the copy is reached
+    /// by that address, and learns of no other.
+    private func mark(of number: Int) -> String? {
+        let recipient = message.recipients[number]
+        guard recipient.said.address.key != recipient.address.key else { return nil }
+        let mark = recipient.said.address.description
+        // A mark is not worth a copy that a server without SMTPUTF8 could not take.
+        return mark.isASCII || needsUTF8(envelope(for: [number])) ? mark : nil
+    }
+
+    /// What those of one group get.
+    func content(for numbers: [Int]) -> [Bytes] {
+        guard let first = numbers.first, let mark = mark(of: first) else { return [message.content] }
+        return [Bytes(Array(HeaderField(name: "Delivered-To", value: mark).raw)), message.content]
+    }
+
+    private func envelope(for numbers: [Int]) -> Envelope {
         let recipients = numbers.map { number in
             let recipient = message.recipients[number]
             return EnvelopeRecipient(recipient.address, parameters: recipient.said.parameters)
         }
         var parameters = message.parameters
         if parameters.body == .binaryMIME, message.content.isLines { parameters.body = .eightBitMIME }
-        let addresses = [message.sender].compactMap(\.self) + recipients.map(\.address)
-        let hasUTF8Address = addresses.contains { !($0.localPart + $0.domain).utf8.allSatisfy { $0 < 0x80 } }
-        return SMTPTransaction(
-            envelope: Envelope(sender: message.sender, parameters: parameters, recipients: recipients),
-            size: message.content.count, needsUTF8: hasUTF8Address || parameters.smtpUTF8 && glance.hasUTF8)
+        return Envelope(sender: message.sender, parameters: parameters, recipients: recipients)
+    }
+
+    private func needsUTF8(_ envelope: Envelope) -> Bool {
+        let addresses = [envelope.sender].compactMap(\.self) + envelope.recipients.map(\.address)
+        return envelope.parameters.smtpUTF8 && glance.hasUTF8
+            || addresses.contains { !($0.localPart + $0.domain).isASCII }
+    }
+
+    func transaction(for numbers: [Int]) -> SMTPTransaction {
+        let envelope = envelope(for: numbers)
+        let size = content(for: numbers).reduce(0) { $0 + $1.count }
+        return SMTPTransaction(envelope: envelope, size: size, needsUTF8: needsUTF8(envelope))
     }
 
     mutating func note(
@@ -177,6 +230,10 @@ private struct Round {
     /// The same for everybody who is still to be tried.
     mutating func note(_ verdict: DeliveryFailurePolicy.Verdict, host: RemoteHost?) {
         for number in remaining { note(verdict, for: number, host: host) }
+    }
+
+    mutating func note(_ verdict: DeliveryFailurePolicy.Verdict, for numbers: [Int], host: RemoteHost?) {
+        for number in numbers { note(verdict, for: number, host: host) }
     }
 
     private mutating func note(_ verdict: DeliveryFailurePolicy.Verdict, for number: Int, host: RemoteHost?) {
@@ -200,6 +257,10 @@ private struct Round {
                 claimed: recipient, result: reply.isPermanent ? .failed(reply) : .deferred(reply), host: host)
         }
     }
+}
+
+extension String {
+    fileprivate var isASCII: Bool { utf8.allSatisfy { $0 < 0x80 } }
 }
 
 extension SMTPTransactionResult.Outcome {

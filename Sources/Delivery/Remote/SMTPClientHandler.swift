@@ -7,7 +7,8 @@ import Synchronization
 
 /// What a connection is told to do.
 enum SMTPOrder: Sendable {
-    case deliver(SMTPTransaction, Bytes, @Sendable (SMTPTransactionResult) -> Void)
+    /// The content is what the pieces are together.
+    case deliver(SMTPTransaction, [Bytes], @Sendable (SMTPTransactionResult) -> Void)
     case quit
 }
 
@@ -49,7 +50,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
 
     private struct Delivery {
         var transaction: SMTPTransaction
-        var content: Bytes
+        var content: [Bytes]
         var completion: @Sendable (SMTPTransactionResult) -> Void
     }
 
@@ -62,7 +63,8 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     private var delivery: Delivery?
     /// `nil`: the content goes as it is.
     private var encoder: SMTPContentEncoder?
-    private var sent = 0
+    /// How much of the content has been handed on: whole pieces, and octets of the one that is next.
+    private var sent = (pieces: 0, octets: 0)
     private var deadline = NIODeadline.now()
     /// What ``deadline`` is for.
     private var awaited: Awaited?
@@ -166,12 +168,12 @@ final class SMTPClientHandler: ChannelDuplexHandler {
                 return watch(context)
             case .sendContent:
                 encoder = SMTPContentEncoder()
-                sent = 0
+                sent = (0, 0)
                 return sendContent(context)
             case .sendChunk(let command):
                 context.write(wrapOutboundOut(command), promise: nil)
                 encoder = nil
-                sent = 0
+                sent = (0, 0)
                 return sendContent(context)
             case .finished(let result):
                 return finish(result, context)
@@ -206,13 +208,15 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     /// to a slow server takes no memory.
     private func sendContent(_ context: ChannelHandlerContext) {
         guard !isClosed, let content = delivery?.content else { return }
-        let part = content[sent..<sent + Self.chunk]
-        sent += part.count
+        let piece = sent.pieces < content.count ? content[sent.pieces] : .empty
+        let part = piece[sent.octets..<sent.octets + Self.chunk]
+        sent.octets += part.count
+        if sent.octets >= piece.count { sent = (sent.pieces + 1, 0) }
         var octets = context.channel.allocator.buffer(capacity: part.count + part.count / 64 + 16)
         if encoder == nil { _ = part.withUnsafeBytes { octets.writeBytes($0) } }
         encoder?.encode(part, into: &octets)
         watch(context)
-        let isLast = sent >= content.count
+        let isLast = sent.pieces >= content.count
         if isLast { encoder?.finish(into: &octets) }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(octets)).assumeIsolated().whenSuccess {

@@ -80,8 +80,9 @@ final class SMTPConnection: Sendable {
         return SMTPClientFailure(.connect, .network(ConnectionTrouble.text(error)))
     }
 
-    /// Hands over a message. Never fails as a whole: the result says what became of each recipient.
-    func deliver(_ transaction: SMTPTransaction, _ content: Bytes) async -> SMTPTransactionResult {
+    /// Hands over a message, its content in pieces. Never fails as a whole: the result says what became of each
+    /// recipient.
+    func deliver(_ transaction: SMTPTransaction, _ content: [Bytes]) async -> SMTPTransactionResult {
         let answer = Answer<SMTPTransactionResult>()
         let order = SMTPOrder.deliver(transaction, content) { answer.give($0) }
         // A failure: the channel was closed before the order reached it.

@@ -111,10 +111,10 @@ struct HostFinder: Sendable {
 
     private func usable(_ found: [Found], for domain: String) throws(RoutingFailure) -> [Target] {
         // An exchanger under another name that is this server all the same.
-        if let own = found.firstIndex(where: { options.ownAddresses.contains($0.address) }), own == 0 {
+        if let own = found.firstIndex(where: { isOwnExchanger($0.address) }), own == 0 {
             throw .loop(domain)
         }
-        let allowed = found.prefix { !options.ownAddresses.contains($0.address) }
+        let allowed = found.prefix { !isOwnExchanger($0.address) }
             .filter { !(options.refusesPrivateExchangers && $0.address.isSpecial) }
         guard !allowed.isEmpty else { throw .noHost(domain) }
         return allowed.prefix(options.maxHosts).map { host in
@@ -122,6 +122,10 @@ struct HostFinder: Sendable {
                 name: host.name, endpoint: .address(host.address, port: options.exchangerPort), language: .smtp,
                 security: .opportunistic, credential: nil, source: source(to: host.address), decision: host.decision)
         }
+    }
+
+    private func isOwnExchanger(_ address: IPAddress) -> Bool {
+        options.ownAddresses.contains(address) || isOwn(address, options.exchangerPort)
     }
 
     private func source(to address: IPAddress) -> IPAddress? {
@@ -171,7 +175,7 @@ struct HostFinder: Sendable {
 
     /// Whether this server itself would answer there: mail would come back for ever.
     private func isOwn(_ address: IPAddress, _ port: Int) -> Bool {
-        options.ownEndpoints.contains(ServerEndpoint(address, port))
+        options.ownEndpoints.answers(at: address, port)
     }
 
     // MARK: Addresses

@@ -7,6 +7,8 @@ public struct RouteFault: Sendable, Hashable, Codable {
         case deadEnd = "dead end"
         /// More aliases, groups and redirections inside one another than ``DirectoryLimits/depth``.
         case tooDeep = "too deep"
+        /// More addresses in the end than the chain allows.
+        case tooWide = "too wide"
         /// Of several members one ends where nobody gets the mail.
         case lostMember = "lost member"
         /// A login would be told to others than its server, or cannot be made.
@@ -35,7 +37,7 @@ public struct RouteFault: Sendable, Hashable, Codable {
     /// Mail is refused for it; the others are only worth a look.
     public var isError: Bool {
         switch kind {
-        case .loop, .deadEnd, .tooDeep, .astray: true
+        case .loop, .deadEnd, .tooDeep, .tooWide, .astray: true
         case .lostMember, .leak, .shadowed: false
         }
     }

@@ -114,7 +114,7 @@ extension DirectoryChanges {
             throw DirectoryError.notEmpty(
                 .domain, name: before.name, content: aliases.count.counted("alias", "aliases"))
         }
-        for alias in aliases { try removeDomainAlias(alias.name) }
+        for alias in aliases { try removeDomainAlias(alias.name, force: true) }
         // An earlier one may have taken a later one with it: an alias without members goes.
         for row in content where try lookup.exact(row.address) != nil {
             if let group = try row.groupID.flatMap(lookup.row) {

@@ -93,7 +93,7 @@ extension DirectoryChanges {
         let owners = try ExpansionCheck(lookup: lookup).owners(of: row.address).filter { $0.id != row.id }
         let lookup = lookup
         let isMeant = { (address: EmailAddress) in try lookup.find(address)?.id == row.id }
-        try release(row.address, owners, isMeant, force: force)
+        try release(row.address.description, owners, isMeant, force: force)
         let before = try lists.json(row)
         try db.execute(sql: "DELETE FROM address WHERE id = ?", arguments: [row.id])
         try audit("\(row.kind.rawValue).remove", row.address.description, before: before, after: nothing)
@@ -102,12 +102,12 @@ extension DirectoryChanges {
     /// Takes all that `isMeant` knows out of the members of `owners`, and out of the settings that name an address;
     /// or refuses.
     func release(
-        _ address: EmailAddress, _ owners: [AddressRow], _ isMeant: (EmailAddress) throws -> Bool, force: Bool
+        _ name: String, _ owners: [AddressRow], _ isMeant: (EmailAddress) throws -> Bool, force: Bool
     ) throws {
         let posts = try posts(of: isMeant)
         guard force || owners.isEmpty && posts.isEmpty else {
             throw DirectoryError.inUse(
-                name: address.description, by: owners.map(\.address.description) + posts.map(\.description))
+                name: name, by: owners.map(\.address.description) + posts.map(\.description))
         }
         for post in posts {
             switch post {

@@ -86,7 +86,7 @@ extension DirectoryChanges {
             let home = try lookup.home(address)
             return try (lookup.exact(home) ?? lookup.withoutDetail(home).flatMap(lookup.exact))?.id == further.id
         }
-        try release(further.address, owners, isMeant, force: force)
+        try release(further.address.description, owners, isMeant, force: force)
         try setExpansion(group) { _ in
             try db.execute(sql: "DELETE FROM address WHERE id = ?", arguments: [further.id])
         }
@@ -112,8 +112,21 @@ extension DirectoryChanges {
         try audit("domain.alias.add", name, before: nothing, after: try lists.domainAlias(name))
     }
 
-    public func removeDomainAlias(_ name: String) throws {
+    /// With `force`, members and settings that name addresses in it go too: they would lead to another server.
+    public func removeDomainAlias(_ name: String, force: Bool = false) throws {
         let name = try names.domain(name)
+        if try lists.domainAlias(name) != nil {
+            let owners = try Int64.fetchAll(
+                db, sql: "SELECT DISTINCT ownerID FROM member WHERE domain = ? ORDER BY ownerID", arguments: [name]
+            ).compactMap(lookup.row)
+            let isMeant = { (address: EmailAddress) in address.domain.asciiLowercased == name }
+            try release(name, owners, isMeant, force: force)
+        }
+        try endDomainAlias(name)
+    }
+
+    /// Whatever names addresses in it: what it stands for is about to change.
+    func endDomainAlias(_ name: String) throws {
         guard let before = try lists.domainAlias(name) else {
             let others = try String.fetchAll(db, sql: "SELECT name FROM domainAlias LIMIT 10000")
             throw DirectoryError.notFound(.domainAlias, name: name, nearest: NearestName.among(others, to: name))

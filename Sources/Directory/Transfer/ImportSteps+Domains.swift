@@ -74,7 +74,7 @@ extension ImportRow {
                 }
                 state.standing = try context.standing(ofKnown: .domainAlias, name: name)
                 guard state.standing == .known, known.domain != (try changes.names.domain(domain)) else { return }
-                try changes.removeDomainAlias(alias)
+                try changes.endDomainAlias(name)
                 try changes.addDomainAlias(alias, of: domain)
                 state.isChanged = true
             }

@@ -70,19 +70,22 @@ struct FooterEdit: Sendable {
         self.parts = parts
         for part in parts {
             let old = structure.parts[part.index]
-            if part.index > 0, !part.fields.isEmpty {
+            if part.index > 0, !part.fields.isEmpty || part.hasDigest {
                 var header = PartFields(message.body[old.header].array)
                 for field in part.fields { header.set(field.name, field.value) }
+                header.remove(FooterTextPart.digest)
                 splices.append(BodySplice(old.header, Bytes(header.octets)))
             }
             splices.append(BodySplice(old.content, Bytes(part.content)))
         }
         splices = splices.map { $0.trimmed(of: message.body) }
-        if let root = parts.first, root.index == 0, !root.fields.isEmpty { changeHeader(message.header, root) }
+        if let root = parts.first, root.index == 0 { changeHeader(message.header, root) }
     }
 
     /// Of a message of one part the fields stand in its own header.
     private mutating func changeHeader(_ header: Header, _ part: FooterTextPart) {
+        removed = header.fields.indices.filter { header.fields[$0].isNamed(FooterTextPart.digest) }
+        guard !part.fields.isEmpty else { return }
         for field in part.fields {
             removed += header.fields.indices.filter { header.fields[$0].isNamed(field.name) }
             added.append(field)

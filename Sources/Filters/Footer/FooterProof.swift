@@ -51,8 +51,10 @@ struct FooterProof {
         func kept(_ header: Header) -> [HeaderField] {
             header.fields.filter { field in !changed.contains { field.isNamed($0.name) } }
         }
+        let isRoot = parts.contains { $0.index == 0 }
+        let before = kept(old.header).filter { !isRoot || !$0.isNamed(FooterTextPart.digest) }
         let new = changed.map { field in header.fields.filter { $0.isNamed(field.name) } }
-        guard kept(header) == kept(old.header), new == changed.map({ [HeaderField(name: $0.name, value: $0.value)] })
+        guard kept(header) == before, new == changed.map({ [HeaderField(name: $0.name, value: $0.value)] })
         else { throw FooterObstacle("dropped: another field of the header would have changed") }
     }
 
@@ -87,12 +89,13 @@ struct FooterProof {
         }
         for part in parts {
             let (before, after) = (oldContent.structure.parts[part.index], structure.parts[part.index])
-            if part.index > 0, !part.fields.isEmpty {
+            if part.index > 0, !part.fields.isEmpty || part.hasDigest {
                 try compare(before.header.lowerBound, after.header.lowerBound)
                 (place, newPlace) = (before.header.upperBound, after.header.upperBound)
                 let header = PartFields(new.body[after.header].array)
                 let names = part.fields.map(\.name)
-                guard PartFields(old.body[before.header].array).without(names) == header.without(names),
+                let kept = PartFields(old.body[before.header].array).without(names + [FooterTextPart.digest])
+                guard kept == header.without(names),
                     part.fields.allSatisfy({ header.has($0.name, $0.value) })
                 else {
                     throw FooterObstacle("dropped: another field of a part's header would have changed")

@@ -18,6 +18,12 @@ struct FooterTextPart {
     /// Of the fields of the part's header those that change.
     private(set) var fields: [(name: String, value: String)] = []
 
+    /// Its own header, where it is not the message's, has a digest of what was there before.
+    private(set) var hasDigest = false
+
+    /// The field that tells the digest of a part's content; it goes, since it would be wrong. RFC 1864.
+    static let digest = "Content-MD5"
+
     /// The text with the footer, without its transfer encoding.
     var after: [UInt8] {
         var text = Array(before[..<place])
@@ -37,6 +43,7 @@ struct FooterTextPart {
         try read(part, body, blocks)
         settle(wanted)
         write(part, body)
+        hasDigest = index > 0 && PartFields(body[part.header].array).value(of: Self.digest) != nil
     }
 
     /// A longer text is left alone: no person reads it, and it would be read several times here.

@@ -36,6 +36,9 @@ struct PartFields {
         }
     }
 
+    /// Takes all fields of the name away.
+    mutating func remove(_ name: String) { fields.removeAll { Self.isNamed(name, $0) } }
+
     var octets: [UInt8] { fields.flatMap { $0 } }
 
     static func isNamed(_ name: String, _ field: [UInt8]) -> Bool {

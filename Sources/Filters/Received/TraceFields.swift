@@ -4,8 +4,9 @@ public import Pipeline
 /// Our Received field, and the guard against loops. RFC 5321 §4.4 and §6.3.
 ///
 /// A message that was here already for the same mailbox, or has passed too many servers, is refused
-/// while its sender is still on the line. An alias that leads elsewhere leaves its name in a
-/// Delivered-To field, so that a loop over other servers is seen when it comes back the first time.
+/// while its sender is still on the line. Delivery writes the name of an address that is forwarded into a
+/// Delivered-To field of each copy that leaves, so that a loop over other servers is seen when it comes back the
+/// first time.
 public struct TraceFields: MessageStage {
     public static let name: StageName = "received"
     public static let effects: Effects = [.rejects, .editsHeader, .endsLoops]
@@ -13,7 +14,7 @@ public struct TraceFields: MessageStage {
     public struct Configuration: Decodable, Sendable {
         /// How many servers a message may have passed.
         public var maxHops: BoundedInt<HopBounds> = 100
-        /// Whether Delivered-To fields are heeded and written.
+        /// Whether Delivered-To fields are heeded.
         public var deliveredTo = true
 
         public init() {}
@@ -37,11 +38,7 @@ public struct TraceFields: MessageStage {
         // The mail server that has asked writes its own.
         guard transaction.session.language != .milter else { return .none }
         let now = try await transaction.services.now()
-        var edits = forwards(transaction.recipients).map {
-            Edit.prependField(name: "Delivered-To", value: $0.description)
-        }
-        edits.append(.prependField(name: "Received", value: ReceivedField.value(for: transaction, at: now)))
-        return Finding(edits: edits)
+        return Finding(edits: [.prependField(name: "Received", value: ReceivedField.value(for: transaction, at: now))])
     }
 
     /// The recipient for whom this message was here before.
@@ -57,17 +54,6 @@ public struct TraceFields: MessageStage {
             }
         }
         return nil
-    }
-
-    /// The local address that is forwarded elsewhere, if it is the only recipient: the field would
-    /// tell its name to all the others.
-    private func forwards(_ recipients: [Recipient]) -> [EmailAddress] {
-        guard policy.deliveredTo, recipients.count == 1, let recipient = recipients.first else { return [] }
-        let isForwarded = recipient.destinations.contains { destination in
-            if case .mailbox = destination.route { return false }
-            return destination.address.key != recipient.address.key
-        }
-        return isForwarded ? [recipient.address] : []
     }
 
     private static func loop(_ text: String, _ key: String, _ note: String) -> Finding {

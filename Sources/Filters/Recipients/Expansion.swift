@@ -10,7 +10,7 @@ public struct Expansion: Sendable {
     public struct Limits: Sendable {
         /// Aliases, groups and redirections that may lie between an address and its end.
         public var depth: Int
-        /// Members that all of them on the way may have together.
+        /// Different ends that an address may have, however it comes to them, and members of each entry on the way.
         public var members: Int
 
         public init(depth: Int, members: Int) {
@@ -31,7 +31,8 @@ public struct Expansion: Sendable {
         var members: [Int] = []
     }
 
-    private enum Defect {
+    /// Which limit an address is beyond.
+    public enum Defect: Sendable {
         case tooDeep
         case tooWide
     }
@@ -56,7 +57,7 @@ public struct Expansion: Sendable {
     private var unverified = 0
     /// Where the address itself is to be sought: nobody here has it, and its domain is split.
     public private(set) var partner: Destination?
-    private var defect: Defect?
+    public private(set) var defect: Defect?
 
     public init(of address: EmailAddress, _ limits: Limits) {
         self.limits = limits
@@ -65,7 +66,7 @@ public struct Expansion: Sendable {
     }
 
     /// Whether nobody here has the address itself.
-    var isUnknown: Bool { isUnclaimed && defect == nil }
+    public var isUnknown: Bool { isUnclaimed && defect == nil }
 
     /// The address to look up, until all ends are reached or the way is found wrong.
     public func next() -> EmailAddress? { defect == nil && done < nodes.count ? nodes[done].address : nil }
@@ -79,6 +80,7 @@ public struct Expansion: Sendable {
             reach(mailbox, at: node.address)
         case .redirects(let mailbox, let targets, let keepsCopy):
             note("\(node.address) is redirected\(keepsCopy ? ", with a copy" : "")")
+            guard fits(targets) else { break }
             if keepsCopy { reach(mailbox, at: node.address) }
             for target in targets where defect == nil { follow(target, from: done, owner: mailbox) }
         case .foreign where done == 0:
@@ -108,6 +110,7 @@ public struct Expansion: Sendable {
             for member in members where defect == nil { follow(member, from: done, isSame: true) }
         case .expands(let members, let kind):
             note("\(node.address) is \(kind == .alias ? "an alias" : "a group")")
+            guard fits(members) else { break }
             for member in members where defect == nil { follow(member, from: done) }
         }
         done += 1
@@ -121,14 +124,25 @@ public struct Expansion: Sendable {
     private mutating func reach(_ destination: Destination, _ key: String) {
         guard reached.insert(key).inserted else { return }
         destinations.append(destination)
+        if destinations.count > limits.members { defect = .tooWide }
     }
+
+    /// What need not be looked up to be known as too many is not.
+    private mutating func fits(_ members: [EmailAddress]) -> Bool {
+        if members.count > limits.members { defect = .tooWide }
+        return defect == nil
+    }
+
+    /// Steps of all ways together. An end may lie behind as many entries as the depth allows; who has more steps than
+    /// that for each end writes entries that cross each other without need.
+    private var mostSteps: Int { limits.members * (limits.depth + 1) }
 
     /// - Parameter isSame: It is the same address by another name of its domain, and so no step of the way.
     private mutating func follow(
         _ member: EmailAddress, from parent: Int, owner: EmailAddress? = nil, isSame: Bool = false
     ) {
         memberships += 1
-        guard memberships <= limits.members else {
+        guard memberships <= mostSteps else {
             defect = .tooWide
             return
         }

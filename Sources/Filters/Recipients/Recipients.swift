@@ -15,7 +15,7 @@ public struct Recipients: RecipientStage {
     public struct Configuration: Decodable, Sendable {
         /// How many aliases, groups and redirections may lie between an address and its mailbox.
         public var maxDepth: BoundedInt<DepthBounds> = 10
-        /// How many members an address may stand for, counting every alias on the way.
+        /// How many different addresses one may stand for in the end, and members of each entry on the way.
         public var maxMembers: BoundedInt<MemberBounds> = 100_000
         /// Who reads what is sent to `postmaster` of this server, and of each hosted domain that
         /// has none. RFC 5321 §4.5.1.
@@ -61,6 +61,11 @@ public struct Recipients: RecipientStage {
         let early = type(of: other).name
         return "\(early) takes nothing: it is asked before \(Self.name) has found which addresses nobody has"
     }
+}
+
+extension Recipients {
+    /// How far a way may lead.
+    public var limits: Expansion.Limits { policy.limits }
 }
 
 extension Recipients.Configuration {

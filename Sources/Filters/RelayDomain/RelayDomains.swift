@@ -6,7 +6,8 @@ public import Pipeline
 /// A domain that is not hosted here is relayed, as by a backup exchanger; one that is acts as a smart host: its own
 /// mailboxes get nothing. With `onlyAuthenticated` only who may relay is served. It runs before `relay`, which would
 /// refuse a domain that is not hosted here, and `recipients`; and once more when the message has come, for members of
-/// aliases and groups.
+/// aliases and groups, mailboxes of such a domain among them. Another name of a domain that is hosted here goes where
+/// that domain goes, unless it has an entry of its own.
 public struct RelayDomains: RecipientStage, MessageStage {
     public static let name: StageName = "relay-domain"
     public static let effects: Effects = [.rejects, .routes, .relays]
@@ -34,9 +35,9 @@ public struct RelayDomains: RecipientStage, MessageStage {
     public func recipient(
         _ recipient: Recipient, in transaction: Transaction
     ) async throws(StageFailure) -> Finding {
-        let address = recipient.address
-        guard recipient.destinations.isEmpty, !address.domain.isEmpty,
-            let found = try await transaction.services.relayDomain(address.domain)
+        let said = recipient.address
+        guard recipient.destinations.isEmpty, !said.domain.isEmpty,
+            let (found, address) = try await Self.relayed(said, transaction.services)
         else { return .none }
         guard found.isVerified else {
             let reply = Reply(550, .badDestinationSystem, "Domain takes no mail before it is verified")
@@ -50,7 +51,18 @@ public struct RelayDomains: RecipientStage, MessageStage {
                 "Relaying is not permitted", ["networks"], "\(found.name) is for authenticated users only")
         }
         let destination = Destination(address: address, route: .host(found.host))
-        return Finding(edits: [.resolve(address, to: [destination])], note: Self.note(found))
+        return Finding(edits: [.resolve(said, to: [destination])], note: Self.note(found))
+    }
+
+    /// Where all mail of an address's domain goes, with the address as it is known there.
+    private static func relayed(
+        _ address: EmailAddress, _ services: Services
+    ) async throws(StageFailure) -> (RelayDomain, EmailAddress)? {
+        if let found = try await services.relayDomain(address.domain) { return (found, address) }
+        guard let name = try await services.hostedDomain(address.domain)?.name,
+            name != address.domain.asciiLowercased, let found = try await services.relayDomain(name)
+        else { return nil }
+        return (found, EmailAddress(localPart: address.localPart, domain: name))
     }
 
     public func message(_ message: Message, in transaction: Transaction) async throws(StageFailure) -> Finding {
@@ -58,7 +70,7 @@ public struct RelayDomains: RecipientStage, MessageStage {
         for recipient in transaction.recipients {
             var routed = recipient.destinations
             for place in routed.indices {
-                guard case .exchanger(let domain) = routed[place].route,
+                guard let domain = Self.domain(of: routed[place], for: recipient),
                     let found = try await transaction.services.relayDomain(domain), found.isVerified
                 else { continue }
                 routed[place].route = .host(found.host)
@@ -67,6 +79,16 @@ public struct RelayDomains: RecipientStage, MessageStage {
             if routed != recipient.destinations { finding.edits.append(.resolve(recipient.address, to: routed)) }
         }
         return finding
+    }
+
+    /// The domain whose entry decides about a destination. Of an address as it was said, that was asked already: who
+    /// gave it a mailbox all the same meant it.
+    private static func domain(of destination: Destination, for recipient: Recipient) -> String? {
+        switch destination.route {
+        case .exchanger(let domain): domain
+        case .mailbox(let mailbox) where destination.address.key != recipient.address.key: mailbox.domain
+        case .mailbox, .host, .discard: nil
+        }
     }
 
     private func isPermitted(_ session: Session) -> Bool {

@@ -141,6 +141,11 @@ public struct SRS: RecipientStage, MessageStage, EquippedStage {
                 finding.note = "\(sender) stays: what would stand for it is longer than a path may be"
                 continue
             }
+            // `relay` knows nothing of signed paths, and would refuse what comes back to such a one.
+            guard !path.hasRoutingLocalPart else {
+                finding.note = "\(sender) stays: its local part asks for routing, and no report would come back to it"
+                continue
+            }
             var destinations = forward.recipient.destinations
             for place in forward.places { destinations[place].reversePath = path }
             finding.edits.append(.resolve(forward.recipient.address, to: destinations))

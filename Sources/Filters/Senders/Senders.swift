@@ -5,7 +5,8 @@ public import Pipeline
 ///
 /// Their own addresses, with any detail, and those that the directory grants them; one such address may be granted to
 /// several users. The envelope is asked about at MAIL, so that nothing is transferred in vain, and the fields that name
-/// an author or a sender when the message has come. The reply names the address that is not theirs.
+/// an author or a sender when the message has come: whatever in them some reader may take for an author. The reply
+/// names the address that is not theirs.
 public struct Senders: SenderStage, MessageStage {
     public static let name: StageName = "senders"
     public static let effects: Effects = [.rejects, .provesSenders]
@@ -54,7 +55,7 @@ public struct Senders: SenderStage, MessageStage {
         guard let user = user(policy.header, transaction.session) else { return .none }
         var asked: Set<String> = []
         for field in message.header.fields where policy.fields.contains(where: field.isNamed) {
-            guard let authors = Authors.addresses(in: field) else {
+            guard let authors = Authors.appearing(in: field) else {
                 let text = "The \(Self.canonical(field, policy.fields)) field cannot be read"
                 return Self.refusal(text, "header", "the \(field.name) field cannot be read")
             }

@@ -13,13 +13,29 @@ public enum Authors {
         return known.isSuperset(of: mentioned) ? list.addresses : nil
     }
 
+    /// The authors, and whatever else of the field some reader may take for one: what looks like an address in a name
+    /// without quotation marks, in a route, or as the name of a group. `nil` where that cannot be said without doubt.
+    static func appearing(in field: HeaderField) -> [EmailAddress]? {
+        guard let authors = addresses(in: field) else { return nil }
+        let domains = Set(authors.map { trimmed($0.domain) })
+        let all = mentions(in: field)
+        guard all.count < most - 1 else { return nil }
+        let mentioned = all.filter { $0.domain.utf8.contains(UInt8(ascii: ".")) || domains.contains($0.domain) }
+        let named = mentioned.filter { !$0.localPart.isEmpty }
+        // Each author is mentioned once, perhaps with a quoted local part. Others of that kind are a stranger's.
+        let unquoted = Set(authors.map(\.key)).intersection(named.map(\.key))
+        guard mentioned.count - named.count <= authors.count - unquoted.count else { return nil }
+        return authors + named
+    }
+
     /// Whatever looks like an address, outside of comments and quotation marks; a quoted local part is empty. For
     /// who must not get past somebody by writing a field that nobody can read.
     static func mentions(in field: HeaderField) -> [EmailAddress] {
         guard let bare = bare(field.rawValue) else { return [] }
         let parts = bare.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false).prefix(most)
         return zip(parts, parts.dropFirst()).map { before, after in
-            let local = before.reversed().prefix { $0.isAtext || $0 == UInt8(ascii: ".") }.reversed()
+            let local = before.reversed().drop { $0.isBlank || $0 == .cr || $0 == .lf }
+                .prefix { $0.isAtext || $0 == UInt8(ascii: ".") }.reversed()
             let name = String(decoding: Array(local), as: UTF8.self)
             return EmailAddress(localPart: name, domain: trimmed(domain(after)))
         }

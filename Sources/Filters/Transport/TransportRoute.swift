@@ -55,6 +55,10 @@ public struct TransportRoute: Sendable, Hashable {
 
     private static func isHost(_ name: Substring) -> Bool {
         if IPAddress(name) != nil { return true }
+        // `127.1` and `0x7f000001` are addresses to some, and names to nobody. RFC 3696 §2.
+        guard let last = name.split(separator: ".").last, !last.utf8.allSatisfy(\.isDigit), !last.hasPrefix("0x"),
+            !last.hasPrefix("0X")
+        else { return false }
         return !name.isEmpty && name.utf8.count <= longestName
             && name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
                 !label.isEmpty && label.utf8.allSatisfy { $0.isLetter || $0.isDigit || $0 == 0x2D || $0 == 0x5F }

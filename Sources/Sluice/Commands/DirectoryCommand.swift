@@ -21,6 +21,26 @@ extension DirectoryChange {
     }
 }
 
+/// A command whose members may stand in a file.
+protocol MemberChange: ParsableCommand {
+    var place: DirectoryOptions { get }
+    var report: String { get }
+
+    /// Who is to be added: from the command line and the file.
+    func added() throws -> [String]
+    /// All of it in one transaction.
+    func apply(_ changes: borrowing DirectoryChanges, adding members: [String]) throws
+}
+
+extension MemberChange {
+    func run() throws {
+        // A file that cannot be read is no trouble of the directory's.
+        let members = try added()
+        try place.change { try apply($0, adding: members) }
+        print(report)
+    }
+}
+
 /// A command that takes a password, which is random unless it comes from standard input.
 protocol PasswordChange: ParsableCommand {
     var place: DirectoryOptions { get }
@@ -28,9 +48,13 @@ protocol PasswordChange: ParsableCommand {
     var report: String { get }
 
     func apply(_ changes: borrowing DirectoryChanges, passwordHash: String) throws
+    /// Tells what else should be known, when it is done.
+    func warn() throws
 }
 
 extension PasswordChange {
+    func warn() {}
+
     func run() throws {
         let directory = try place.open()
         defer { directory.close() }
@@ -39,6 +63,7 @@ extension PasswordChange {
         try place.change(in: directory) { try apply($0, passwordHash: hash) }
         print(report)
         if isRandom { print("Its password: \(password)") }
+        try warn()
     }
 }
 

@@ -142,7 +142,7 @@ struct AliasCommand: ParsableCommand {
         }
     }
 
-    struct Change: DirectoryChange {
+    struct Change: MemberChange {
         static let configuration = CommandConfiguration(abstract: "Change whom an alias stands for.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The alias.") var address: String
@@ -156,9 +156,11 @@ struct AliasCommand: ParsableCommand {
             }
         }
 
-        func apply(_ changes: borrowing DirectoryChanges) throws {
+        func added() throws -> [String] { try members.added() }
+
+        func apply(_ changes: borrowing DirectoryChanges, adding added: [String]) throws {
             if let mail { try changes.setAlias(address, enabled: mail) }
-            try changes.changeAliasMembers(of: address, add: try members.added(), remove: members.remove)
+            try changes.changeAliasMembers(of: address, add: added, remove: members.remove)
         }
 
         var report: String { "Changed alias \(address)." }

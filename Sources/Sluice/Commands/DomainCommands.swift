@@ -24,6 +24,7 @@ struct DomainCommand: ParsableCommand {
         func run() throws {
             try place.change(apply)
             print(report)
+            try place.warn(ofRelayed: name)
             try place.configuration.tellOfVerification(name)
         }
 
@@ -119,6 +120,7 @@ struct DomainAliasCommand: ParsableCommand {
         func run() throws {
             try place.change(apply)
             print(report)
+            try place.warn(ofRelayed: name)
             try place.configuration.tellOfVerification(name)
         }
 
@@ -148,9 +150,11 @@ struct DomainAliasCommand: ParsableCommand {
             abstract: "Take a further name away; its mail is refused from then on.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "The name.") var name: String
+        @Flag(help: "Take addresses in it out of the aliases, groups and redirections that lead there.")
+        var force = false
 
         func apply(_ changes: borrowing DirectoryChanges) throws {
-            try changes.removeDomainAlias(name)
+            try changes.removeDomainAlias(name, force: force)
         }
 
         var report: String { "Removed domain alias \(name)." }

@@ -7,7 +7,7 @@ struct GroupCommand: ParsableCommand {
         commandName: "group", abstract: "Keep groups of people with one address.",
         subcommands: [Add.self, Change.self, List.self, Remove.self])
 
-    struct Add: DirectoryChange {
+    struct Add: MemberChange {
         static let configuration = CommandConfiguration(abstract: "Add a group.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address, such as staff@acme.test.") var address: String
@@ -15,8 +15,10 @@ struct GroupCommand: ParsableCommand {
         @OptionGroup var file: MemberFile
         @Option(name: .customLong("name"), help: "Its name for people.") var fullName: String?
 
-        func apply(_ changes: borrowing DirectoryChanges) throws {
-            try changes.addGroup(address, fullName: fullName, members: members + (try file.read()))
+        func added() throws -> [String] { try members + file.read() }
+
+        func apply(_ changes: borrowing DirectoryChanges, adding added: [String]) throws {
+            try changes.addGroup(address, fullName: fullName, members: added)
         }
 
         var report: String {
@@ -25,7 +27,7 @@ struct GroupCommand: ParsableCommand {
         }
     }
 
-    struct Change: DirectoryChange {
+    struct Change: MemberChange {
         static let configuration = CommandConfiguration(abstract: "Change a group.")
         @OptionGroup var place: DirectoryOptions
         @Argument(help: "Its address.") var address: String
@@ -50,11 +52,13 @@ struct GroupCommand: ParsableCommand {
             }
         }
 
-        func apply(_ changes: borrowing DirectoryChanges) throws {
+        func added() throws -> [String] { try members.added() }
+
+        func apply(_ changes: borrowing DirectoryChanges, adding added: [String]) throws {
             if mail != nil || fullName != nil {
                 try changes.setGroup(address, enabled: mail, fullName: fullName.map { .some($0) } ?? nil)
             }
-            try changes.changeGroupMembers(of: address, add: try members.added(), remove: members.remove)
+            try changes.changeGroupMembers(of: address, add: added, remove: members.remove)
             for further in addAddress { try changes.addGroupAddress(further, to: address) }
             for further in removeAddress { try changes.removeGroupAddress(further, from: address) }
         }

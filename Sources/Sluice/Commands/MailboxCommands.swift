@@ -27,6 +27,11 @@ struct MailboxCommand: ParsableCommand {
         }
 
         var report: String { "Added mailbox \(address)." }
+
+        func warn() throws {
+            guard let domain = address.split(separator: "@").last else { return }
+            try place.warn(ofRelayed: String(domain))
+        }
     }
 
     struct Change: DirectoryChange {

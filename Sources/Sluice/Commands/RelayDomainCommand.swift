@@ -98,6 +98,19 @@ struct RelayDomainCommand: ParsableCommand {
     }
 }
 
+extension DirectoryOptions {
+    /// Tells who has added something to a domain whose mail goes to another server as a whole.
+    func warn(ofRelayed name: String) throws {
+        let (relayed, aliases) = try read { directory in (try directory.relayDomains(), try directory.domainAliases()) }
+        let name = name.asciiLowercased
+        let home = aliases.first { $0.name == name }?.domain
+        guard let entry = relayed.first(where: { $0.domain == name || $0.domain == home }) else { return }
+        Terminal.complain(
+            Terminal.harmless(
+                "warning: all mail for \(entry.domain ?? name) goes to \(entry.words): its mailboxes here get nothing"))
+    }
+}
+
 extension ConfigurationOptions {
     /// Tells who has changed something that only a stage makes true, where the chain has no such stage.
     func warn(without stage: StageName) throws {

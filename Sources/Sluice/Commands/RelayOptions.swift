@@ -85,9 +85,9 @@ struct RelayOptions: ParsableArguments {
 extension ServerConfiguration {
     /// Whether this server would answer there, as far as its name or address says.
     func isItself(_ host: String, _ port: Int) -> Bool {
-        let ports = ownEndpoints.filter { $0.port == port }
-        if let address = IPAddress(host) { return ports.contains(ServerEndpoint(address, port)) }
-        return !ports.isEmpty && [hostname.asciiLowercased, "localhost"].contains(host)
+        let own = ownEndpoints
+        if let address = IPAddress(host) { return own.answers(at: address, port) }
+        return own.contains { $0.port == port } && [hostname.asciiLowercased, "localhost"].contains(host)
     }
 }
 

@@ -51,8 +51,10 @@ struct RouteCommand: AsyncParsableCommand {
                 From aliases, groups, redirections, catch-alls, postmasters, smarthosts, relay domains and split \
                 domains. Tells loops, dead ends, members that nobody has, catch-alls that lead to other servers, \
                 logins that would go astray, and entries of which another one takes the mail, each with the way on \
-                which it was found. Exits with 1 if mail is refused, waits in vain or shows a password because of \
-                one of them; lost members beside others, leaks and what is shadowed alone exit with 0.
+                which it was found. Each address is also followed as the chain's stages `recipients` do it, where their \
+                limits are narrower than the directory's. Exits with 1 if mail is refused, waits in vain or shows a \
+                password because of one of them; lost members beside others, leaks and what is shadowed alone exit \
+                with 0.
                 """)
         @OptionGroup var place: DirectoryOptions
         @Flag(help: "Ask DNS for the addresses of smarthosts, relay domains' servers and partners.") var dns = false
@@ -66,6 +68,10 @@ struct RouteCommand: AsyncParsableCommand {
                 report.faults += try directory.shadowedEntries()
                 return (report, try directory.nextServers())
             }
+            let limits = ExpansionReview.limits(of: try place.configuration.loadAll().chain)
+            let directory = try place.open()
+            defer { directory.close() }
+            report.faults += try await ExpansionReview(directory: directory, limits: limits).faults()
             let resolver = dns ? try Stores.resolver(settings) : nil
             defer { resolver?.stop() }
             let review = RelayReview(settings: settings, seal: LoginSeal(path: data.sealKey), resolver: resolver)

@@ -54,7 +54,7 @@ struct RelayReview {
             found += records.compactMap { if case .address(let address) = $0 { address } else { nil } }
         }
         if found.isEmpty { return fault(.deadEnd, server, "has no address") }
-        let own = found.filter { settings.ownEndpoints.contains(ServerEndpoint($0, server.port)) }
+        let own = found.filter { settings.ownEndpoints.answers(at: $0, server.port) }
         guard let first = own.first, own.count == found.count else { return nil }
         return RouteFault(
             kind: .loop, entry: server.entry, witness: [server.entry, server.place, "\(first)"],

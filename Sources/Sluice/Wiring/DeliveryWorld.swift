@@ -50,7 +50,8 @@ extension RecipientProbe {
 }
 
 extension LiveWorld {
-    /// How far one address of a report may lead.
+    /// How far one address of a report may lead. More members than that are no sender who waits for a report: it
+    /// would be spam to most of them.
     private static let reportLimits = Expansion.Limits(depth: 10, members: 1000)
 
     /// Where a report to this address goes: as the `transport` stages say, like all other mail; else the directory's
@@ -59,13 +60,14 @@ extension LiveWorld {
         let address = original(of: address, by: chain) ?? address
         if let fixed = try await fixedRoute(of: address, by: chain) { return [fixed] }
         var expansion = Expansion(of: address, Self.reportLimits)
-        while let next = expansion.next() {
-            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else {
-                expansion.learn(.unknown)
-                continue
-            }
-            expansion.learn(meaning)
+        try await follow(&expansion)
+        if expansion.isUnknown, expansion.partner == nil, let target = try await catchAll(of: address, by: chain) {
+            expansion = Expansion(of: address, Self.reportLimits)
+            expansion.learn(.expands(to: [target], kind: .alias))
+            try await follow(&expansion)
         }
+        // Part of a way that is too far is nobody's.
+        guard expansion.defect == nil else { return [] }
         if expansion.isForeign {
             let usual = Destination(address: address, route: .exchanger(domain: address.domain))
             return [try await leaving(usual, by: chain)]
@@ -76,13 +78,31 @@ extension LiveWorld {
         var found: [Destination] = []
         for destination in expansion.destinations {
             guard case .exchanger = destination.route else {
-                found.append(destination)
+                found.append(try await away(destination, from: address, by: chain))
                 continue
             }
             let fixed = try await fixedRoute(of: destination.address, by: chain)
             found.append(try await leaving(fixed ?? destination, by: chain))
         }
         return found
+    }
+
+    private func follow(_ expansion: inout Expansion) async throws(StageFailure) {
+        while let next = expansion.next() {
+            guard case .directory(.address(let meaning)) = try await now(.directory(.address(next))) else {
+                expansion.learn(.unknown)
+                continue
+            }
+            expansion.learn(meaning)
+        }
+    }
+
+    /// Who reads what is sent to an address that nobody has, if the chain has that done.
+    private func catchAll(of address: EmailAddress, by chain: Chain) async throws(StageFailure) -> EmailAddress? {
+        guard !chain.stages(CatchAll.self, onReportsTo: address.domain, self).isEmpty,
+            case .directory(.domain(let hosted?)) = try await now(.directory(.domain(address.domain)))
+        else { return nil }
+        return hosted.catchAll
     }
 
     /// Whom a reverse-path stands for that a stage `srs` of the chain has put in another's place.
@@ -95,10 +115,32 @@ extension LiveWorld {
         for stage in chain.stages(Transport.self, onReportsTo: address.domain, self) {
             if let destination = stage.destination(of: address) { return destination }
         }
-        guard !chain.stages(RelayDomains.self, onReportsTo: address.domain, self).isEmpty,
-            case .directory(.relayDomain(let found?)) = try await now(.directory(.relayDomain(address.domain)))
+        if let host = try await relay(of: address.domain, by: chain) {
+            return Destination(address: address, route: .host(host))
+        }
+        guard case .directory(.domain(let hosted?)) = try await now(.directory(.domain(address.domain))),
+            hosted.name != address.domain.asciiLowercased, let host = try await relay(of: hosted.name, by: chain)
         else { return nil }
-        return Destination(address: address, route: .host(found.host))
+        return Destination(
+            address: EmailAddress(localPart: address.localPart, domain: hosted.name), route: .host(host))
+    }
+
+    /// Where all mail for a domain goes, if the chain has that done.
+    private func relay(of domain: String, by chain: Chain) async throws(StageFailure) -> RelayHost? {
+        guard !chain.stages(RelayDomains.self, onReportsTo: domain, self).isEmpty,
+            case .directory(.relayDomain(let found?)) = try await now(.directory(.relayDomain(domain)))
+        else { return nil }
+        return found.host
+    }
+
+    /// A mailbox that another address leads to gets nothing where its domain is relayed as a whole.
+    private func away(
+        _ destination: Destination, from address: EmailAddress, by chain: Chain
+    ) async throws(StageFailure) -> Destination {
+        guard case .mailbox(let mailbox) = destination.route, destination.address.key != address.key,
+            let host = try await relay(of: mailbox.domain, by: chain)
+        else { return destination }
+        return Destination(address: destination.address, route: .host(host))
     }
 
     /// A report leaves through everybody's smarthost, if there is one: it is this server that sends it.

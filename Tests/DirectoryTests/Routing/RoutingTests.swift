@@ -41,6 +41,30 @@ import Testing
         #expect(try sample.directory.audit(limit: 1).first?.verb == "domain.alias.remove")
     }
 
+    @Test func `who names addresses in an alias of a domain is asked before it goes`() throws {
+        let sample = try Sample()
+        try sample.directory.change(by: "test") { changes in
+            // As they were spelled while it was another server's.
+            try changes.addAlias("old@acme.test", members: ["anna@new.test"])
+            try changes.addGroup("two@acme.test", members: ["anna@new.test", "anna@acme.test"])
+            try changes.setCatchAll("anna@new.test", domain: "other.test")
+            try changes.addDomainAlias("new.test", of: "acme.test")
+        }
+        #expect(
+            throws: DirectoryError.inUse(
+                name: "new.test", by: ["old@acme.test", "two@acme.test", "the catch-all of other.test"])
+        ) {
+            try sample.directory.change(by: "test") { try $0.removeDomainAlias("new.test") }
+        }
+        #expect(try sample.directory.domainAliases().map(\.name) == ["new.test"])
+        try sample.directory.change(by: "test") { try $0.removeDomainAlias("new.test", force: true) }
+        #expect(try sample.directory.domainAliases().isEmpty)
+        #expect(!(try sample.directory.aliases().contains { $0.address == "old@acme.test" }))
+        let group = try sample.directory.groups().first { $0.address == "two@acme.test" }
+        #expect(group?.members == ["anna@acme.test"])
+        #expect(try sample.directory.domains().allSatisfy { $0.catchAll == nil })
+    }
+
     @Test func `a name is a domain or an alias of one`() throws {
         let sample = try Sample()
         try sample.directory.change(by: "test") { try $0.addDomainAlias("new.test", of: "acme.test") }

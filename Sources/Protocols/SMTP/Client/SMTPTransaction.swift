@@ -75,6 +75,8 @@ public struct SMTPClientFailure: Error, Sendable, Hashable {
         case noTLS
         /// The server offers no mechanism that a login can be made with, or none that is safe here.
         case noLogin
+        /// What this server would log in with cannot be had; in words.
+        case lostLogin(String)
         /// TLS could not be agreed on, or the certificate is not the right one.
         case handshake(String)
         case timedOut
