@@ -41,7 +41,8 @@ import Testing
                 }
             }
             if has("global"), !words.contains("--global") { words.append("--global") }
-            let mayList = (arguments ?? []).contains { $0.kind == "positional" && $0.isOptional }
+            // Without its first argument such a command lists.
+            let mayList = (arguments ?? []).first { $0.kind == "positional" }?.isOptional ?? false
             if has("off"), !mayList { words.append("--off") }
             if has("enable-mail") { words.append("--enable-mail") }
             if has("no-only-authenticated") { words.append("--only-authenticated") }
