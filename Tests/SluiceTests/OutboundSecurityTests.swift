@@ -31,7 +31,7 @@ import Testing
             """
         try await LiveServer.run(setup) { server in
             try await PeerServerTests.send(through: server, to: ["u@signed.test"])
-            #expect(await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 })
+            #expect(await Self.isTried(server))
             let entry = try #require(try await server.queue().first)
             #expect(entry.recipients.first?.lastReply?.contains("TLS is required") == true)
             let before = try await server.sluice("trace", entry.id).output
@@ -48,13 +48,18 @@ import Testing
             #expect(try await server.sluice("queue", "retry", entry.id).code == 0)
             #expect(try await sink.messages(count: 1)[0].recipients == ["u@signed.test"])
             #expect(try await server.queueIsEmpty())
-            let said = await eventually {
-                let trace = try? await server.sluice("trace", entry.id)
-                return trace?.output.contains("sluice.toml:\(line + 1):10: signed.test, tls = \"none\"") == true
-            }
-            #expect(said)
+            let decision = "sluice.toml:\(line + 1):10: signed.test, tls = \"none\""
+            #expect(await Self.isTold(decision, of: entry.id, server))
         }
         await sink.stop()
         await names.stop()
+    }
+
+    private static func isTried(_ server: LiveServer) async -> Bool {
+        await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 }
+    }
+
+    private static func isTold(_ words: String, of id: String, _ server: LiveServer) async -> Bool {
+        await eventually { (try? await server.sluice("trace", id))?.output.contains(words) == true }
     }
 }
