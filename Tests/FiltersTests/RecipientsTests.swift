@@ -114,7 +114,9 @@ import Testing
         for outer in 0..<40 {
             let inner = EmailAddress(localPart: "inner\(outer)", domain: "here.example")
             world.directory.groups["outer@here.example", default: []].append(inner)
-            world.directory.groups[inner] = (0..<40).map { EmailAddress(localPart: "u\($0)", domain: "far.example") }
+            world.directory.groups[inner] = (0..<40).map {
+                EmailAddress(localPart: "u\(outer)-\($0)", domain: "far.example")
+            }
         }
         var policy = Recipients.Configuration()
         policy.maxMembers = 1000

@@ -35,7 +35,9 @@ public struct CatchAll: RecipientStage, MessageStage {
     ) async throws(StageFailure) -> Finding {
         guard recipient.destinations.isEmpty, recipient.unclaimed != nil,
             let domain = try await transaction.services.hostedDomain(recipient.address.domain),
-            let target = domain.catchAll
+            let target = domain.catchAll,
+            // An address that nobody has is its own catch-all where its mailbox went, or its partner.
+            target.key != recipient.address.key
         else { return .none }
         var expansion = Expansion(of: recipient.address, policy.limits)
         expansion.learn(.expands(to: [target], kind: .alias))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Foundation
+import Synchronization
 
 /// `--config`, which every command has.
 struct ConfigurationOptions: ParsableArguments {
@@ -29,13 +30,20 @@ struct ConfigurationOptions: ParsableArguments {
         return found
     }
 
+    /// The settings that this command has read, by their files: what only root may read is read before its rights are
+    /// given up, and not again.
+    private static let read = Mutex<[String: ServerConfiguration]>([:])
+
     /// The settings alone, for commands that do not need the chain.
     func load() throws -> ServerConfiguration {
-        let loaded = ServerConfiguration.load(try path())
+        let path = try path()
+        if let known = Self.read.withLock({ $0[path] }) { return known }
+        let loaded = ServerConfiguration.load(path)
         guard loaded.isUsable else {
             for diagnostic in loaded.diagnostics { Terminal.note(diagnostic) }
             throw CommandFailure.silent
         }
+        Self.read.withLock { $0[path] = loaded.value }
         return loaded.value
     }
 

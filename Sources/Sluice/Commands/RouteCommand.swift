@@ -51,10 +51,10 @@ struct RouteCommand: AsyncParsableCommand {
                 From aliases, groups, redirections, catch-alls, postmasters, smarthosts, relay domains and split \
                 domains. Tells loops, dead ends, members that nobody has, catch-alls that lead to other servers, \
                 logins that would go astray, and entries of which another one takes the mail, each with the way on \
-                which it was found. Each address is also followed as the chain's stages `recipients` do it, where their \
-                limits are narrower than the directory's. Exits with 1 if mail is refused, waits in vain or shows a \
-                password because of one of them; lost members beside others, leaks and what is shadowed alone exit \
-                with 0.
+                which it was found. Each address is also followed as the chain's stages `recipients` do it, where \
+                their limits are narrower than the directory's. Exits with 1 if mail is refused, waits in vain or \
+                shows a password because of one of them; lost members beside others, leaks and what is shadowed \
+                alone exit with 0.
                 """)
         @OptionGroup var place: DirectoryOptions
         @Flag(help: "Ask DNS for the addresses of smarthosts, relay domains' servers and partners.") var dns = false

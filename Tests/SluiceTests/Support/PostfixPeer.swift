@@ -26,7 +26,8 @@ final class PostfixPeer: Sendable {
         try folder.write(Self.settings(root, tls: tls, id) + own + further, to: "etc/main.cf")
         for (name, text) in tables { try folder.write(text, to: "etc/\(name)") }
         try folder.write(Self.services(port), to: "etc/master.cf")
-        try folder.write("user@far.test user/Maildir/\nsecond@far.test second/Maildir/\n"
+        try folder.write(
+            "user@far.test user/Maildir/\nsecond@far.test second/Maildir/\n"
                 + "refused@far.test refused/Maildir/\n", to: "etc/mailboxes")
         for name in ["spool", "spool/pid", "data", "log", "mail"] {
             try FileManager.default.createDirectory(atPath: "\(root)/\(name)", withIntermediateDirectories: true)
