@@ -17,9 +17,16 @@ enum Main {
         if ProgramRunner.isMeant(by: CommandLine.arguments) { _exit(ProgramRunner.run(CommandLine.arguments)) }
         Task.detached {
             await run()
-            exit(0)
+            exit(written())
         }
         while true { pause() }
+    }
+
+    /// What was printed may end on a full disk, and half of an export is none. Who stops reading has had enough.
+    private static func written() -> Int32 {
+        guard fflush(nil) != 0, errno != EPIPE else { return 0 }
+        Terminal.complain("What is printed cannot be written: \(String(cString: strerror(errno))).")
+        return 75
     }
 
     private static func run() async {

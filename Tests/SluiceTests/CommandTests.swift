@@ -17,6 +17,13 @@ import Testing
         }
     }
 
+    @Test func `what cannot be printed is no success`() async throws {
+        let place = try await Place()
+        let command = "\(Programs.sluice) export accounts --config \(place.folder.path)/sluice.toml > /dev/full"
+        let ran = try await Programs.run("/bin/sh", ["-c", command])
+        #expect(ran.code == 75 && ran.errors.contains("What is printed cannot be written"), "\(ran)")
+    }
+
     @Test func `try says what would become of a message, and changes nothing`() async throws {
         let place = try await Place()
         try place.folder.write("From: a@out.test\nSubject: x\n\nbody\n", to: "message.eml")
