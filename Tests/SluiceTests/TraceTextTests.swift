@@ -73,6 +73,18 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("              both@acme.test  ") }, "the result has all of them")
     }
 
+    @Test func `a way that many members go is told once`() async throws {
+        let place = try await Place()
+        let members = (0..<40).map { "m\($0)@elsewhere.test" }
+        let added = try await Programs.run(
+            Programs.sluice,
+            ["alias", "add", "crowd@acme.test"] + members + ["--config", place.folder.path + "/sluice.toml"])
+        #expect(added.code == 0, "\(added)")
+        let lines = try await tried(["--to", "crowd@acme.test"], in: place)
+        #expect(lines.contains { $0.hasSuffix("goes to mx elsewhere.test for 40 addresses") }, "\(lines)")
+        #expect(lines.contains("  result      crowd@acme.test  deliver  mx elsewhere.test for 40 addresses"), "\(lines)")
+    }
+
     @Test func `a message that was refused is delivered to nobody`() async throws {
         let lines = try await tried(["--to", "anna@acme.test"], "Subject: x\n\nbody\n")
         #expect(lines.contains("  result      anna@acme.test  refused"))

@@ -174,7 +174,7 @@ struct TracePrinter {
         page.add(
             "result",
             report.recipients.map { recipient in
-                let route = recipient.route.isEmpty ? "" : "  \(recipient.route.joined(separator: ", "))"
+                let route = recipient.route.isEmpty ? "" : "  \(recipient.route.countedTogether)"
                 // What was said to all of them stands below, once.
                 let own = recipient.reply.flatMap { report.replies.contains($0) ? nil : $0 }
                 let reply = own.map { "  \(line($0))" } ?? ""

@@ -164,6 +164,24 @@ extension Destination {
     fileprivate var words: String { route.words + (reversePath.map { " as from \($0)" } ?? "") }
 }
 
+extension [String] {
+    private static var mostTold: Int { 10 }
+
+    /// What is said several times is said once, with its count: a group's thousands of members often go one way.
+    var countedTogether: String {
+        var counts: [String: Int] = [:]
+        for words in self { counts[words, default: 0] += 1 }
+        var told: Set<String> = []
+        let kinds = filter { told.insert($0).inserted }
+        let first = kinds.prefix(Self.mostTold).map { words in
+            let count = counts[words, default: 1]
+            return count == 1 ? words : "\(words) for \(count) addresses"
+        }
+        let rest = kinds.count - first.count
+        return first.joined(separator: ", ") + (rest > 0 ? ", and \(rest) more" : "")
+    }
+}
+
 extension Edit {
     var words: String {
         switch self {
@@ -177,7 +195,7 @@ extension Edit {
             "change the body (\(splices.reduce(0) { $0 + $1.range.count }) octets become "
                 + "\(splices.reduce(0) { $0 + $1.octets.count }))"
         case .resolve(let address, let destinations):
-            "\(address) goes to \(destinations.map(\.words).joined(separator: ", "))"
+            "\(address) goes to \(destinations.map(\.words).countedTogether)"
         case .disposition(let address, let disposition): "\(address): \(disposition.rawValue)"
         case .addRecipient(let address): "add \(address)"
         case .removeRecipient(let address): "remove \(address)"
