@@ -59,12 +59,23 @@ public struct HTTPSClient: Sendable {
         /// In lower case, without parameters.
         public var mediaType: String?
         public var body: [UInt8]
+
+        public init(status: Int, mediaType: String?, body: [UInt8]) {
+            self.status = status
+            self.mediaType = mediaType
+            self.body = body
+        }
     }
 
     public struct Failure: Error, Sendable, Hashable {
         /// The server has no certificate for its name.
         public var isAboutCertificate: Bool
         public var reason: String
+
+        public init(isAboutCertificate: Bool, reason: String) {
+            self.isAboutCertificate = isAboutCertificate
+            self.reason = reason
+        }
     }
 
     private let options: Options

@@ -69,10 +69,13 @@ public final class TLSSessionStore: Sendable {
     /// Adds sums to those that are there, all or none, and clears old days away.
     /// - Returns: sessions that found no room.
     public func add(_ tallies: [TLSTally], at now: Date) throws(DirectoryError) -> Int {
-        let texts: [(policy: String, failures: [(String, Int)])]
+        let texts: [(policy: String, failures: [(text: String, count: Int)])]
         do {
             texts = try tallies.map { tally in
-                (try Self.text(tally.policy), try tally.failures.map { (try Self.text($0.key), $0.value) })
+                (
+                    policy: try Self.text(tally.policy),
+                    failures: try tally.failures.map { (text: try Self.text($0.key), count: $0.value) }
+                )
             }
         } catch { throw DirectoryError(error) }
         return try file.write { db in

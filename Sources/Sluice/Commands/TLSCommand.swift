@@ -95,7 +95,9 @@ struct TLSCommand: AsyncParsableCommand {
             }
             if json { return print(try Terminal.json(lines)) }
             guard !lines.isEmpty else { return print("No session was counted.") }
-            let cells = lines.map { [$0.domain, $0.policies.joined(separator: ","), "\($0.succeeded)", "\($0.failed)"] }
+            let cells = lines.map { line in
+                [line.domain, line.policies.joined(separator: ","), "\(line.succeeded)", "\(line.failed)"]
+            }
             print(Terminal.table(["DOMAIN", "POLICY", "GOOD", "FAILED"], cells.map { $0.map(Terminal.harmless) }))
         }
 

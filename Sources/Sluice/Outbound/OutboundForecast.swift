@@ -21,19 +21,19 @@ struct OutboundForecast: Encodable {
         let resolver = try Stores.resolver(settings)
         defer { resolver.stop() }
         let certificates = LibcryptoCertificates(trustRoots: settings.delivery.trustRoots)
-        let desk =
-            settings.delivery.mtaSTS.enabled
-            ? MTASTSDesk(
-                settings, kept: try kept(settings), certificates, resolver, MultiThreadedEventLoopGroup.singleton)
-            : nil
-        let finding = await desk?.finding(for: domain)
+        var finding: MTASTSFinding?
+        if settings.delivery.mtaSTS.enabled {
+            let group = MultiThreadedEventLoopGroup.singleton
+            let desk = MTASTSDesk(settings, kept: try kept(settings), certificates, resolver, group)
+            finding = await desk.finding(for: domain)
+        }
         let table = TLSPolicyTable(settings)
         var hooks = DeliveryHooks(
             resolve: { question async throws(StageFailure) in try await resolver.answer(question) },
             routes: { _ in [] })
         hooks.validatesDNS = settings.dns.dnssec
         hooks.tlsPolicy = { table.policy(for: $0) }
-        hooks.mtaSTS = { _ in finding ?? .none }
+        hooks.mtaSTS = { [finding] _ in finding ?? MTASTSFinding.none }
         let exchangers: [ExchangerForecast]
         do throws(StageFailure) {
             exchangers = try await ExchangerForecast.exchangers(

@@ -50,7 +50,7 @@ struct TLSReports: Sendable {
             do throws(ReportRefusal) {
                 request = try desk.request(compressed, to: (host, port, path))
             } catch { return .failure(error) }
-            return try await post.hand(to: place.description, about: report.domain, desk.period, options) {
+            return try await post.hand(to: place.description, about: report.domain, desk.period, options) { _ in
                 do throws(HTTPSClient.Failure) { return HouseMail.Outcome(try await ask(request)) } catch {
                     return .later(error.reason)
                 }
