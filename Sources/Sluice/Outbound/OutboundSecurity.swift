@@ -20,7 +20,7 @@ final class OutboundSecurity: Sendable {
     private let store: PolicyStore?
     private let sessions: TLSSessionStore?
     /// Counts sessions for reports; `nil`: nobody does.
-    let book: TLSSessionBook?
+    private let book: TLSSessionBook?
     /// Asks web servers.
     let client: HTTPSClient
 
@@ -65,6 +65,9 @@ final class OutboundSecurity: Sendable {
             hooks.mtaSTS = { domain in await desk.finding(for: InternationalDomain.toASCII(domain) ?? domain) }
         }
     }
+
+    /// Writes what is counted, until the task is cancelled.
+    func run() async { await book?.run() }
 
     /// What was counted on a day. Blocks.
     func tallies(of period: ReportPeriod) throws -> [TLSTally] {

@@ -185,7 +185,7 @@ final class Server: Sendable {
         let works = [
             Task { await delivery.run() }, Task { await reporter.run() }, Task { await keyWatch.run() },
             Task { await quarantine.run() }, Task { await blocklists.run() }, Task { await tlsReporter.run() },
-            Task { [outbound] in await outbound.book?.run() },
+            Task { await outbound.run() },
         ]
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
