@@ -1,6 +1,6 @@
-import Foundation
+public import Foundation
+import MailTypes
 public import Pipeline
-public import struct Foundation.Date
 
 /// What one domain's owner is told of a day's sessions with its exchangers. RFC 8460 §4.
 public struct TLSReport: Sendable {

@@ -69,7 +69,7 @@ public struct TLSReportRecord: Sendable, Hashable {
         let parts = authority.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
         let host = parts.first.map { String(decoding: $0, as: UTF8.self).asciiLowercased } ?? ""
         // Names alone have certificates; nobody is let in by a name and a password here.
-        guard DomainName.isPlain(host), host.contains("."), IPAddress(host) == nil else {
+        guard DomainName.isName(host), host.contains("."), IPAddress(host) == nil else {
             throw MailtoURI.Unusable(reason: "it has no host name")
         }
         guard let port = parts.count == 2 ? Self.number(parts[1]) : HTTPSClient.port else {

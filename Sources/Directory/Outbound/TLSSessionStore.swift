@@ -1,5 +1,4 @@
-import Foundation
-public import struct Foundation.Date
+public import Foundation
 import GRDB
 import MailTypes
 public import Pipeline

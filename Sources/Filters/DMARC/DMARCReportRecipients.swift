@@ -20,7 +20,7 @@ public struct DMARCReportRecipients: Sendable, Hashable {
 
     /// Asks DNS whether owners of other domains want the report; `most` addresses get it.
     public init(of report: DMARCReport, most: Int, services: Services) async {
-        guard DomainName.isPlain(report.domain) else {
+        guard DomainName.isName(report.domain) else {
             refusals = report.record.reportAddresses.map { Refusal(uri: $0, reason: "the domain is no name") }
             return
         }

@@ -3,6 +3,7 @@ public enum MailtoURI {
     /// Why nothing can be sent there.
     public struct Unusable: Error, Sendable, Hashable {
         public var reason: String
+        public init(reason: String) { self.reason = reason }
     }
 
     /// The address of a URI; it is of ASCII, and its domain can be asked about.
@@ -21,7 +22,7 @@ public enum MailtoURI {
         do throws(AddressParser.Malformed) {
             address = try AddressParser.mailbox(String(decoding: octets, as: UTF8.self))
         } catch { throw Unusable(reason: "it holds no address") }
-        guard DomainName.isPlain(address.domain) else { throw Unusable(reason: "its address has no domain") }
+        guard DomainName.isName(address.domain) else { throw Unusable(reason: "its address has no domain") }
         return address
     }
 

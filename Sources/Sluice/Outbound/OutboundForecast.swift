@@ -17,7 +17,7 @@ struct OutboundForecast: Encodable {
 
     static func find(_ domain: String, _ settings: ServerConfiguration) async throws -> OutboundForecast {
         let domain = InternationalDomain.toASCII(domain) ?? domain.asciiLowercased
-        guard DomainName.isPlain(domain) else { throw CommandFailure.wrong("\"\(domain)\" is not a domain.") }
+        guard DomainName.isName(domain) else { throw CommandFailure.wrong("\"\(domain)\" is not a domain.") }
         let resolver = try Stores.resolver(settings)
         defer { resolver.stop() }
         let certificates = LibcryptoCertificates(trustRoots: settings.delivery.trustRoots)

@@ -1,5 +1,6 @@
 import Directory
 import Foundation
+import MailTypes
 import Synchronization
 
 /// Sends reports of one kind, each day for the day before.

@@ -82,16 +82,18 @@ struct TLSReportSending {
     }
 }
 
+/// What tallies of several days have in common.
+private struct DaylessKey: Hashable {
+    var domain: String
+    var policy: PublishedPolicy
+}
+
 extension [TLSTally] {
     /// Days put together: one for each domain and policy.
     var joinedDays: [TLSTally] {
-        struct Key: Hashable {
-            var domain: String
-            var policy: PublishedPolicy
-        }
-        var joined: [Key: TLSTally] = [:]
+        var joined: [DaylessKey: TLSTally] = [:]
         for tally in self {
-            let key = Key(domain: tally.domain, policy: tally.policy)
+            let key = DaylessKey(domain: tally.domain, policy: tally.policy)
             guard var sum = joined[key] else {
                 joined[key] = tally
                 continue

@@ -58,7 +58,7 @@ final class TLSSessionBook: Sendable {
     func note(_ session: TLSSession) {
         counters.count(session)
         let domain = (InternationalDomain.toASCII(session.domain) ?? session.domain).asciiLowercased
-        guard DomainName.isPlain(domain) else { return }
+        guard DomainName.isName(domain) else { return }
         let day = ReportPeriod(containing: now()).begin
         let key = Key(domain: domain, day: day, policy: session.policy.trimmed)
         let failures = Set(session.failures.map(\.trimmed))
