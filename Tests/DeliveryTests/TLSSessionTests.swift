@@ -4,6 +4,7 @@ import MailTypes
 import NIOPosix
 import Pipeline
 import SluiceTesting
+import Synchronization
 import Testing
 
 @testable import Delivery
