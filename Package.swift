@@ -228,15 +228,17 @@ let fuzzers: [(name: String, library: Target.Dependency)] = [
     ("DMARCFuzz", "Filters"),
     ("FieldFuzz", "MailTypes"), ("HTMLFuzz", "Content"), ("MessageFuzz", "MailTypes"), ("MIMEFuzz", "MailTypes"),
     ("CanonicalizationFuzz", "Filters"), ("JobProtocolFuzz", "Sandbox"), ("JournalFuzz", "Queue"),
-    ("MilterClientFuzz", "Protocols"), ("MilterServerFuzz", "Protocols"),
+    ("MilterClientFuzz", "Protocols"), ("MilterServerFuzz", "Protocols"), ("MTASTSFuzz", "Delivery"),
     ("ProxyHeaderFuzz", "Protocols"), ("ScannerReplyFuzz", "Protocols"), ("ScannerTemplateFuzz", "Sandbox"),
     ("SignatureFuzz", "Filters"),
-    ("SMTPServerFuzz", "Protocols"), ("SMTPClientFuzz", "Protocols"), ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
+    ("SMTPServerFuzz", "Protocols"), ("SMTPClientFuzz", "Protocols"), ("TLSReportRecordFuzz", "Delivery"),
+    ("TokenFuzz", "Scoring"), ("URIFuzz", "Content"),
 ]
 if fuzzing {
     let instruments = ["-sanitize=fuzzer,address"]
     for name in [
         "MailTypes", "Content", "Scoring", "Protocols", "Queue", "Configuration", "Pipeline", "Filters", "Sandbox",
+        "Delivery",
     ] {
         package.targets.first { $0.name == name }?.swiftSettings?.append(.unsafeFlags(instruments))
     }

@@ -30,6 +30,8 @@ public struct DeliveryHooks: Sendable {
     public var mtaSTS: @Sendable (_ domain: String) async -> MTASTSFinding = { _ in .none }
     /// Who says what exchangers' certificates prove; `nil`: nobody, and nothing is proven.
     public var certificates: (any CertificateChecks)?
+    /// Told of TLS in each session with an exchanger, where that is of interest to the domain's owner. RFC 8460.
+    public var tlsSession: @Sendable (TLSSession) -> Void = { _ in }
     /// Told of each attempt's outcome.
     public var report: @Sendable (DeliveryEvent) -> Void = { _ in }
 

@@ -87,7 +87,9 @@ struct RootCommand: AsyncParsableCommand {
                     CheckCommand.self, ChainCommand.self, TryCommand.self, TraceCommand.self, ReplayCommand.self,
                     ScoreCommand.self, TryOutCommand.self, DMARCCommand.self, LearnCommand.self,
                 ]),
-            CommandGroup(name: "Queue", subcommands: [QueueCommand.self, QuarantineCommand.self, SRSCommand.self]),
+            CommandGroup(
+                name: "Queue",
+                subcommands: [QueueCommand.self, QuarantineCommand.self, SRSCommand.self, TLSCommand.self]),
             CommandGroup(
                 name: "Directory",
                 subcommands: [

@@ -13,7 +13,8 @@ import Testing
         "[listener].key", "[listener].auth", "[listener].requires_auth", "delivery.trust_roots", "chain.postmaster",
         "run.user", "run.group", "dns.public_suffixes", "dmarc_reports.organization", "dmarc_reports.from",
         "dmarc_reports.contact", "[delivery.tls_policy].domain", "[delivery.tls_policy].tls",
-        "[delivery.tls_policy].dane", "[delivery.tls_policy].mta_sts",
+        "[delivery.tls_policy].dane", "[delivery.tls_policy].mta_sts", "tls_reports.organization", "tls_reports.from",
+        "tls_reports.contact",
     ]
 
     /// `section.key` with its default, as the tables of docs/operations.md have it; `nil`: in words.

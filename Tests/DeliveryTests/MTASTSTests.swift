@@ -38,9 +38,9 @@ import Testing
             self.web = web
             var options = MTASTSFetcher.Options()
             options.port = web.port
-            options.timeout = timeout
-            options.refusesPrivateAddresses = false
-            options.addressFamilies = .onlyIPv4
+            options.client.timeout = timeout
+            options.client.refusesPrivateAddresses = false
+            options.client.addressFamilies = .onlyIPv4
             let resolver = world.resolver
             let resolve: @Sendable (DNSQuestion) async throws(StageFailure) -> DNSAnswer = {
                 question async throws(StageFailure) in try await resolver.answer(question)
@@ -159,7 +159,7 @@ import Testing
             Issue.record("there is a policy")
             return
         }
-        #expect(found.rawValue == fault)
+        #expect(found.result.rawValue == fault)
         #expect(text.hasSuffix(reason))
         #expect(await setting.deliver()?.outcome == .relayed)
         // For a while it is not asked for again.

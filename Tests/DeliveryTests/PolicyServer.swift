@@ -1,3 +1,4 @@
+import Foundation
 import MailTypes
 import NIOCore
 import NIOPosix
@@ -58,7 +59,9 @@ final class PolicyServer: Sendable {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             question += String(buffer: unwrapInboundIn(data))
-            guard question.hasSuffix("\r\n\r\n") else { return }
+            guard let head = question.range(of: "\r\n\r\n") else { return }
+            let length = question.firstMatch(of: /Content-Length: (\d+)/).flatMap { Int($0.1) } ?? 0
+            guard question[head.upperBound...].utf8.count >= length else { return }
             let reply = server.state.withLock { state in
                 state.questions.append(question)
                 return state.reply

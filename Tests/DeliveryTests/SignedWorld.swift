@@ -16,6 +16,8 @@ final class SignedWorld: Sendable {
     let names: SignedNameServer
     let server: FakeServer
     let resolver: UnboundResolver
+    /// What reports would be made of.
+    let sessions = Mutex<[TLSSession]>([])
     private let folder = NSTemporaryDirectory() + "sluice-signed-\(UUID().uuidString)"
 
     static func start(
@@ -97,6 +99,7 @@ final class SignedWorld: Sendable {
             $0.certificates = LibcryptoCertificates(trustRoots: trusted ? roots : "/dev/null")
             $0.tlsPolicy = { policy.policy(for: $0) }
             $0.mtaSTS = sts
+            $0.tlsSession = { [weak self] session in self?.sessions.withLock { $0.append(session) } }
         } _: {
             await body()
         }

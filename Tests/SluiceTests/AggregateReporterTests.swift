@@ -32,11 +32,11 @@ import Testing
         let kept = Mutex<[Trace]>([])
         let lines = LogLines()
         let chain: Chain
-        let change: @Sendable (inout AggregateReporter.Options) -> Void
+        let change: @Sendable (inout ReportOptions) -> Void
 
         init(
             _ folder: TemporaryFolder? = nil, services: MemoryServices = MemoryServices(),
-            _ change: @escaping @Sendable (inout AggregateReporter.Options) -> Void = { _ in }
+            _ change: @escaping @Sendable (inout ReportOptions) -> Void = { _ in }
         ) throws {
             let folder = try folder ?? TemporaryFolder()
             self.folder = folder
@@ -54,8 +54,8 @@ import Testing
             HouseJudging(hostname: "mx.here.example", chain: { [chain] in chain }, source: services)
         }
 
-        private var options: AggregateReporter.Options {
-            var options = AggregateReporter.Options(
+        private var options: ReportOptions {
+            var options = ReportOptions(
                 hostname: "mx.here.example", organization: "Here", from: "dmarc@here.example")
             options.sends = true
             options.hour = 2
@@ -75,14 +75,15 @@ import Testing
             return lines
         }
 
-        var reporter: AggregateReporter {
+        var reporter: DailyReporter {
             let house = HouseMail(
                 judging: judging, queue: queue, traced: { [self] trace, _ in kept.withLock { $0.append(trace) } })
             var logger = Logger(label: "reports") { [lines] _ in LineKeeper(lines: lines) }
             logger.logLevel = .debug
-            return AggregateReporter(
-                options, ledger: ledger, mail: house, logger: logger,
-                world: (now: { [self] in now }, records: { [self] in records($0) }))
+            let reports = AggregateReports(
+                options: options, post: ReportPost(ledger: ledger, mail: house, now: { [self] in now }),
+                records: { [self] in records($0) }, logger: logger)
+            return reports.reporter
         }
 
         private func records(_ query: TraceQuery) -> [TraceRecord] {

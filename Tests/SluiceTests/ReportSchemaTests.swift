@@ -22,8 +22,9 @@ import Testing
     }
 
     static func cover(_ name: String = "Here") -> DMARCReport.Cover {
-        var cover = DMARCReportPeriod(containing: Date(timeIntervalSince1970: 1_795_219_200)).cover(
-            name, "a@here.example")
+        var cover = DMARCReport.Cover(
+            organization: name, email: "a@here.example", begin: Date(timeIntervalSince1970: 1_795_219_200),
+            end: Date(timeIntervalSince1970: 1_795_305_599))
         cover.contact = name
         return cover
     }

@@ -247,6 +247,12 @@ struct ServerChecks {
 
     /// What is to be reported must still be there when it is.
     private mutating func checkReports() {
+        let tls = configuration.tlsReports
+        if isSound(["tls_reports", "send"], ["tls_reports", "gather"]), tls.reports.send, !tls.gather {
+            report(
+                .warning, ["tls_reports", "send"],
+                "`send` is on and `gather` is off: nothing is counted, so there is nothing to report")
+        }
         let (reports, kept) = (configuration.dmarcReports, configuration.trace.keepFor)
         guard isSound(["dmarc_reports", "hour"], ["trace", "keep_for"]), reports.send else { return }
         if kept.seconds < Double(24 + max(reports.hour, 1)) * 3600 {

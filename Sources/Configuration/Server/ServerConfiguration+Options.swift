@@ -25,6 +25,7 @@ extension ServerConfiguration: OptionGroup {
         options.read("sandbox", &sandbox)
         options.read("clamav", &clamav)
         options.read("dmarc_reports", &dmarcReports)
+        options.read("tls_reports", &tlsReports)
         options.read("quarantine", &quarantine)
         options.read("run", &run)
         options.read("autoreply", &autoreply)
@@ -258,7 +259,7 @@ extension ServerConfiguration.ClamAV: OptionGroup {
     }
 }
 
-extension ServerConfiguration.DMARCReports: OptionGroup {
+extension ServerConfiguration.Reports: OptionGroup {
     init(_ options: OptionTable) {
         self.init()
         options.read("send", &send)
@@ -273,6 +274,15 @@ extension ServerConfiguration.DMARCReports: OptionGroup {
         do { from = try AddressParser.mailbox(text) } catch {
             options.note("from", "must be an address such as \"dmarc@example.org\", not \(text.quoted)")
         }
+    }
+}
+
+extension ServerConfiguration.TLSReports: OptionGroup {
+    init(_ options: OptionTable) {
+        self.init()
+        reports = ServerConfiguration.Reports(options)
+        options.read("gather", &gather)
+        options.read("spread", &spread, from: "0s", to: "12h")
     }
 }
 

@@ -167,8 +167,8 @@ extension ServerConfiguration {
         public init() {}
     }
 
-    /// `[dmarc_reports]`: what owners of domains are sent. RFC 7489 §7.2.
-    public struct DMARCReports: Sendable, Hashable {
+    /// `[dmarc_reports]`, and what `[tls_reports]` has of the same: what owners of domains are sent. RFC 7489 §7.2.
+    public struct Reports: Sendable, Hashable {
         public var send = false
         /// Who reports; `nil`: the server's name.
         public var organization: String?
@@ -184,6 +184,16 @@ extension ServerConfiguration {
         public var maxDestinations = 5
         /// Mails of one day.
         public var maxReports = 1000
+        public init() {}
+    }
+
+    /// `[tls_reports]`: what owners of domains are sent of TLS with their exchangers. RFC 8460.
+    public struct TLSReports: Sendable, Hashable {
+        public var reports = Reports()
+        /// Whether sessions are counted.
+        public var gather = true
+        /// Reports go at moments of their own within so long.
+        public var spread: Interval = "4h"
         public init() {}
     }
 

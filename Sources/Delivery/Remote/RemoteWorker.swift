@@ -60,10 +60,13 @@ final class RemoteWorker {
             return (round.attempts(), reply.isTemporary ? reply : nil)
         }
         var hasSpoken = false
+        var unspoken: Set<String> = []
         for target in targets where !round.remaining.isEmpty {
             var waiting = round.groups
             if let obstacle = target.decision?.obstacle {
                 close()
+                // It has one reason, however many addresses.
+                if unspoken.insert(target.name).inserted { surroundings.report(unspoken: target) }
                 let verdict = DeliveryFailurePolicy.Verdict(reply: obstacle, triesNextHost: true)
                 round.note(verdict, for: waiting.flatMap(\.self), host: target.host)
                 continue

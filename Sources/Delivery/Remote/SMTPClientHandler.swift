@@ -27,8 +27,8 @@ final class SMTPClientHandler: ChannelDuplexHandler {
     typealias OutboundIn = SMTPOrder
     typealias OutboundOut = ByteBuffer
 
-    /// What is told of a connection once it can be used, or cannot.
-    typealias Opened = @Sendable (Result<Session, SMTPClientFailure>) -> Void
+    /// What is told of a connection once it can be used, or cannot; and what the server calls itself.
+    typealias Opened = @Sendable (Result<Session, SMTPClientFailure>, _ hello: String?) -> Void
 
     /// What a server is like.
     struct Session: Sendable {
@@ -163,7 +163,8 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             case .startTLS:
                 return startTLS(context)
             case .ready:
-                opened?(.success(Session(isEncrypted: machine.isEncrypted, maxRecipients: machine.maxRecipients)))
+                let session = Session(isEncrypted: machine.isEncrypted, maxRecipients: machine.maxRecipients)
+                opened?(.success(session), machine.serverName)
                 opened = nil
                 return watch(context)
             case .sendContent:
@@ -178,7 +179,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
             case .finished(let result):
                 return finish(result, context)
             case .failed(let failure):
-                opened?(.failure(failure))
+                opened?(.failure(failure), machine.serverName)
                 opened = nil
                 return close(context)
             case .close:
@@ -249,7 +250,7 @@ final class SMTPClientHandler: ChannelDuplexHandler {
         // Whoever still waits hears of it now, whatever the machine thought: nobody will come by later.
         let left = (opened, delivery)
         (opened, delivery) = (nil, nil)
-        left.0?(.failure(SMTPClientFailure(machine.phase, .closed)))
+        left.0?(.failure(SMTPClientFailure(machine.phase, .closed)), machine.serverName)
         if let delivery = left.1 { delivery.completion(.unbegun(delivery.transaction)) }
     }
 

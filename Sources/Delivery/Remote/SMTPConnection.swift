@@ -24,12 +24,13 @@ final class SMTPConnection: Sendable {
 
     /// Connects, greets, makes TLS and logs in, as far as asked.
     ///
-    /// `certificates` is told what they proved, also where that is why it fails.
+    /// `notes` is told what became known of the session, also where it fails.
     static func open(
         _ target: Target, _ configuration: SMTPClientMachine.Configuration, tls: TLSContexts, limits: SMTPTimeLimits,
-        group: any EventLoopGroup, certificates record: CertificateRecord = CertificateRecord()
+        group: any EventLoopGroup, notes: SessionNotes = SessionNotes()
     ) async throws(SMTPClientFailure) -> SMTPConnection {
         let answer = Answer<Result<SMTPClientHandler.Session, SMTPClientFailure>>()
+        let record = notes.certificates
         let state = SMTPConnectionState()
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(limits.connect)
@@ -38,6 +39,7 @@ final class SMTPConnection: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let makeTLS: @Sendable () throws -> NIOSSLClientHandler = { try tls.handler(for: target, record) }
                     let handler = SMTPClientHandler(configuration, tls: makeTLS, limits: limits, state: state) {
+                        notes.hello = $1
                         answer.give($0)
                     }
                     if configuration.encryption == .implicit {
@@ -48,6 +50,7 @@ final class SMTPConnection: Sendable {
             }
         let channel: any Channel
         do { channel = try await connect(bootstrap, target) } catch { throw failure(error) }
+        notes.source = channel.localAddress?.ipAddress.flatMap { IPAddress($0) }
         var host = target.host
         let session: SMTPClientHandler.Session
         do throws(SMTPClientFailure) { session = try await answer.value().get() } catch {
@@ -95,6 +98,24 @@ final class SMTPConnection: Sendable {
 
     /// Breaks the connection off.
     func abort() { channel.close(promise: nil) }
+}
+
+/// What became known of one session while it was opened.
+final class SessionNotes: Sendable {
+    let certificates = CertificateRecord()
+    private let state = Mutex<(source: IPAddress?, hello: String?)>((nil, nil))
+
+    /// The address here.
+    var source: IPAddress? {
+        get { state.withLock { $0.source } }
+        set { state.withLock { $0.source = newValue } }
+    }
+
+    /// What the server calls itself.
+    var hello: String? {
+        get { state.withLock { $0.hello } }
+        set { state.withLock { $0.hello = newValue } }
+    }
 }
 
 /// One value that is given once and awaited once; whoever gives first decides.

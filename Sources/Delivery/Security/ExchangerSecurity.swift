@@ -29,6 +29,9 @@ struct ExchangerSecurity: Sendable {
         var decision = await published(for: host, isSecure: isSecure)
         decision.reason += "; \(policy.source)"
         if need == .none { decision.reason += "; TLS-Required: No" }
+        // Of what no policy held for, nobody is told: reports themselves go so. RFC 8460 §3.
+        let isPlain = need == .none || policy.level == .none
+        decision.reportsTo = isPlain || HostFinder.literal(domain) != nil ? nil : domain
         return decision
     }
 
@@ -40,13 +43,19 @@ struct ExchangerSecurity: Sendable {
             case .failure(let reason):
                 return refused(
                     Reply(451, .securityOther, "The TLSA records of \(host) cannot be had: \(reason)"),
-                    "DANE: \(reason)", PublishedPolicy(.tlsa, domain: host))
+                    "DANE: \(reason)", PublishedPolicy(.tlsa, domain: host),
+                    faults: [TLSFailure(.dnssecInvalid, reason: reason)])
             case .records(let found):
                 return dane(found, host)
             }
         }
         if let decision = byMTASTS(host) { return decision }
-        return byLevel(host, PublishedPolicy(.none, domain: domain), "")
+        guard policy.keepsMTASTS, case .failure = sts else {
+            return byLevel(host, PublishedPolicy(.none, domain: domain), "")
+        }
+        var decision = byLevel(host, sts.published(domain), "")
+        decision.faults += sts.faults(of: host)
+        return decision
     }
 
     // MARK: DANE
@@ -54,12 +63,21 @@ struct ExchangerSecurity: Sendable {
     private func dane(_ found: DANE.Found, _ host: String) -> TLSDecision {
         let published = PublishedPolicy(.tlsa, domain: found.base, text: found.texts)
         let vouched = isNameAuthentic ? "" : ", but the MX records are not signed"
-        if policy.level == .mtaSTS || policy.level == .dane, let obstacle = obstacle(to: host) {
-            return refused(obstacle, "DANE\(vouched)", published)
+        if policy.level == .mtaSTS, let obstacle = sts.obstacle(to: host, of: domain, isRequired: true) {
+            return refused(obstacle, "DANE\(vouched)", sts.published(domain), faults: sts.faults(of: host))
+        }
+        if policy.level == .dane, !isNameAuthentic {
+            let reason = "the MX records are not signed"
+            return refused(
+                Reply(451, .securityOther, "DANE is required for \(domain), and its MX records are not signed"),
+                "DANE\(vouched)", published, faults: [TLSFailure(.daneRequired, reason: reason)])
         }
         guard !found.usable.isEmpty else {
             // TLS without proof is what the records still ask for. RFC 7672 §2.2.
-            return byLevel(host, published, "DANE: no usable TLSA record at \(found.owner), so ", least: .required)
+            var decision = byLevel(
+                host, published, "DANE: no usable TLSA record at \(found.owner), so ", least: .required)
+            if decision.faults.isEmpty { decision.faults = [TLSFailure(.tlsaInvalid, reason: "none is usable")] }
+            return decision
         }
         if need == .proven, !isNameAuthentic { return unproven(host, published) }
         var decision = TLSDecision(
@@ -70,22 +88,12 @@ struct ExchangerSecurity: Sendable {
         return decision
     }
 
-    /// What the admin asks for beyond TLSA records.
-    private func obstacle(to host: String) -> Reply? {
-        switch policy.level {
-        case .dane where !isNameAuthentic:
-            Reply(451, .securityOther, "DANE is required for \(domain), and its MX records are not signed")
-        case .mtaSTS: sts.obstacle(to: host, of: domain, isRequired: true)
-        default: nil
-        }
-    }
-
     // MARK: MTA-STS
 
     private func byMTASTS(_ host: String) -> TLSDecision? {
         guard policy.keepsMTASTS else { return nil }
         if let obstacle = sts.obstacle(to: host, of: domain, isRequired: policy.level == .mtaSTS) {
-            return refused(obstacle, "MTA-STS", sts.published(domain))
+            return refused(obstacle, "MTA-STS", sts.published(domain), faults: sts.faults(of: host))
         }
         guard case .policy(let found) = sts else { return nil }
         let published = sts.published(domain)
@@ -99,6 +107,7 @@ struct ExchangerSecurity: Sendable {
                     host, published, "TLS proven (MTA-STS policy \(found.id))", isAuthentic: found.allows(host))
             }
             var decision = byLevel(host, published, "MTA-STS is being tested (policy \(found.id)): ")
+            decision.faults += sts.faults(of: host)
             guard decision.proof == nil, decision.encryption != .never else { return decision }
             decision.proof = .authority(names: [host])
             decision.isEnforced = false
@@ -129,7 +138,9 @@ struct ExchangerSecurity: Sendable {
         case .dane:
             let reply = Reply(
                 451, .securityOther, "DANE is required for \(domain), and \(host) has no usable TLSA record")
-            return refused(reply, reason + "DANE is required", published)
+            return refused(
+                reply, reason + "DANE is required", published,
+                faults: [TLSFailure(.daneRequired, reason: "\(host) has no usable TLSA record")])
         case .mtaSTS:
             let reply = Reply(451, .securityOther, "MTA-STS is required for \(domain), which has no policy in force")
             return refused(reply, reason + "MTA-STS is required", published)
@@ -154,9 +165,12 @@ struct ExchangerSecurity: Sendable {
         return refused(reply, reason, decision.published)
     }
 
-    private func refused(_ reply: Reply, _ reason: String, _ published: PublishedPolicy) -> TLSDecision {
+    private func refused(
+        _ reply: Reply, _ reason: String, _ published: PublishedPolicy, faults: [TLSFailure] = []
+    ) -> TLSDecision {
         var decision = TLSDecision(encryption: .required, published: published, reason: reason)
         decision.obstacle = reply
+        decision.faults = faults
         return decision
     }
 

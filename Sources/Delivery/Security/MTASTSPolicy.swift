@@ -1,4 +1,5 @@
 import MailTypes
+public import Pipeline
 
 /// What a domain publishes as its MTA-STS policy. RFC 8461 §3.2.
 public struct MTASTSPolicy: Sendable, Hashable {
@@ -114,11 +115,22 @@ public enum MTASTSFinding: Sendable, Hashable {
     /// It says that it has one, which cannot be had, and none is kept; in the words of reports, and for people.
     case failure(PolicyFault, String)
 
-    /// RFC 8460 §4.3.2.2.
-    public enum PolicyFault: String, Sendable, Hashable, Codable {
-        case fetch = "sts-policy-fetch-error"
-        case invalid = "sts-policy-invalid"
-        case web = "sts-webpki-invalid"
+    public enum PolicyFault: Sendable, Hashable {
+        /// It could not be fetched.
+        case fetch
+        /// What was fetched is none.
+        case invalid
+        /// The web server has no certificate for it.
+        case web
+
+        /// In the words of reports. RFC 8460 §4.3.2.2.
+        public var result: TLSFailure.Result {
+            switch self {
+            case .fetch: .policyFetch
+            case .invalid: .policyInvalid
+            case .web: .policyWeb
+            }
+        }
     }
 
     /// Why a host may not be spoken to.
@@ -137,8 +149,24 @@ public enum MTASTSFinding: Sendable, Hashable {
         }
     }
 
+    /// What there is of it, for reports: a policy that cannot be had has no lines.
     func published(_ domain: String) -> PublishedPolicy {
-        guard case .policy(let policy) = self else { return PublishedPolicy(.none, domain: domain) }
-        return PublishedPolicy(.sts, domain: domain, text: policy.lines, exchangers: policy.exchangers)
+        switch self {
+        case .none: PublishedPolicy(.none, domain: domain)
+        case .policy(let policy):
+            PublishedPolicy(.sts, domain: domain, text: policy.lines, exchangers: policy.exchangers)
+        case .failure: PublishedPolicy(.sts, domain: domain)
+        }
+    }
+
+    /// What is wrong with it, or with a host by it.
+    func faults(of host: String) -> [TLSFailure] {
+        switch self {
+        case .none: []
+        case .failure(let fault, let reason): [TLSFailure(fault.result, reason: reason)]
+        case .policy(let policy):
+            policy.mode == .none || policy.allows(host)
+                ? [] : [TLSFailure(.other, reason: "\(host) is no mx of the policy")]
+        }
     }
 }

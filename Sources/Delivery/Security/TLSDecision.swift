@@ -17,33 +17,13 @@ struct TLSDecision: Sendable, Hashable {
     var obstacle: Reply?
     /// What the domain publishes, for its reports.
     var published: PublishedPolicy
+    /// What of that is wrong already before there is a session. RFC 8460 §4.3.2.
+    var faults: [TLSFailure] = []
+    /// The domain whose owner may be told of the session; `nil`: nobody is.
+    var reportsTo: String?
     /// The whole in words, for log and trace.
     var reason: String
 
     /// The session is with the one whom the domain wants.
     var isProven: Bool { proof != nil && isEnforced && isExchangerAuthentic }
-}
-
-/// What a domain publishes about TLS with its exchangers. RFC 8460 §4.2.
-public struct PublishedPolicy: Sendable, Hashable, Codable {
-    public enum Kind: String, Sendable, Hashable, Codable {
-        case tlsa
-        case sts
-        case none = "no-policy-found"
-    }
-
-    public var kind: Kind
-    /// Whose it is: the recipient's domain, with DANE the exchanger. RFC 8460 §4.4.
-    public var domain: String
-    /// The TLSA records, or the lines of the policy.
-    public var text: [String]
-    /// Patterns of a policy's exchangers.
-    public var exchangers: [String]
-
-    public init(_ kind: Kind, domain: String, text: [String] = [], exchangers: [String] = []) {
-        self.kind = kind
-        self.domain = domain
-        self.text = text
-        self.exchangers = exchangers
-    }
 }

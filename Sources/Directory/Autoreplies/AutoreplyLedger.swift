@@ -19,7 +19,7 @@ public final class AutoreplyLedger: Sendable {
         public init() {}
     }
 
-    private let pool: DatabasePool
+    private let file: StoreFile
     private let limits: Limits
     private let cleared = Mutex(Date.distantPast)
 
@@ -29,17 +29,16 @@ public final class AutoreplyLedger: Sendable {
 
     public init(_ path: String, limits: Limits = Limits()) throws(DirectoryError) {
         self.limits = limits
-        pool = try DatabaseFile.open(path, durability: .full)
-        try DatabaseFile.migrate(pool, with: Self.migrator)
+        file = try StoreFile(path, durability: .full, migrations: Self.migrator)
     }
 
     /// Opens the file beside a server that writes.
     public init(readOnly path: String) throws(DirectoryError) {
         limits = Limits()
-        pool = try DatabaseFile.openReadOnly(path)
+        file = try StoreFile(readOnly: path)
     }
 
-    public func close() { try? pool.close() }
+    public func close() { file.close() }
 
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -82,40 +81,38 @@ public final class AutoreplyLedger: Sendable {
     ///   - period: How long nobody is told again.
     public func claim(_ record: AutoreplyRecord, since: Date, period: Interval) throws(DirectoryError) -> Claim {
         try clear(at: record.time)
-        return try converting {
-            try pool.write { db in
-                var record = record
-                record.ends = record.time.addingTimeInterval(period.seconds)
-                if let known = try Self.find(record.mailbox, record.sender, db) {
-                    if known.source == record.source, known.state != .begun { return .made(known) }
-                    let isOpen = known.state == .begun || known.source == record.source
-                    // A clock that was set back is no reason to tell somebody twice.
-                    if !isOpen, known.time >= since, record.time < known.time.addingTimeInterval(period.seconds) {
-                        return .toldBefore(known.time)
-                    }
-                    // What was begun may be in the queue under its id.
-                    if isOpen { record.id = known.id }
+        return try file.write { db in
+            var record = record
+            record.ends = record.time.addingTimeInterval(period.seconds)
+            if let known = try Self.find(record.mailbox, record.sender, db) {
+                if known.source == record.source, known.state != .begun { return .made(known) }
+                let isOpen = known.state == .begun || known.source == record.source
+                // A clock that was set back is no reason to tell somebody twice.
+                if !isOpen, known.time >= since, record.time < known.time.addingTimeInterval(period.seconds) {
+                    return .toldBefore(known.time)
                 }
-                let count = try Row.fetchOne(
-                    db,
-                    sql: """
-                        SELECT count(*) AS senders, total(time > ?) AS replies FROM reply
-                        WHERE mailbox = ? AND sender <> ?
-                        """,
-                    arguments: [record.time.timeIntervalSince1970 - Self.hour, record.mailbox, record.sender])
-                if let count {
-                    if count["replies"] as Double >= Double(limits.perHour) { return .tooManyReplies(limits.perHour) }
-                    if count["senders"] as Int >= limits.senders { return .tooManySenders(limits.senders) }
-                }
-                try Self.write(record, db)
-                return .granted(record)
+                // What was begun may be in the queue under its id.
+                if isOpen { record.id = known.id }
             }
+            let count = try Row.fetchOne(
+                db,
+                sql: """
+                    SELECT count(*) AS senders, total(time > ?) AS replies FROM reply
+                    WHERE mailbox = ? AND sender <> ?
+                    """,
+                arguments: [record.time.timeIntervalSince1970 - Self.hour, record.mailbox, record.sender])
+            if let count {
+                if count["replies"] as Double >= Double(limits.perHour) { return .tooManyReplies(limits.perHour) }
+                if count["senders"] as Int >= limits.senders { return .tooManySenders(limits.senders) }
+            }
+            try Self.write(record, db)
+            return .granted(record)
         }
     }
 
     /// Writes an entry down in place of what was known.
     public func write(_ record: AutoreplyRecord) throws(DirectoryError) {
-        try converting { try pool.write { db in try Self.write(record, db) } }
+        try file.write { db in try Self.write(record, db) }
     }
 
     private static func write(_ record: AutoreplyRecord, _ db: Database) throws {
@@ -138,10 +135,8 @@ public final class AutoreplyLedger: Sendable {
             return true
         }
         guard isDue else { return }
-        try converting {
-            try pool.write { db in
-                try db.execute(sql: "DELETE FROM reply WHERE ends < ?", arguments: [now.timeIntervalSince1970])
-            }
+        try file.write { db in
+            try db.execute(sql: "DELETE FROM reply WHERE ends < ?", arguments: [now.timeIntervalSince1970])
         }
     }
 
@@ -149,18 +144,16 @@ public final class AutoreplyLedger: Sendable {
 
     /// What a sender was told by a mailbox.
     public func record(mailbox: String, sender: String) throws(DirectoryError) -> AutoreplyRecord? {
-        try converting { try pool.read { db in try Self.find(mailbox, sender, db) } }
+        try file.read { db in try Self.find(mailbox, sender, db) }
     }
 
     /// What a mailbox has told whom, the last first; of all mailboxes without one.
     public func records(mailbox: String? = nil, limit: Int = 10_000) throws(DirectoryError) -> [AutoreplyRecord] {
-        try converting {
-            try pool.read { db in
-                try Row.fetchAll(
-                    db, sql: "SELECT * FROM reply WHERE ?1 IS NULL OR mailbox = ?1 ORDER BY time DESC LIMIT ?2",
-                    arguments: [mailbox, limit])
-            }.compactMap(Self.record)
-        }
+        try file.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM reply WHERE ?1 IS NULL OR mailbox = ?1 ORDER BY time DESC LIMIT ?2",
+                arguments: [mailbox, limit])
+        }.compactMap(Self.record)
     }
 
     private static func find(_ mailbox: String, _ sender: String, _ db: Database) throws -> AutoreplyRecord? {
@@ -180,10 +173,6 @@ public final class AutoreplyLedger: Sendable {
         record.ends = Date(timeIntervalSince1970: row["ends"])
         record.state = state
         return record
-    }
-
-    private func converting<Result>(_ body: () throws -> Result) throws(DirectoryError) -> Result {
-        do { return try body() } catch { throw DirectoryError(error) }
     }
 }
 

@@ -23,18 +23,17 @@ public final class PolicyStore: Sendable {
         }
     }
 
-    private let pool: DatabasePool
+    private let file: StoreFile
 
     /// Opens or makes the file, for the process that fetches.
     public init(_ path: String) throws(DirectoryError) {
-        pool = try DatabaseFile.open(path, durability: .full)
-        try DatabaseFile.migrate(pool, with: Self.migrator)
+        file = try StoreFile(path, durability: .full, migrations: Self.migrator)
     }
 
     /// Opens the file beside a server that writes.
-    public init(readOnly path: String) throws(DirectoryError) { pool = try DatabaseFile.openReadOnly(path) }
+    public init(readOnly path: String) throws(DirectoryError) { file = try StoreFile(readOnly: path) }
 
-    public func close() { try? pool.close() }
+    public func close() { file.close() }
 
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -56,48 +55,35 @@ public final class PolicyStore: Sendable {
 
     /// Those that are still in force then; the others are cleared away by a process that may.
     public func entries(at now: Date, clears: Bool = true) throws(DirectoryError) -> [Entry] {
-        try converting {
-            if clears {
-                try pool.write { db in
-                    try db.execute(
-                        sql: "DELETE FROM policy WHERE expires <= ?", arguments: [now.timeIntervalSince1970])
-                }
+        if clears {
+            try file.write { db in
+                try db.execute(sql: "DELETE FROM policy WHERE expires <= ?", arguments: [now.timeIntervalSince1970])
             }
-            return try pool.read { db in
-                try Row.fetchAll(
-                    db, sql: "SELECT * FROM policy WHERE expires > ? ORDER BY domain",
-                    arguments: [now.timeIntervalSince1970])
-            }.map { row in
-                Entry(
-                    domain: row["domain"], id: row["id"], fetched: Date(timeIntervalSince1970: row["fetched"]),
-                    expires: Date(timeIntervalSince1970: row["expires"]), text: Array(row["text"] as Data))
-            }
+        }
+        return try file.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT * FROM policy WHERE expires > ? ORDER BY domain",
+                arguments: [now.timeIntervalSince1970])
+        }.map { row in
+            Entry(
+                domain: row["domain"], id: row["id"], fetched: Date(timeIntervalSince1970: row["fetched"]),
+                expires: Date(timeIntervalSince1970: row["expires"]), text: Array(row["text"] as Data))
         }
     }
 
     /// Keeps a policy in place of the domain's former one.
     public func write(_ entry: Entry) throws(DirectoryError) {
-        try converting {
-            try pool.write { db in
-                try db.execute(
-                    sql: """
-                        INSERT OR REPLACE INTO policy (domain, id, fetched, expires, text) VALUES (?, ?, ?, ?, ?)
-                        """,
-                    arguments: [
-                        entry.domain, entry.id, entry.fetched.timeIntervalSince1970,
-                        entry.expires.timeIntervalSince1970, Data(entry.text),
-                    ])
-            }
+        try file.write { db in
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO policy (domain, id, fetched, expires, text) VALUES (?, ?, ?, ?, ?)",
+                arguments: [
+                    entry.domain, entry.id, entry.fetched.timeIntervalSince1970, entry.expires.timeIntervalSince1970,
+                    Data(entry.text),
+                ])
         }
     }
 
     public func remove(_ domain: String) throws(DirectoryError) {
-        try converting {
-            try pool.write { db in try db.execute(sql: "DELETE FROM policy WHERE domain = ?", arguments: [domain]) }
-        }
-    }
-
-    private func converting<Result>(_ body: () throws -> Result) throws(DirectoryError) -> Result {
-        do { return try body() } catch { throw DirectoryError(error) }
+        try file.write { db in try db.execute(sql: "DELETE FROM policy WHERE domain = ?", arguments: [domain]) }
     }
 }

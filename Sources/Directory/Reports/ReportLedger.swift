@@ -2,26 +2,26 @@ public import MailTypes
 public import struct Foundation.Date
 import GRDB
 
-/// Which aggregate reports were sent, in `reports.sqlite`: nobody gets one twice, and no day is left out.
+/// Which reports of one kind were sent, in a file such as `reports.sqlite`: nobody gets one twice, and no day is left
+/// out.
 ///
 /// A row is written before its mail is made (``ReportEntry/State/begun``) and again when the mail is in the queue,
 /// where it is held until then. Each write is durable when it returns. All methods block.
 public final class ReportLedger: Sendable {
-    private let pool: DatabasePool
+    private let file: StoreFile
 
     /// Rows of days that ended so many seconds before the last one are cleared away.
     private static let keptFor = 8 * 86_400.0
 
     /// Opens or makes the file, for the process that sends.
     public init(_ path: String) throws(DirectoryError) {
-        pool = try DatabaseFile.open(path, durability: .full)
-        try DatabaseFile.migrate(pool, with: Self.migrator)
+        file = try StoreFile(path, durability: .full, migrations: Self.migrator)
     }
 
     /// Opens the file beside a server that writes.
-    public init(readOnly path: String) throws(DirectoryError) { pool = try DatabaseFile.openReadOnly(path) }
+    public init(readOnly path: String) throws(DirectoryError) { file = try StoreFile(readOnly: path) }
 
-    public func close() { try? pool.close() }
+    public func close() { file.close() }
 
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -50,22 +50,18 @@ public final class ReportLedger: Sendable {
 
     /// The end of the last day that is done with; `nil`: there was none.
     public func covered() throws(DirectoryError) -> Date? {
-        try converting {
-            try pool.read { db in try Double.fetchOne(db, sql: "SELECT end FROM covered") }
-                .map(Date.init(timeIntervalSince1970:))
-        }
+        try file.read { db in try Double.fetchOne(db, sql: "SELECT end FROM covered") }
+            .map(Date.init(timeIntervalSince1970:))
     }
 
     /// Notes that every day to that moment is done with.
     public func cover(until end: Date) throws(DirectoryError) {
-        try converting {
-            try pool.write { db in
-                try db.execute(
-                    sql: "INSERT OR REPLACE INTO covered (number, end) VALUES (1, ?)",
-                    arguments: [end.timeIntervalSince1970])
-                try db.execute(
-                    sql: "DELETE FROM report WHERE end < ?", arguments: [end.timeIntervalSince1970 - Self.keptFor])
-            }
+        try file.write { db in
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO covered (number, end) VALUES (1, ?)",
+                arguments: [end.timeIntervalSince1970])
+            try db.execute(
+                sql: "DELETE FROM report WHERE end < ?", arguments: [end.timeIntervalSince1970 - Self.keptFor])
         }
     }
 
@@ -73,44 +69,35 @@ public final class ReportLedger: Sendable {
 
     /// Writes an entry down, in place of what was known of the same report.
     public func write(_ entry: ReportEntry) throws(DirectoryError) {
-        try converting {
-            try pool.write { db in
-                try db.execute(
-                    sql: "INSERT OR REPLACE INTO report (domain, address, end, id, state) VALUES (?, ?, ?, ?, ?)",
-                    arguments: [
-                        entry.domain, entry.address, entry.end.timeIntervalSince1970, entry.id.text,
-                        entry.state.rawValue,
-                    ])
-            }
+        try file.write { db in
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO report (domain, address, end, id, state) VALUES (?, ?, ?, ?, ?)",
+                arguments: [
+                    entry.domain, entry.address, entry.end.timeIntervalSince1970, entry.id.text, entry.state.rawValue,
+                ])
         }
     }
 
     /// What is known of the report of the day that ended then.
     public func entry(domain: String, address: String, end: Date) throws(DirectoryError) -> ReportEntry? {
-        try converting {
-            try pool.read { db in
-                try Row.fetchOne(
-                    db, sql: "SELECT * FROM report WHERE domain = ? AND address = ? AND end = ?",
-                    arguments: [domain, address, end.timeIntervalSince1970])
-            }.flatMap(Self.entry)
-        }
+        try file.read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT * FROM report WHERE domain = ? AND address = ? AND end = ?",
+                arguments: [domain, address, end.timeIntervalSince1970])
+        }.flatMap(Self.entry)
     }
 
     /// All that is known.
     public func entries() throws(DirectoryError) -> [ReportEntry] {
-        try converting {
-            try pool.read { db in try Row.fetchAll(db, sql: "SELECT * FROM report ORDER BY end, domain, address") }
-                .compactMap(Self.entry)
-        }
+        try file.read { db in try Row.fetchAll(db, sql: "SELECT * FROM report ORDER BY end, domain, address") }
+            .compactMap(Self.entry)
     }
 
-    /// How many mails were made of the day that ended then.
+    /// How many were made of the day that ended then.
     public func count(end: Date) throws(DirectoryError) -> Int {
-        try converting {
-            try pool.read { db in
-                try Int.fetchOne(
-                    db, sql: "SELECT count(*) FROM report WHERE end = ?", arguments: [end.timeIntervalSince1970]) ?? 0
-            }
+        try file.read { db in
+            try Int.fetchOne(
+                db, sql: "SELECT count(*) FROM report WHERE end = ?", arguments: [end.timeIntervalSince1970]) ?? 0
         }
     }
 
@@ -122,10 +109,6 @@ public final class ReportLedger: Sendable {
             domain: row["domain"], address: row["address"], end: Date(timeIntervalSince1970: row["end"]), id: id,
             state: state)
     }
-
-    private func converting<Result>(_ body: () throws -> Result) throws(DirectoryError) -> Result {
-        do { return try body() } catch { throw DirectoryError(error) }
-    }
 }
 
 /// One report to one address.
@@ -133,14 +116,14 @@ public struct ReportEntry: Sendable, Hashable {
     public enum State: String, Sendable, Hashable {
         /// It may be in the queue, held; nothing of it has left.
         case begun
-        /// It is in the queue, or was.
+        /// It is in the queue, or was; or a web server has taken it.
         case queued
         /// The chain does not let it out.
         case refused
     }
 
     public var domain: String
-    /// The key of the address.
+    /// The key of the address, or the URL.
     public var address: String
     /// Of the day.
     public var end: Date

@@ -15,46 +15,13 @@ public struct DMARCReportAddress: Sendable, Hashable {
     public init(_ uri: String) throws(Unusable) {
         let parts = Array(uri.utf8).split(separator: UInt8(ascii: "!"), omittingEmptySubsequences: false)
         guard let target = parts.first, parts.count <= 2 else { throw Unusable(reason: "it has two sizes") }
-        let scheme = target.prefix { $0 != UInt8(ascii: ":") }
-        guard scheme.equalsIgnoringCase("mailto".utf8), scheme.endIndex < target.endIndex else {
-            throw Unusable(reason: "it is no mailto address")
+        do throws(MailtoURI.Unusable) { address = try MailtoURI.address(in: target) } catch {
+            throw Unusable(reason: error.reason)
         }
-        // Header fields behind a question mark are for mail programs.
-        let path = target[(scheme.endIndex + 1)...].prefix { $0 != UInt8(ascii: "?") }
-        guard let octets = Self.decoded(path), octets.allSatisfy({ $0 < 0x80 }) else {
-            throw Unusable(reason: "its address is not of ASCII")
-        }
-        do throws(AddressParser.Malformed) {
-            address = try AddressParser.mailbox(String(decoding: octets, as: UTF8.self))
-        } catch { throw Unusable(reason: "it holds no address") }
-        guard DMARCReport.isName(address.domain) else { throw Unusable(reason: "its address has no domain") }
         if parts.count == 2 {
             guard let size = Self.size(parts[1]) else { throw Unusable(reason: "its size cannot be read") }
             maxSize = size
         }
-    }
-
-    /// Without percent signs. RFC 3986 §2.1.
-    private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-        var octets: [UInt8] = []
-        var rest = text
-        while let octet = rest.popFirst() {
-            guard octet == UInt8(ascii: "%") else {
-                octets.append(octet)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit) else {
-                return nil
-            }
-            octets.append(high << 4 | low)
-        }
-        return octets
-    }
-
-    private static func digit(_ octet: UInt8) -> UInt8? {
-        if octet.isDigit { return octet & 0x0F }
-        let letter = octet.asciiLowercased &- UInt8(ascii: "a")
-        return letter < 6 ? letter + 10 : nil
     }
 
     // 1*DIGIT [ "k" / "m" / "g" / "t" ], in powers of two; what is beyond all numbers is no limit.

@@ -20,7 +20,7 @@ public struct DMARCReportRecipients: Sendable, Hashable {
 
     /// Asks DNS whether owners of other domains want the report; `most` addresses get it.
     public init(of report: DMARCReport, most: Int, services: Services) async {
-        guard DMARCReport.isName(report.domain) else {
+        guard DomainName.isName(report.domain) else {
             refusals = report.record.reportAddresses.map { Refusal(uri: $0, reason: "the domain is no name") }
             return
         }
@@ -89,19 +89,5 @@ public struct DMARCReportRecipients: Sendable, Hashable {
             .compactMap { try? DMARCReportAddress($0) }.filter { $0.address.domain == host }
         return own.isEmpty
             ? .failure(.init(reason: "\(name) names no address of \(host)")) : .success(Array(own))
-    }
-}
-
-extension DMARCReport {
-    /// Whether a domain can stand in the names of files and in DNS: labels of letters, digits, `-` and `_`.
-    static func isName(_ domain: String) -> Bool {
-        let labels = domain.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        return domain.utf8.count <= 253
-            && labels.allSatisfy { label in
-                (1...63).contains(label.count)
-                    && label.allSatisfy {
-                        $0.isLetter || $0.isDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
-                    }
-            }
     }
 }

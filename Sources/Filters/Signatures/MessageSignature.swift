@@ -53,20 +53,7 @@ extension TagList {
     }
 }
 
-/// Names as DNS has them. RFC 1035 §2.3.1, with the underscores that selectors may have.
-enum DomainName {
-    static let longest = 253
-
-    static func isName(_ text: String) -> Bool {
-        guard text.utf8.count <= longest else { return false }
-        return text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
-            (1...63).contains(label.count)
-                && label.allSatisfy {
-                    $0.isLetter || $0.isDigit || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
-                }
-        }
-    }
-
+extension DomainName {
     /// Whether `name` is `parent` or below it; both in lower case.
     static func isWithin(_ name: String, _ parent: String) -> Bool {
         name.utf8.elementsEqual(parent.utf8)

@@ -1,3 +1,5 @@
+import MailTypes
+
 /// A domain as DNS and `d=` have it.
 public struct DomainText: Sendable, Hashable {
     public let text: String

@@ -49,7 +49,7 @@ struct DMARCCommand: AsyncParsableCommand {
             guard let report = reports.byDomain[Self.name(domain)] else {
                 throw CommandFailure.wrong("No mail of \(domain) was judged by a DMARC record of that domain.")
             }
-            let options = AggregateReporter.Options(settings)
+            let options = ReportOptions(settings.dmarcReports, hostname: settings.hostname)
             var cover = DMARCReport.Cover(
                 organization: options.organization, email: options.from.description, begin: since, end: now)
             cover.contact = options.contact

@@ -15,6 +15,8 @@ enum ControlRequest: Codable, Sendable {
     case queueAttempts(QueueID)
     /// Send the aggregate reports of the last day, of one domain or of all.
     case reports(String?)
+    /// Likewise the reports on TLS.
+    case tlsReports(String?)
 }
 
 /// What can be done to a queued message.

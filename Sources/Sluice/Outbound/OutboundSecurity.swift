@@ -18,6 +18,11 @@ final class OutboundSecurity: Sendable {
     private let validatesDNS: Bool
     private let desk: MTASTSDesk?
     private let store: PolicyStore?
+    private let sessions: TLSSessionStore?
+    /// Counts sessions for reports; `nil`: nobody does.
+    private let book: TLSSessionBook?
+    /// Asks web servers.
+    let client: HTTPSClient
 
     init(
         _ settings: ServerConfiguration, in data: DataFolder, _ resolver: UnboundResolver, _ group: any EventLoopGroup,
@@ -26,6 +31,15 @@ final class OutboundSecurity: Sendable {
         policies = Mutex(TLSPolicyTable(settings))
         certificates = LibcryptoCertificates(trustRoots: settings.delivery.trustRoots)
         validatesDNS = settings.dns.dnssec
+        client = HTTPSClient(.init(settings), certificates: certificates, group: group) {
+            question async throws(StageFailure) in try await resolver.answer(question)
+        }
+        sessions = settings.tlsReports.gather ? try told { try TLSSessionStore(data.tlsSessions) } : nil
+        book = sessions.map { sessions in
+            TLSSessionBook(sessions, logger: logger) {
+                question async throws(StageFailure) in try await resolver.answer(question)
+            }
+        }
         guard settings.delivery.mtaSTS.enabled else {
             (desk, store) = (nil, nil)
             return
@@ -46,12 +60,24 @@ final class OutboundSecurity: Sendable {
         }
         hooks.certificates = certificates
         hooks.validatesDNS = validatesDNS
+        if let book { hooks.tlsSession = { book.note($0) } }
         if let desk {
             hooks.mtaSTS = { domain in await desk.finding(for: InternationalDomain.toASCII(domain) ?? domain) }
         }
     }
 
-    func close() { store?.close() }
+    /// Writes what is counted, until the task is cancelled.
+    func run() async { await book?.run() }
+
+    /// What was counted on a day. Blocks.
+    func tallies(of period: ReportPeriod) throws -> [TLSTally] {
+        try sessions?.tallies(from: period.begin, to: period.end) ?? []
+    }
+
+    func close() {
+        store?.close()
+        sessions?.close()
+    }
 
     private static func keeper(_ store: PolicyStore, _ logger: Logger) -> MTASTSDesk.Keeper {
         { domain, kept in
@@ -86,8 +112,15 @@ extension MTASTSDesk {
 extension MTASTSFetcher.Options {
     init(_ settings: ServerConfiguration) {
         self.init()
+        port = settings.delivery.mtaSTS.port
+        client = HTTPSClient.Options(settings)
+    }
+}
+
+extension HTTPSClient.Options {
+    init(_ settings: ServerConfiguration) {
+        self.init()
         let delivery = settings.delivery
-        port = delivery.mtaSTS.port
         timeout = delivery.mtaSTS.timeout
         refusesPrivateAddresses = delivery.refusePrivateExchangers
         addressFamilies = DeliveryOptions(settings).addressFamilies

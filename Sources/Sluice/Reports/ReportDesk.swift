@@ -8,13 +8,13 @@ import Pipeline
 /// Makes the mails of one day's reports, and says which are not made: the same for who sends them and for who only
 /// tells what would be sent.
 struct ReportDesk: Sendable {
-    let options: AggregateReporter.Options
-    let period: DMARCReportPeriod
+    let options: ReportOptions
+    let period: ReportPeriod
 
     /// The last day that is over, and whose messages have all been judged.
-    static func lastDay(at now: Date) throws(TooEarly) -> DMARCReportPeriod {
-        let period = DMARCReportPeriod(lastBefore: now)
-        let complete = period.end.addingTimeInterval(DMARCReportSchedule.margin)
+    static func lastDay(at now: Date) throws(TooEarly) -> ReportPeriod {
+        let period = ReportPeriod(lastBefore: now)
+        let complete = period.end.addingTimeInterval(ReportSchedule.margin)
         guard now >= complete else { throw TooEarly(until: complete) }
         return period
     }
@@ -28,21 +28,12 @@ struct ReportDesk: Sendable {
     /// Blocks.
     func compressed(_ report: DMARCReport) throws -> [UInt8] { try Gzip.compress(Array(report.xml(cover).utf8)) }
 
-    /// - Parameters:
-    ///   - known: What the ledger knows of it.
-    ///   - count: The mails of that day that were made.
     func message(
-        about report: DMARCReport, _ compressed: [UInt8], to address: DMARCReportAddress, as id: TransactionID,
-        at date: Date, known: ReportEntry.State?, count: Int
+        about report: DMARCReport, _ compressed: [UInt8], to address: DMARCReportAddress, _ draft: ReportPost.Draft
     ) throws(ReportRefusal) -> Message {
-        switch known {
-        case .queued: throw ReportRefusal("it was sent already", isOld: true)
-        case .refused: throw ReportRefusal("the chain did not let it out", isOld: true)
-        case nil where count >= options.maxReports: throw ReportRefusal("`max_reports` mails of that day were sent")
-        case .begun, nil: break
-        }
-        let form = DMARCReportMail(about: report, cover, submitter: options.hostname, token: id.text)
-        let message = form.message(compressed, from: options.from, to: address.address, date: date)
+        try draft.check(options)
+        let form = DMARCReportMail(about: report, cover, submitter: options.hostname, token: draft.id.text)
+        let message = form.message(compressed, from: options.from, to: address.address, date: draft.date)
         guard message.size <= options.maxSize else {
             throw ReportRefusal("\(message.size) octets are over `max_size`")
         }
@@ -53,7 +44,9 @@ struct ReportDesk: Sendable {
     }
 
     private var cover: DMARCReport.Cover {
-        var cover = period.cover(options.organization, options.from.description)
+        var cover = DMARCReport.Cover(
+            organization: options.organization, email: options.from.description, begin: period.begin,
+            end: period.lastSecond)
         cover.contact = options.contact
         return cover
     }
@@ -73,12 +66,12 @@ struct ReportRefusal: Error {
 
 extension ReportLine {
     /// What became of the mail to an address.
-    mutating func note(_ result: Result<HouseMail.Outcome, ReportRefusal>, of address: EmailAddress) {
+    mutating func note(_ result: Result<HouseMail.Outcome, ReportRefusal>, of address: String) {
         switch result {
-        case .success(.queued): to.append(address.description)
-        case .success(.refused(let reason)): refuse(address.description, reason)
-        case .success(.later(let reason)): refuse(address.description, reason, isOpen: true)
-        case .failure(let refusal): refuse(address.description, refusal.reason, isOld: refusal.isOld)
+        case .success(.queued): to.append(address)
+        case .success(.refused(let reason)): refuse(address, reason)
+        case .success(.later(let reason)): refuse(address, reason, isOpen: true)
+        case .failure(let refusal): refuse(address, refusal.reason, isOld: refusal.isOld)
         }
     }
 }
@@ -105,7 +98,7 @@ struct ReportRehearsal {
         guard !plan.addresses.isEmpty else { return line }
         let compressed = try desk.compressed(report)
         for address in plan.addresses {
-            line.note(await outcome(report, compressed, to: address, at: date), of: address.address)
+            line.note(await outcome(report, compressed, to: address, at: date), of: address.address.description)
         }
         return line
     }
@@ -116,8 +109,8 @@ struct ReportRehearsal {
         let key = Self.key(report.domain, address.address.key)
         let id = TransactionID(date)
         do throws(ReportRefusal) {
-            let message = try desk.message(
-                about: report, compressed, to: address, as: id, at: date, known: known[key], count: known.count)
+            let draft = ReportPost.Draft(id: id, date: date, known: known[key], count: known.count)
+            let message = try desk.message(about: report, compressed, to: address, draft)
             known[key] = .begun
             let judged = await judging.judge(message, as: id, to: address.address, at: date)
             return .success(judged.refusal ?? .queued)

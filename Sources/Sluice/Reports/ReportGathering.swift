@@ -44,7 +44,7 @@ struct ReportPlan: Sendable {
     var line: ReportLine
 
     /// Asks DNS; `most` addresses get it.
-    init(_ report: DMARCReport, _ period: DMARCReportPeriod, most: Int, _ source: any ServiceSource) async {
+    init(_ report: DMARCReport, _ period: ReportPeriod, most: Int, _ source: any ServiceSource) async {
         line = ReportLine(domain: report.domain, day: period.begin, messages: report.messages)
         if report.isOfReportsOnly || report.messages == 0 {
             let reason = report.messages == 0 ? "its messages had no room" : "nothing came but reports"
@@ -72,9 +72,15 @@ struct ReportLine: Codable, Sendable, Hashable {
     var domain: String
     /// The first moment of the day.
     var day: Date
+    /// What was counted.
     var messages: Int
+    /// One of them.
+    var unit = "message"
     var to: [String] = []
     var notTo: [Refusal] = []
+
+    /// Somebody might get it later.
+    var isOpen: Bool { notTo.contains(where: \.isOpen) }
 
     mutating func refuse(_ address: String, _ reason: String, isOpen: Bool = false, isOld: Bool = false) {
         notTo.append(Refusal(address: address, reason: reason, isOpen: isOpen, isOld: isOld))
@@ -82,7 +88,7 @@ struct ReportLine: Codable, Sendable, Hashable {
 
     /// For people.
     var text: String {
-        var lines = ["\(Terminal.harmless(domain))  \(day.day)  \(Terminal.counted(messages, "message"))"]
+        var lines = ["\(Terminal.harmless(domain))  \(day.day)  \(Terminal.counted(messages, unit))"]
         lines += to.map { "  to      \(Terminal.harmless($0))" }
         lines += notTo.map { "  not to  \(Terminal.harmless($0.address)): \(Terminal.harmless($0.reason))" }
         if to.isEmpty, notTo.isEmpty { lines.append("  to nobody: its record asks for no reports") }

@@ -6,25 +6,16 @@ import Logging
 import MailTypes
 import Pipeline
 
-extension AggregateReporter {
-    /// The one of a running server.
-    convenience init(
+extension AggregateReports {
+    /// Those of a running server.
+    init(
         _ settings: ServerConfiguration, in data: DataFolder, mail: HouseMail, traces: TraceKeeper, logger: Logger
     ) throws {
+        let ledger = try told { try ReportLedger(data.reports) }
         self.init(
-            Options(settings), ledger: try told { try ReportLedger(data.reports) }, mail: mail, logger: logger,
-            world: (now: { Date() }, records: { try traces.records($0) }))
-    }
-
-    /// What `sluice dmarc report --send` is told.
-    func answer(_ domain: String?) async -> ControlAnswer {
-        do { return .reports(try await send(domain)) } catch is Busy {
-            return .failed("Reports are being sent already; the log tells which.", isTemporary: true)
-        } catch let early as ReportDesk.TooEarly {
-            return .failed(early.advice, isTemporary: true)
-        } catch {
-            return .failed("The reports cannot be made: \(error).", isTemporary: true)
-        }
+            options: ReportOptions(settings.dmarcReports, hostname: settings.hostname),
+            post: ReportPost(ledger: ledger, mail: mail, now: { Date() }), records: { try traces.records($0) },
+            logger: logger)
     }
 }
 
@@ -35,9 +26,12 @@ struct ReportSending {
     let domain: String?
 
     /// Lets the running server send.
-    func send() throws -> [ReportLine] {
-        let data = DataFolder(loaded.settings)
-        switch try ControlClient(data: data).ask(.reports(domain), within: Self.patience) {
+    func send() throws -> [ReportLine] { try Self.ask(.reports(domain), loaded.settings) }
+
+    /// Lets the running server send, of whatever kind.
+    static func ask(_ request: ControlRequest, _ settings: ServerConfiguration) throws -> [ReportLine] {
+        let data = DataFolder(settings)
+        switch try ControlClient(data: data).ask(request, within: patience) {
         case .reports(let lines): return lines
         case .failed(let reason, _): throw CommandFailure.again(reason)
         case nil: throw CommandFailure.again("No server is running on \(data.path), and it is the server that sends.")
@@ -51,13 +45,15 @@ struct ReportSending {
     /// What it would do, found out without it.
     func plan(_ traces: consuming TraceAccess) async throws -> [ReportLine] {
         let now = Date()
-        let period: DMARCReportPeriod
+        let period: ReportPeriod
         do { period = try ReportDesk.lastDay(at: now) } catch { throw CommandFailure.again(error.advice) }
         let reports = try await DMARCReports.gathered(from: period.begin, to: period.end) { try traces.records($0) }
         let world = try TrialWorld(loaded)
         defer { world.close() }
         var rehearsal = ReportRehearsal(
-            ReportDesk(options: AggregateReporter.Options(loaded.settings), period: period),
+            ReportDesk(
+                options: ReportOptions(loaded.settings.dmarcReports, hostname: loaded.settings.hostname),
+                period: period),
             HouseJudging(
                 hostname: loaded.settings.hostname, chain: { [chain = loaded.chain] in chain }, source: world.source),
             ledger: try ledger())
@@ -68,9 +64,10 @@ struct ReportSending {
         return lines
     }
 
+    private func ledger() throws -> [ReportEntry] { try Self.ledger(DataFolder(loaded.settings).reports) }
+
     /// What was sent.
-    private func ledger() throws -> [ReportEntry] {
-        let path = DataFolder(loaded.settings).reports
+    static func ledger(_ path: String) throws -> [ReportEntry] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         return try told {
             let ledger = try ReportLedger(readOnly: path)
@@ -81,5 +78,5 @@ struct ReportSending {
 }
 
 extension ReportDesk.TooEarly {
-    fileprivate var advice: String { "Not yet: \(self)." }
+    var advice: String { "Not yet: \(self)." }
 }

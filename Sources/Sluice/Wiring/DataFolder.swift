@@ -24,6 +24,10 @@ struct DataFolder: Sendable {
     var traces: String { path + "/traces.sqlite" }
     /// Which aggregate reports were sent.
     var reports: String { path + "/reports.sqlite" }
+    /// Which reports on TLS were sent.
+    var tlsReports: String { path + "/tls-reports.sqlite" }
+    /// How sessions with other servers fared with TLS.
+    var tlsSessions: String { path + "/tls-sessions.sqlite" }
     /// Who was told what by mailboxes that answer by themselves.
     var autoreplies: String { path + "/autoreplies.sqlite" }
     /// What other domains publish about TLS with them.

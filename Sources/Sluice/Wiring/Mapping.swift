@@ -77,22 +77,6 @@ extension ClamdClient.Options {
     }
 }
 
-extension AggregateReporter.Options {
-    init(_ settings: ServerConfiguration) {
-        let reports = settings.dmarcReports
-        let hostname = settings.hostname
-        self.init(
-            hostname: hostname, organization: reports.organization ?? hostname,
-            from: reports.from ?? EmailAddress(localPart: "postmaster", domain: hostname))
-        sends = reports.send
-        contact = reports.contact
-        hour = reports.hour
-        maxSize = reports.maxSize.octets
-        maxDestinations = reports.maxDestinations
-        maxReports = reports.maxReports
-    }
-}
-
 extension ListenerOptions {
     init(_ listener: Listener, hostname: String, hasCertificate: Bool) {
         var machine = SMTPServerMachine.Configuration(hostname: hostname, language: .init(listener.language))
@@ -323,6 +307,7 @@ extension ServerConfiguration {
             parts.append("workers, scans_per_worker, timeout, folder or connections of [clamav]")
         }
         if dmarcReports != new.dmarcReports { parts.append("[dmarc_reports]") }
+        if tlsReports != new.tlsReports { parts.append("[tls_reports]") }
         if quarantine != new.quarantine { parts.append("[quarantine]") }
         if autoreply != new.autoreply { parts.append("[autoreply]") }
         if events != new.events { parts.append("[events]") }

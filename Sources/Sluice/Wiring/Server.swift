@@ -46,7 +46,8 @@ final class Server: Sendable {
     private let events: Eventing
     private let delivery: DeliveryAgent
     private let outbound: OutboundSecurity
-    private let reporter: AggregateReporter
+    private let reporter: DailyReporter
+    private let tlsReporter: DailyReporter
     private let keyWatch: KeyWatch
     private let quarantine: QuarantineKeeper
     private let group: MultiThreadedEventLoopGroup
@@ -139,7 +140,8 @@ final class Server: Sendable {
         delivery = DeliveryAgent(
             queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
             options: DeliveryOptions(settings), surroundings: (hooks: hooks, group: group, logger: logger))
-        reporter = try AggregateReporter(settings, in: data, mail: house, traces: traces, logger: logger)
+        reporter = try AggregateReports(settings, in: data, mail: house, traces: traces, logger: logger).reporter
+        tlsReporter = try TLSReports(settings, in: data, mail: house, outbound, logger: logger).reporter
         quarantine = try QuarantineKeeper(settings, in: data, queue: queue, mail: house, traces: traces, memory, logger)
         keyWatch = KeyWatch(
             KeyFolder(path: data.signingKeys), logger,
@@ -182,7 +184,8 @@ final class Server: Sendable {
         await autoresponder.recover()
         let works = [
             Task { await delivery.run() }, Task { await reporter.run() }, Task { await keyWatch.run() },
-            Task { await quarantine.run() }, Task { await blocklists.run() },
+            Task { await quarantine.run() }, Task { await blocklists.run() }, Task { await tlsReporter.run() },
+            Task { await outbound.run() },
         ]
         whenServing()
         Notifier.tell("READY=1\nSTATUS=Serving")
@@ -236,6 +239,7 @@ final class Server: Sendable {
         memory.close()
         lessons.close()
         reporter.close()
+        tlsReporter.close()
         autoresponder.close()
         events.close()
         outbound.close()
@@ -293,6 +297,7 @@ final class Server: Sendable {
                 return underWay.isEmpty ? .done : .underWay(underWay)
             } catch { return ControlAnswer(error) }
         case .reports(let domain): return await reporter.answer(domain)
+        case .tlsReports(let domain): return await tlsReporter.answer(domain)
         case .queueAttempts(let id): return .attempts(queue.results(of: id).mapValues(AttemptEnd.init))
         }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 /// The next server: takes what comes, and keeps every octet of it.
@@ -24,11 +25,14 @@ final class Sink: Sendable {
 
     private let state: Mutex<State>
     private let channel: any Channel
+    /// For who says STARTTLS.
+    fileprivate let tls: NIOSSLContext?
     let port: Int
 
     /// `answer` may say something else to a command than the usual; the end of a message is asked as `.`.
     static func start(
-        port: Int = 0, host: String = "127.0.0.1", answer: @escaping @Sendable (String) -> String? = { _ in nil }
+        port: Int = 0, host: String = "127.0.0.1", tls: NIOSSLContext? = nil,
+        answer: @escaping @Sendable (String) -> String? = { _ in nil }
     ) async throws -> Sink {
         let box = Box()
         let channel = try await ServerBootstrap(group: Wire.group)
@@ -41,7 +45,7 @@ final class Sink: Sendable {
                 }
             }
             .bind(host: host, port: port).get()
-        let sink = Sink(channel, answer)
+        let sink = Sink(channel, tls, answer)
         box.sink = sink
         return sink
     }
@@ -54,8 +58,11 @@ final class Sink: Sendable {
         }
     }
 
-    private init(_ channel: any Channel, _ answer: @escaping @Sendable (String) -> String?) {
+    private init(
+        _ channel: any Channel, _ tls: NIOSSLContext?, _ answer: @escaping @Sendable (String) -> String?
+    ) {
         self.channel = channel
+        self.tls = tls
         port = channel.localAddress?.port ?? 0
         state = Mutex(State(answer: answer))
     }
@@ -147,6 +154,10 @@ private final class SinkHandler: ChannelInboundHandler {
         case "DATA":
             isData = message.recipients.isEmpty == false && answer == nil
             write(answer ?? (isData ? "354 go" : "503 no recipients"), context)
+        case "STAR" where sink.tls != nil:
+            write("220 go", context)
+            guard let tls = sink.tls else { break }
+            try? context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
         case "QUIT":
             write("221 bye", context)
             context.close(promise: nil)

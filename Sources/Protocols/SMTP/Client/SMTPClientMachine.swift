@@ -85,6 +85,8 @@ public struct SMTPClientMachine: Sendable {
     var parser: SMTPReplyParser
     public private(set) var isEncrypted: Bool
     public internal(set) var extensions = SMTPServerExtensions()
+    /// What the server calls itself in its answer to EHLO, if that can be a name. RFC 5321 §4.1.1.1.
+    public private(set) var serverName: String?
     /// The server knows EHLO.
     var isExtended = false
     /// Octets that had come and were not read when the machine was last told what arrived.
@@ -208,6 +210,7 @@ public struct SMTPClientMachine: Sendable {
         if reply.code / 100 == 2 {
             isExtended = !isFallback
             extensions = isFallback ? SMTPServerExtensions() : SMTPServerExtensions(reply)
+            serverName = Self.name(in: reply)
             return afterHello()
         }
         guard reply.isPermanent, !isFallback, configuration.language == .smtp, !isEncrypted else {
@@ -216,6 +219,15 @@ public struct SMTPClientMachine: Sendable {
         // A server from before 1995.
         state = .hello(isFallback: true)
         return command("HELO \(configuration.hostname)")
+    }
+
+    /// Octets of a domain name, and of an address literal.
+    private static let longestName = 255
+
+    private static func name(in reply: Reply) -> String? {
+        let word = reply.lines.first?.prefix { $0 != " " } ?? ""
+        let isName = (1...longestName).contains(word.utf8.count) && word.utf8.allSatisfy(\.isVisible)
+        return isName ? String(word) : nil
     }
 
     private mutating func afterHello() -> Action {
