@@ -23,8 +23,8 @@ let chainFiles = [
     "18-senders.toml", "19-relay-domain.toml", "20-transport.toml", "21-srs.toml", "22-relay.toml",
     "24-recipients.toml", "25-smarthost.toml", "26-spf.toml", "27-split-domain.toml", "28-dkim-verify.toml",
     "29-arc.toml", "30-header.toml", "31-catchall.toml", "32-received.toml", "33-clamav.toml", "34-dnsbl.toml",
-    "36-dmarc.toml", "38-results.toml", "39-lists.toml", "40-greylist.toml", "42-send-limits.toml", "43-policy.toml",
-    "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml", "48-milter.toml", "60-thresholds.toml",
+    "36-dmarc.toml", "37-quota.toml", "38-results.toml", "39-lists.toml", "40-greylist.toml", "42-send-limits.toml",
+    "43-policy.toml", "44-spam.toml", "46-rspamd.toml", "47-spamassassin.toml", "48-milter.toml", "60-thresholds.toml",
     "80-footer.toml", "90-dkim-sign.toml", "92-arc-seal.toml",
 ]
 

@@ -31,9 +31,12 @@ public final class DeliveryAgent: Sendable {
     /// How often remains of crashes are looked for in the mailboxes.
     private static let cleaningInterval = 12 * 3600.0
 
-    /// - Parameter hostname: this server's name, for EHLO and for reports.
+    /// - Parameters:
+    ///   - hostname: this server's name, for EHLO and for reports.
+    ///   - room: how full mailboxes are, where others want to know that as well.
     public init(
-        queue: any DeliveryQueue, store: MailStore, hostname: String, options: DeliveryOptions = DeliveryOptions(),
+        queue: any DeliveryQueue, store: MailStore, room: MailboxRoom? = nil, hostname: String,
+        options: DeliveryOptions = DeliveryOptions(),
         surroundings: (hooks: DeliveryHooks, group: any EventLoopGroup, logger: Logger)
     ) {
         self.queue = queue
@@ -50,7 +53,9 @@ public final class DeliveryAgent: Sendable {
             queue: queue, hostname: hostname, options: options, hooks: hooks, logger: logger, flights: flights,
             given: given)
         self.settler = settler
-        local = LocalDelivery(store: store, settler: settler, threads: threads, group: group, onRoom: onRoom)
+        local = LocalDelivery(
+            store: store, room: room ?? MailboxRoom(store: store), settler: settler, threads: threads, group: group,
+            onRoom: onRoom)
         let hooks = hooks
         let remoteSurroundings = RemoteSurroundings(
             hostname: hostname, options: options, hooks: hooks,

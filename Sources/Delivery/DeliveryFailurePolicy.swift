@@ -92,6 +92,10 @@ enum DeliveryFailurePolicy {
             Reply(451, .routingLoop, "The relay host \(name) is this server itself")
         case .relayHostUnknown(let name): Reply(451, .unableToRoute, "The relay host \(name) has no address")
         case .hosted(let name): Reply(451, .unableToRoute, "\(name) is hosted here; its mail does not leave by its MX")
+        case .backupIsBest(let name):
+            Reply(451, .routingLoop, "This server is the best exchanger of \(name), and is to be its backup")
+        case .backupLost(let name, let reason):
+            Reply(451, .unableToRoute, "\(name), whose backup this server is: \(reason)")
         case .noAnswer(let reason): Reply(451, .directoryFailure, "Name service: \(reason)")
         }
     }
@@ -132,8 +136,27 @@ enum RoutingFailure: Error, Hashable {
     case relayHostIsOwn(String)
     /// The domain is this server's own.
     case hosted(String)
+    /// This server is to be a backup of the domain, and no exchanger is better: the domain's DNS or our own entry is
+    /// wrong, which is put right some day.
+    case backupIsBest(String)
+    /// Likewise, where nobody takes the domain's mail by what DNS says.
+    case backupLost(String, reason: String)
     /// DNS does not know for now.
     case noAnswer(String)
+}
+
+extension RoutingFailure {
+    /// What the same means for a domain whose backup this server is. Mail that was taken for it is not sent back for
+    /// what its owner will put right.
+    var ofBackup: RoutingFailure {
+        switch self {
+        case .loop(let name): .backupIsBest(name)
+        case .noDomain(let name): .backupLost(name, reason: "the domain does not exist")
+        case .nullMX(let name): .backupLost(name, reason: "the domain accepts no mail")
+        case .noHost(let name): .backupLost(name, reason: "no mail exchanger has a usable address")
+        default: self
+        }
+    }
 }
 
 extension Reply {

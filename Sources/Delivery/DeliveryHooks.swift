@@ -13,6 +13,11 @@ public struct DeliveryHooks: Sendable {
     public var routes: @Sendable (EmailAddress) async throws(StageFailure) -> [Destination]
     /// Whether a domain is hosted here, so that its mail never leaves by its own MX.
     public var isHosted: @Sendable (_ domain: String) async throws(StageFailure) -> Bool = { _ in false }
+    /// Whether this server is a backup exchanger of a domain, so that nothing that is wrong with its exchangers sends
+    /// its mail back.
+    public var isBackup: @Sendable (_ domain: String) async throws(StageFailure) -> Bool = { _ in false }
+    /// How long mail for a domain is kept while it cannot be delivered; `nil`: as long as all other. May block.
+    public var giveUpAfter: @Sendable (_ domain: String) -> Interval? = { _ in nil }
     /// What has become of a mailbox that is known to the queue only: before one is made, or filled after a long wait.
     public var standing: @Sendable (_ mailbox: EmailAddress) async throws(StageFailure) -> MailboxStanding =
         { _ in .present }

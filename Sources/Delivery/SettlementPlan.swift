@@ -35,7 +35,11 @@ struct SettlementPlan: Sendable {
     /// When a held message would be tried again, should somebody release it.
     private static let heldDelay = 300.0
 
-    init(_ message: QueuedMessage, _ attempts: [Attempt], schedule: RetrySchedule, now: Date) {
+    /// - Parameter giveUpAfter: How long mail for a domain is tried, where that is not as `schedule` has it.
+    init(
+        _ message: QueuedMessage, _ attempts: [Attempt], schedule: RetrySchedule, now: Date,
+        giveUpAfter: (_ domain: String) -> Interval? = { _ in nil }
+    ) {
         self.attempts = attempts.filter { message.recipients.indices.contains($0.claimed.number) }
         var subjects: [Report.Kind: [Report.Subject]] = [:]
         for attempt in self.attempts {
@@ -57,6 +61,7 @@ struct SettlementPlan: Sendable {
                 subject.reply = reply
             case .deferred(let reply):
                 subject.reply = reply
+                let schedule = schedule.lasting(giveUpAfter(message.recipients[number].address.domain))
                 switch schedule.decision(after: attempt.claimed, of: message.id) {
                 case .giveUp:
                     subject.reply = DeliveryFailurePolicy.expired(reply)

@@ -44,7 +44,8 @@ struct Settler: Sendable {
         let now = hooks.now()
         let wasGiven = given.contains(message.id)
         let last = wasGiven ? GivenUp.last(attempts) : attempts
-        let plan = SettlementPlan(message, last, schedule: options.schedule, now: now)
+        let plan = SettlementPlan(
+            message, last, schedule: options.schedule, now: now, giveUpAfter: hooks.giveUpAfter)
         tell(message, plan, took: took)
         return Settlement(plan: plan, now: now, wasGiven: wasGiven)
     }
@@ -106,8 +107,11 @@ struct Settler: Sendable {
 
     /// Whether an attempt that fails now would end the message or be told to its sender.
     private func isOverdue(_ work: Work) -> Bool {
-        work.recipients.contains { recipient in
-            switch options.schedule.decision(after: recipient, of: work.id) {
+        var schedule = options.schedule
+        // Of a host's works only the message tells for which domain they are: their own attempt must do.
+        if case .exchanger(let domain) = work.destination { schedule = schedule.lasting(hooks.giveUpAfter(domain)) }
+        return work.recipients.contains { recipient in
+            switch schedule.decision(after: recipient, of: work.id) {
             case .giveUp: true
             case .retry(_, let warns): warns
             }

@@ -130,6 +130,19 @@ public final class MailDirectory: Sendable {
         } catch { return nil }
     }
 
+    /// The same, where it is in memory: `.some(nil)` is no limit.
+    public func knownQuota(of mailbox: EmailAddress) -> Int?? {
+        quotas.value(for: mailbox.key, generation: generation.current)
+    }
+
+    /// How long mail for a relay domain is kept while it cannot be delivered; `nil`: as long as all other, or no such
+    /// domain. Blocks where it is not in memory.
+    public func giveUpAfter(ofRelayDomain name: String) -> Interval? {
+        if case .relayDomain(let found)? = immediate(.relayDomain(name)) { return found?.giveUpAfter }
+        guard case .success(.relayDomain(let found?)) = read(.relayDomain(name)) else { return nil }
+        return found.giveUpAfter
+    }
+
     // MARK: Changes
 
     /// Makes changes in one transaction, each with its entry in the audit log; all or none. Blocks, and does

@@ -44,6 +44,7 @@ public enum Registry {
         StageKind(Smarthost.self, "Through which server mail leaves, for everybody or a post office"),
         StageKind(SplitDomains.self, "Domains of which another server has a part: who is not here is sought there"),
         StageKind(CatchAll.self, "Mail for addresses that nobody has, to one that its domain names"),
+        StageKind(Quota.self, "Mailboxes that are full, told while the sender is on the line"),
         StageKind(SPF.self, "Whether a client may send for the sender's domain"),
         StageKind(DKIMVerify.self, "Which signatures on a message are valid"),
         StageKind(ARC.self, "Whether a chain of seals holds, and whether its sealers are trusted"),

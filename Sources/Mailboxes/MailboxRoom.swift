@@ -82,16 +82,28 @@ public final class MailboxRoom: Sendable {
     /// - Parameter quota: In octets.
     public func take(_ size: Int, in mailbox: EmailAddress, quota: Int) throws(SystemError) -> Bool {
         let key = mailbox.key
-        let began = now()
         let (known, come) = entries.withLock { entries -> (Bool?, Int) in
             guard let entry = entries[key], let measured = entry.measured else { return (nil, entries[key]?.come ?? 0) }
-            if began - measured < Self.goodFor, Self.fits(size, entry, quota) {
+            let age = now() - measured
+            if age < Self.goodFor, Self.fits(size, entry, quota) {
                 entries[key]?.underWay += size
                 return (true, entry.come)
             }
-            return (began - measured < Self.fullFor ? false : nil, entry.come)
+            return (age < Self.fullFor ? false : nil, entry.come)
         }
         if let known { return known }
+        return try measure(mailbox, come) { entry in
+            let hasRoom = Self.fits(size, entry, quota)
+            if hasRoom { entry.underWay += size }
+            return hasRoom
+        }
+    }
+
+    /// - Parameter come: ``Entry/come`` as it was before.
+    private func measure<Result>(
+        _ mailbox: EmailAddress, _ come: Int, _ use: (inout Entry) -> Result
+    ) throws(SystemError) -> Result {
+        let (key, began) = (mailbox.key, now())
         let octets = try store.usage(of: mailbox)
         return entries.withLock { entries in
             if entries.count >= Self.mostEntries { entries = entries.filter { $0.value.underWay > 0 } }
@@ -99,11 +111,28 @@ public final class MailboxRoom: Sendable {
             // What came while the mailbox was looked at may not have been seen; twice is safer than not at all.
             entry.octets = octets + max(0, entry.come - come)
             entry.measured = began
-            let hasRoom = Self.fits(size, entry, quota)
-            if hasRoom { entry.underWay += size }
-            entries[key] = entry
-            return hasRoom
+            defer { entries[key] = entry }
+            return use(&entry)
         }
+    }
+
+    /// What is known of a mailbox without looking at it: what lies there and is on its way.
+    /// - Returns: `isFresh`: a delivery of a message of this size would go by it as well. `nil`: nobody has looked.
+    public func known(
+        of mailbox: EmailAddress, for size: Int, quota: Int
+    ) -> (octets: Int, isFresh: Bool)? {
+        entries.withLock { entries in
+            guard let entry = entries[mailbox.key], let measured = entry.measured else { return nil }
+            let age = now() - measured
+            let isFresh = age < (Self.fits(size, entry, quota) ? Self.goodFor : Self.fullFor)
+            return (entry.octets &+ entry.underWay, isFresh)
+        }
+    }
+
+    /// Looks at a mailbox, for ``known(of:for:quota:)``. Blocking.
+    public func look(at mailbox: EmailAddress) throws(SystemError) {
+        let come = entries.withLock { $0[mailbox.key]?.come ?? 0 }
+        try measure(mailbox, come) { _ in }
     }
 
     /// A delivery for which room was taken has ended.

@@ -43,6 +43,8 @@ public enum Question: Sendable, Hashable, Codable {
     case policy(PolicyQuestion)
     /// Would another server take mail for this address?
     case callout(CalloutQuestion)
+    /// Does a message of this size fit into this mailbox?
+    case mailboxRoom(EmailAddress, size: Int)
 }
 
 /// What the world said.
@@ -67,6 +69,7 @@ public enum Answer: Sendable, Hashable, Codable {
     /// The action, in the server's words.
     case policy(String)
     case callout(CalloutReport)
+    case mailboxRoom(MailboxFill)
     /// No answer: the service failed, or the deadline passed.
     case failure(StageFailure)
 }

@@ -109,6 +109,12 @@ public struct Services: Sendable {
         return report
     }
 
+    /// How full a mailbox is, for a message of this size.
+    public func fill(of mailbox: EmailAddress, for size: Int) async throws(StageFailure) -> MailboxFill {
+        guard case .mailboxRoom(let fill) = try await ask(.mailboxRoom(mailbox, size: size)) else { throw .mismatch }
+        return fill
+    }
+
     /// What the directory has of thresholds for this scope, or the nearest around it that it has any for.
     public func thresholds(for scope: PolicyScope) async throws(StageFailure) -> SetThresholds? {
         guard case .directory(.thresholds(let found)) = try await ask(.directory(.thresholds(scope))) else {

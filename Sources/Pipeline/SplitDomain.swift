@@ -24,10 +24,11 @@ public struct SplitDomain: Sendable, Hashable, Codable {
 
 /// Whether a server would take mail for an address, asked without sending any.
 public struct CalloutQuestion: Sendable, Hashable, Codable {
-    public var host: RelayHost
+    /// `nil`: the best mail exchangers of the address's domain.
+    public var host: RelayHost?
     public var address: EmailAddress
 
-    public init(host: RelayHost, address: EmailAddress) {
+    public init(host: RelayHost?, address: EmailAddress) {
         self.host = host
         self.address = address
     }

@@ -60,6 +60,13 @@ extension Question {
                 }
             }
         case .lessonScopes(let scopes): text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
+        case .mailboxRoom(let mailbox, let size):
+            text.object { text in
+                text.member("mailboxRoom") { text in
+                    text.member("_0", mailbox.description)
+                    text.member("size", size)
+                }
+            }
         case .spamScan, .milter, .policy, .callout: text.rare(self)
         }
     }
@@ -174,7 +181,8 @@ extension Answer {
             }
         case .lessons(let answer): text.single("lessons", answer.write(to:))
         case .lessonScopes(let scopes): text.single("lessonScopes") { $0.array(scopes) { $0.string($1.text) } }
-        case .listings(.passedOver), .spamReport, .milter, .policy, .callout, .failure: text.rare(self)
+        case .mailboxRoom(.unlimited): text.single("mailboxRoom") { $0.object { $0.empty("unlimited") } }
+        case .listings(.passedOver), .spamReport, .milter, .policy, .callout, .mailboxRoom, .failure: text.rare(self)
         }
     }
 }

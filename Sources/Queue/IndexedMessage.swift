@@ -93,6 +93,9 @@ final class IndexedMessage: @unchecked Sendable {
 
     var recipientCount: Int { others.count + 1 }
 
+    /// One recipient more, behind the others: a place once given is nobody else's.
+    func append(_ state: RecipientState) { others.append(state) }
+
     subscript(number: Int) -> RecipientState {
         get { number == 0 ? first : others[number - 1] }
         set { if number == 0 { first = newValue } else { others[number - 1] = newValue } }
@@ -103,10 +106,10 @@ final class IndexedMessage: @unchecked Sendable {
 
     var isDone: Bool { first.isDone && others.allSatisfy(\.isDone) }
 
-    /// The recipients of its record, as they are by now.
-    func recipients(of record: AcceptedRecord) -> [QueueRecipient] {
-        guard wasReleased else { return record.recipients }
-        return record.recipients.map { recipient in
+    /// These, as they are by now.
+    func released(_ recipients: [QueueRecipient]) -> [QueueRecipient] {
+        guard wasReleased else { return recipients }
+        return recipients.map { recipient in
             var recipient = recipient
             if recipient.disposition == .quarantine { recipient.disposition = .deliver }
             return recipient

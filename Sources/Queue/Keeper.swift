@@ -237,7 +237,7 @@ extension QueueState {
         record.flags.insert(.copied)
         record.flags.remove(.more)
         record.crashes = message.crashes
-        record.recipients = message.recipients(of: record)
+        record.recipients = recipients(of: message, record)
         record.holdReason = message.isHeld ? holdReasons[message.id] ?? "" : nil
         record.progress = (0..<message.recipientCount).map { message[$0].stored { self.time.wall($0) } }
         return record

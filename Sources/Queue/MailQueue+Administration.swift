@@ -97,7 +97,7 @@ extension MailQueue {
                 id: id, sender: accepted.sender, received: Date(milliseconds: accepted.received),
                 size: accepted.contentCount, arrival: accepted.arrival,
                 holdReason: message.isHeld ? state.holdReasons[id] ?? "" : nil,
-                recipients: zip(message.recipients(of: accepted), 0..<message.recipientCount).map {
+                recipients: zip(state.recipients(of: message, accepted), 0..<message.recipientCount).map {
                     recipient, number in
                     .init(recipient: recipient, progress: state.progress(message[number]))
                 })

@@ -10,18 +10,19 @@ extension MailQueue {
             guard let message = state.messages[id], message.segment != 0 else { return nil }
             return (message, message.recent, message.segment, state.segments[message.segment])
         }
+        let rerouted = state.withLock { $0.reroutes[id] }
         guard let (message, recent, number, segment) = found else { throw .unknown(id) }
         if let recent { return recent.message }
         guard let segment else { throw .damaged(id) }
         do throws(SystemError) {
             let file = try file(of: number, segment)
             if let (record, content) = record(of: message, in: file) {
-                if !message.hasBodyFile { return record.message(content: content) }
+                if !message.hasBodyFile { return record.message(content: content, rerouted) }
                 let body = try files.map(QueueLayout.body(id, in: directory))
                 if body.count == record.contentCount,
                     body.withUnsafeBytes({ CRC32C.checksum($0) }) == record.contentChecksum
                 {
-                    return record.message(content: body)
+                    return record.message(content: body, rerouted)
                 }
             }
         } catch {

@@ -33,6 +33,12 @@ public enum QueueFuzzing {
         case .held:
             _ = try? reader.id()
             _ = try? reader.string()
+        case .rerouted:
+            _ = try? reader.id()
+            guard let count = try? reader.elements() else { return }
+            for _ in 0..<count {
+                guard (try? reader.recipient()) != nil, (try? reader.progress()) != nil else { return }
+            }
         case .crashed, .sealed, nil: _ = try? reader.id()
         }
     }

@@ -8,6 +8,8 @@ struct QueueState {
     var inFlight: InFlightTable
     var time = SteadyTime()
     var holdReasons: [QueueID: String] = [:]
+    /// The recipients of messages of which some were given other routes since their record was written.
+    var reroutes: [QueueID: [QueueRecipient]] = [:]
     var recent: RecentMessages
     var watches = AttemptWatches()
     /// Derived ids of messages that have left, and whose last record is not written yet: a message that takes the id
@@ -80,6 +82,7 @@ struct QueueState {
         message.isGone = true
         messages[message.id] = nil
         holdReasons[message.id] = nil
+        reroutes[message.id] = nil
         recent.remove(message)
         endClaims(of: message)
         counts.messages -= 1

@@ -107,10 +107,11 @@ struct AcceptedRecord {
         for byte in 0..<4 { writer.octets[place + byte] = UInt8(truncatingIfNeeded: count >> (8 * UInt32(byte))) }
     }
 
-    func message(content: Bytes) -> QueuedMessage {
+    /// - Parameter rerouted: Its recipients, where they are other ones by now.
+    func message(content: Bytes, _ rerouted: [QueueRecipient]? = nil) -> QueuedMessage {
         QueuedMessage(
             id: id, sender: sender, parameters: parameters, received: .init(milliseconds: received),
-            arrival: arrival, recipients: recipients, content: content)
+            arrival: arrival, recipients: rerouted ?? recipients, content: content)
     }
 }
 

@@ -190,6 +190,9 @@ struct SegmentReader {
         case .crashed:
             guard let message = known(try reader.id()) else { return }
             message.crashes = try reader.number()
+        case .rerouted:
+            guard let message = known(try reader.id()) else { return }
+            try recovery.reroute(message, &reader)
         case .sealed:
             break
         }
@@ -255,15 +258,7 @@ struct SegmentReader {
         for _ in 0..<(try reader.elements()) {
             let number = try reader.count()
             let progress = try reader.progress()
-            guard number < message.recipientCount, !message[number].isDone else { continue }
-            if progress.status != .waiting {
-                recovery.state.close(number, of: message, as: progress.status)
-            } else if progress.attempts > 0, message[number].attempts == 0 {
-                recovery.state.counts.deferred += 1
-            }
-            var state = message[number]
-            recovery.restore(progress, to: &state)
-            message[number] = state
+            recovery.apply(progress, to: number, of: message)
         }
         if message.isDone { _ = recovery.state.leave(message) }
     }

@@ -29,6 +29,14 @@ public struct RetrySchedule: Sendable, Hashable {
 
     public init() {}
 
+    /// The same, with another end where one is given.
+    public func lasting(_ giveUpAfter: Interval?) -> RetrySchedule {
+        guard let giveUpAfter else { return self }
+        var schedule = self
+        schedule.giveUpAfter = giveUpAfter
+        return schedule
+    }
+
     /// What to do after an attempt that failed for now.
     public func decision(after recipient: Work.Recipient, of id: QueueID) -> Decision {
         if recipient.age.seconds >= giveUpAfter.seconds { return .giveUp }

@@ -61,7 +61,7 @@ struct SegmentHeader: Equatable {
 
 enum RecordKind: UInt8 {
     case accepted = 1
-    case progress, removed, held, released, crashed, sealed
+    case progress, removed, held, released, crashed, sealed, rerouted
 }
 
 /// One record's place in a segment, and what is in front of its payload.

@@ -1,4 +1,4 @@
-import MailTypes
+public import MailTypes
 public import Pipeline
 import Foundation
 import Synchronization
@@ -20,6 +20,7 @@ public final class MemoryServices: ServiceSource {
         var milterReports: [MilterReport] = []
         var policyAction = "DUNNO"
         var callout = CalloutReport.accepted
+        var fills: [EmailAddress: MailboxFill] = [:]
         var scan: ScanReport? = ScanReport(by: "scanner")
         var stories: [Key: Story] = [:]
         var uses: [Key: [(at: Date, amount: Int)]] = [:]
@@ -93,6 +94,12 @@ public final class MemoryServices: ServiceSource {
         set { state.withLock { $0.callout = newValue } }
     }
 
+    /// How full mailboxes are; others may hold what they like.
+    public var fills: [EmailAddress: MailboxFill] {
+        get { state.withLock { $0.fills } }
+        set { state.withLock { $0.fills = newValue } }
+    }
+
     /// A list that is passed over, and why; `nil` makes it sound again. What lists have is written down as in DNS.
     public func passOver(_ zone: String, because reason: String?) {
         state.withLock { $0.unsoundLists[zone] = reason }
@@ -141,6 +148,7 @@ extension MemoryServices.State {
         case .milter: .milter(milterReport)
         case .policy: .policy(policyAction)
         case .callout: .callout(callout)
+        case .mailboxRoom(let mailbox, _): .mailboxRoom(fills[mailbox] ?? .unlimited)
         case .spamScan(let question):
             spamReports[question.scanner].map(Answer.spamReport)
                 ?? .failure(StageFailure("there is no \(question.scanner.rawValue) here"))

@@ -144,4 +144,41 @@ extension RelayEntryTests {
         let verbs = try directory.audit(object: "far.test", limit: 5).map(\.verb)
         #expect(verbs == ["relaydomain.set", "relaydomain.set", "relaydomain.add"])
     }
+
+    @Test func `a backup domain has no host, and what it is asked and how long its mail is kept stays`() async throws {
+        let sample = try Sample()
+        let directory = sample.directory
+        func found() async throws -> RelayDomain? {
+            guard case .relayDomain(let found) = try await directory.answer(.relayDomain("back.test")) else {
+                return nil
+            }
+            return found
+        }
+        try directory.change(by: "test") { try $0.addRelayDomain("back.test", to: .ownExchangers, giveUpAfter: "10d") }
+        #expect(
+            try await found() == RelayDomain(name: "back.test", host: nil, asksServer: true, giveUpAfter: "10d"))
+        #expect(try await found()?.route == .exchanger(domain: "back.test"))
+        #expect(directory.giveUpAfter(ofRelayDomain: "back.test") == "10d")
+        #expect(directory.giveUpAfter(ofRelayDomain: "acme.test") == nil)
+        #expect(try directory.backupDomains() == ["back.test"])
+        #expect(try directory.nextServers().isEmpty, "it names none")
+
+        try directory.change(by: "test") {
+            try $0.setRelayDomain("back.test", to: NewRelay(host: "mx.test", port: 25, security: .opportunistic))
+        }
+        let host = RelayHost(name: "mx.test")
+        #expect(try await found() == RelayDomain(name: "back.test", host: host, asksServer: true, giveUpAfter: "10d"))
+        try directory.change(by: "test") {
+            try $0.setRelayDomain("back.test", asksServer: false, giveUpAfter: .some(nil))
+        }
+        #expect(try await found() == RelayDomain(name: "back.test", host: host))
+        try directory.change(by: "test") { try $0.setRelayDomain("back.test", to: .ownExchangers) }
+        #expect(try await found() == RelayDomain(name: "back.test", host: nil))
+        #expect(throws: DirectoryError.self) {
+            var wrong = NewRelay.ownExchangers
+            wrong.security = .verified
+            wrong.login = Self.login
+            try directory.change(by: "test") { [wrong] in try $0.setRelayDomain("back.test", to: wrong) }
+        }
+    }
 }

@@ -24,7 +24,7 @@ import Testing
         Results(Results.Configuration()), ClamAV(ClamAV.Configuration()), ClamAV(clamav),
         SenderLists(SenderLists.Configuration()), ScoreVerdict(ScoreVerdict.Configuration()),
         DNSBL(dnsbl), Milter(Milter.Configuration()), Policy(policy), Rspamd(Rspamd.Configuration()),
-        Spamassassin(Spamassassin.Configuration()),
+        Spamassassin(Spamassassin.Configuration()), Quota(Quota.Configuration()),
         ARC(ARC.Configuration()), FooterStage(FooterStage.Configuration()), FooterStage(footer),
         equipped(DKIMSign(dkimSign)), equipped(ARCSealing(arcSeal)),
         (try? SRSTests.stage()) ?? SRS(SRS.Configuration()),
@@ -183,6 +183,7 @@ import Testing
         world.directory.relayDomains = [RelayDomain(name: "far.example", host: RelayHost(name: "relay.example"))]
         world.directory.catchAlls["here.example"] = "info@here.example"
         world.directory.lists = [ListsTests.entry(.block, .domain("out.example"), of: .global)]
+        if stage is Quota { world.fills["bob@here.example"] = .measured(octets: 10, quota: 10) }
         if stage is SplitDomains {
             world.directory.splitDomains = [SplitDomain(name: "here.example", host: RelayHost(name: "far.example"))]
         }

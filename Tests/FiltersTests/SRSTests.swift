@@ -83,6 +83,8 @@ struct SampleSecrets: ReversePathSecrets {
             "\"a b\"@out.example", EmailAddress(localPart: "a\"b\\", domain: "out.example"), "a@[192.0.2.1]",
             "=@out.example", "jürgen@xn--bcher-kva.example", "srs0@out.example", "SRS0@out.example",
             "srs2=a=b=c=d@out.example", "SRS0=@out.example", "SRS1=x@out.example",
+            // BATV and VERP: tokens of others.
+            "prvs=0123abcdef=alice@out.example", "list+17=bob=far.example@out.example",
         ] {
             let path = try #require(try Self.rewriting().path(for: sender, at: "here.example", day: Self.day))
             // As another server gives it back: written, and read again.

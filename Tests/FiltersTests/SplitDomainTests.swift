@@ -146,8 +146,8 @@ import Testing
             Reply(450, .badDestinationMailbox, "x"), Reply(550, .deliveryNotAuthorized, "x"), Reply(554, "x"),
             Reply(552, .mailboxFull, "x"), Reply(530, "x"), Reply(503, "x"), Reply(550, .routingLoop, "x"),
         ]
-        for reply in about { #expect(SplitDomains.Configuration.isAboutAddress(reply), "\(reply)") }
-        for reply in other { #expect(!SplitDomains.Configuration.isAboutAddress(reply), "\(reply)") }
+        for reply in about { #expect(reply.isAboutAddress, "\(reply)") }
+        for reply in other { #expect(!reply.isAboutAddress, "\(reply)") }
     }
 
     // MARK: Loops

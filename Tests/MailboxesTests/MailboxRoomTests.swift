@@ -85,6 +85,28 @@ import Testing
         #expect(try !room.take(1, in: Self.anna, quota: 100))
     }
 
+    @Test func `what is known is told without a look, and for how long it is good`() throws {
+        try deliver(100, 1)
+        let clock = StandingClock()
+        let room = MailboxRoom(store: store, now: { clock.now })
+        #expect(room.known(of: Self.anna, for: 1, quota: 200) == nil)
+        try room.look(at: Self.anna)
+        func known(_ size: Int) -> String { room.known(of: Self.anna, for: size, quota: 200).map { "\($0)" } ?? "" }
+        #expect(known(100) == "(octets: 100, isFresh: true)" && known(101) == "(octets: 100, isFresh: true)")
+        #expect(try room.take(60, in: Self.anna, quota: 200))
+        #expect(known(40) == "(octets: 160, isFresh: true)")
+        room.end(60, in: Self.anna, hasCome: true)
+        #expect(known(40) == "(octets: 160, isFresh: true)")
+        // That a mailbox is full is believed for a shorter time.
+        clock.advance(by: MailboxRoom.fullFor)
+        #expect(known(40) == "(octets: 160, isFresh: true)" && known(41) == "(octets: 160, isFresh: false)")
+        clock.advance(by: MailboxRoom.goodFor)
+        #expect(known(40) == "(octets: 160, isFresh: false)")
+        try room.look(at: Self.anna)
+        #expect(known(101) == "(octets: 100, isFresh: true)")
+        #expect(throws: Never.self) { try room.look(at: "nobody@acme.test") }
+    }
+
     @Test func `many at once do not exceed it together`() async throws {
         try deliver(100, 1)
         let room = MailboxRoom(store: store)

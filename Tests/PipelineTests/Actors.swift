@@ -138,7 +138,7 @@ final class SmallWorld: ServiceSource {
             try? await Task.sleep(for: .seconds(3600))
             throw StageFailure("woken")
         case .directory, .memory, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain, .listings,
-            .lessons, .lessonScopes, .spamScan, .milter, .policy, .callout:
+            .lessons, .lessonScopes, .spamScan, .milter, .policy, .callout, .mailboxRoom:
             throw StageFailure("not in this world")
         }
     }

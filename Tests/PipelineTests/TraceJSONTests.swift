@@ -125,6 +125,8 @@ import Testing
         .directory(.address("z@b.example")), .asciiDomain("-"), .signatures(MessageHandle(.sample), most: 1),
         .senderPolicy(policyQuestion), .dns(DNSQuestion("h.example", .txt)),
         .directory(.address("r@b.example")), .directory(.domain("c.example")),
+        .mailboxRoom("a@b.example", size: 7), .mailboxRoom("a@b.example", size: 1),
+        .callout(CalloutQuestion(host: nil, address: "a@b.example")), .directory(.relayDomain("d.example")),
     ]
     static let answers: [Answer] = [
         .time(moment), .directory(.address(.mailbox("a@b.example"))),
@@ -186,6 +188,8 @@ import Testing
         .senderPolicy(SenderPolicyReport(.pass)), .dns(.records([], isSecure: false)),
         .directory(.address(.redirects("r@b.example", to: ["q@b.example"], keepsCopy: true))),
         .directory(.domain(HostedDomain(name: "b.example", postOffice: "b", catchAll: "r@b.example"))),
+        .mailboxRoom(.unlimited), .mailboxRoom(.measured(octets: 1, quota: 2)), .callout(.accepted),
+        .directory(.relayDomain(RelayDomain(name: "d.example", host: nil, asksServer: true, giveUpAfter: "10d"))),
     ]
 
     static let scanQuestion = SpamScanQuestion(

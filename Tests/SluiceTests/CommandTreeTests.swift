@@ -44,6 +44,7 @@ import Testing
             // Without its first argument such a command lists.
             let mayList = (arguments ?? []).first { $0.kind == "positional" }?.isOptional ?? false
             if has("off"), !mayList { words.append("--off") }
+            if has("backup") { words.append("--backup") }
             if has("enable-mail") { words.append("--enable-mail") }
             if has("no-only-authenticated") { words.append("--only-authenticated") }
             if has("enable-split") { words.append("--enable-split") }

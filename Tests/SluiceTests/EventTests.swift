@@ -148,4 +148,28 @@ import Testing
             }
         }
     }
+
+    @Test func `a pickup program that cannot be run is told before the first message`() async throws {
+        let place = try await Self.place(["see": "true"])
+        func check(_ name: String) async throws -> Ran {
+            try place.folder.write(
+                place.folder.text("sluice.toml") + "\n[events]\npickup = \"\(name)\"\n", to: "other.toml")
+            return try await Programs.run(
+                Programs.sluice, ["check", "--config", place.folder.path + "/other.toml"])
+        }
+        let line = try place.folder.text("sluice.toml").components(separatedBy: "\n").count + 2
+        try place.folder.write("#!/bin/sh\n", to: "events.d/dull")
+        for (name, reason) in [("sea", "sea: No such file or directory"), ("dull", "dull is not executable")] {
+            let ran = try await check(name)
+            #expect(ran.code == 0 && ran.errors.contains("other.toml:\(line):"), "\(ran)")
+            #expect(ran.errors.contains("the program of the pickup event cannot be run") && ran.errors.contains(reason))
+        }
+        #expect(try await check("see").errors.isEmpty)
+        // And by a server that starts.
+        try await Self.run(place, Self.setup(place, "pickup = \"sea\"\n")) { server in
+            #expect(server.log.contains("the program of the pickup event cannot be run"), "\(server.log)")
+            let status = try await server.sluice("status")
+            #expect(status.output.contains("the pickup event cannot be run"), "\(status)")
+        }
+    }
 }

@@ -119,4 +119,42 @@ import Testing
             #expect(try await server.queueIsEmpty())
         }
     }
+
+    @Test func `of a full mailbox the sender hears while he is on the line`() async throws {
+        try await LiveServer.run { server in
+            let set = try await server.sluice("mailbox", "change", "bert@acme.test", "--quota", "3KB")
+            #expect(set.code == 0)
+            let wire = try await server.smtp()
+            try await wire.greet()
+            let body = String(repeating: "0123456789\r\n", count: 150)
+            #expect(
+                try await wire.deliver("From: a@out.test\r\nSubject: x\r\n\r\n\(body)", to: ["bert@acme.test"])
+                    .hasPrefix("250"))
+            _ = try await server.mail(of: "bert@acme.test", count: 1)
+            /// A look that takes too long tells the next one who asks.
+            func reply(_ size: Int, _ start: String) async -> Bool {
+                await eventually {
+                    guard (try? await wire.say("MAIL FROM:<a@out.test> SIZE=\(size)"))?.hasPrefix("250") == true,
+                        let reply = try? await wire.say("RCPT TO:<bert@acme.test>")
+                    else { return false }
+                    _ = try? await wire.say("RSET")
+                    return reply.hasPrefix(start)
+                }
+            }
+            #expect(await reply(100, "250"))
+            #expect(await reply(2_500, "552 5.2.2"))
+            #expect(await reply(4_000, "552 5.2.3"))
+            // Other recipients of the message are not concerned.
+            try await wire.expect("MAIL FROM:<a@out.test> SIZE=2500", "250")
+            try await wire.expect("RCPT TO:<anna@acme.test>", "250")
+            try await wire.expect("RSET", "250")
+            let place = "\(server.data)/mailboxes/acme.test/bert/Maildir/new"
+            for name in try FileManager.default.contentsOfDirectory(atPath: place) {
+                try FileManager.default.removeItem(atPath: "\(place)/\(name)")
+            }
+            #expect(await reply(2_500, "250"), "he has made room")
+            #expect(try await server.queueIsEmpty())
+            #expect(server.mail(of: "anna@acme.test").isEmpty)
+        }
+    }
 }

@@ -7,6 +7,8 @@ extension ServerConfiguration {
         public var folder = "events.d"
         /// The program of the pickup event, by its name in the folder; empty: there is none.
         public var pickup = ""
+        /// Where that stands.
+        public var pickupLocation: SourceLocation?
         /// Whether the delivery event is for bulk and system mail as well.
         public var deliveryBulk = false
         /// Whether the pickup event is.
@@ -38,6 +40,7 @@ extension ServerConfiguration.Events: OptionGroup {
         self.init()
         options.read("folder", &folder)
         options.read("pickup", &pickup)
+        if options.has("pickup") { pickupLocation = options.decoder.node.location(of: ["pickup"]) }
         options.read("delivery_bulk", &deliveryBulk)
         options.read("pickup_bulk", &pickupBulk)
         options.read("timeout", &timeout, from: "1s", to: "10m")

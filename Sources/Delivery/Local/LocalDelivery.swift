@@ -43,7 +43,7 @@ final class LocalDelivery: Sendable {
     private let state = Mutex(State())
 
     init(
-        store: MailStore, settler: Settler, threads: NIOThreadPool, group: any EventLoopGroup,
+        store: MailStore, room: MailboxRoom, settler: Settler, threads: NIOThreadPool, group: any EventLoopGroup,
         onRoom: @escaping @Sendable () -> Void
     ) {
         self.store = store
@@ -52,7 +52,7 @@ final class LocalDelivery: Sendable {
         self.group = group
         self.onRoom = onRoom
         inquiry = MailboxInquiry(hooks: settler.hooks, flights: settler.flights)
-        room = MailboxRoom(store: store)
+        self.room = room
     }
 
     private var options: DeliveryOptions { settler.options }

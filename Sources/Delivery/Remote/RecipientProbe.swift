@@ -16,6 +16,8 @@ public final class RecipientProbe: Sendable {
     static let most = 64
     /// How long one step of a session may take: a client waits for the answer.
     private static let patience: Interval = "5s"
+    /// After which no further host is asked.
+    private static let wholePatience = Duration.seconds(8)
 
     /// - Parameter options: Those of delivery, of which the time limits are shortened.
     public init(
@@ -46,10 +48,12 @@ public final class RecipientProbe: Sendable {
         defer { underWay.withLock { $0 -= 1 } }
         let targets: [Target]
         do throws(RoutingFailure) {
-            targets = try await surroundings.finder.targets(of: .host(question.host))
+            targets = try await surroundings.finder.targets(of: question.destination)
         } catch { return .unreachable("\(DeliveryFailurePolicy.reply(on: error))") }
         var last = CalloutReport.unreachable("it has no host")
-        for target in targets {
+        let end = ContinuousClock.now + Self.wholePatience
+        // Another backup may take everything: only a domain's best exchangers know who exists there.
+        for target in targets where target.preference == targets.first?.preference && ContinuousClock.now < end {
             last = await ask(target, about: question.address)
             if case .unreachable = last { continue }
             return last
@@ -73,5 +77,11 @@ public final class RecipientProbe: Sendable {
         case .refused(let reply, let phase): return .unreachable("\(reply) (\(phase.rawValue))")
         case .broken(let failure): return .unreachable("\(DeliveryFailurePolicy.verdict(on: failure).reply)")
         }
+    }
+}
+
+extension CalloutQuestion {
+    fileprivate var destination: QueueDestination {
+        host.map(QueueDestination.host) ?? .exchanger(domain: address.domain)
     }
 }

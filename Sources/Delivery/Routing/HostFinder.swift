@@ -24,6 +24,8 @@ struct Target: Sendable, Hashable {
     var source: IPAddress?
     /// How TLS is made with an exchanger; of other hosts ``security`` says it.
     var decision: TLSDecision?
+    /// Of an exchanger: the lower, the better. RFC 5321 §5.1.
+    var preference = 0
 
     var encryption: SMTPClientMachine.Encryption { decision?.encryption ?? security.encryption }
 
@@ -62,30 +64,45 @@ struct HostFinder: Sendable {
     // MARK: Mail exchangers
 
     private func exchangers(of domain: String, _ need: SecurityNeed) async throws(RoutingFailure) -> [Target] {
+        let isBackup: Bool
+        do throws(StageFailure) { isBackup = try await hooks.isBackup(domain) } catch { throw .noAnswer(error.reason) }
+        guard isBackup else { return try await exchangers(of: domain, need, mayBeHosted: false) }
+        do throws(RoutingFailure) {
+            return try await exchangers(of: domain, need, mayBeHosted: true)
+        } catch { throw error.ofBackup }
+    }
+
+    private func exchangers(
+        of domain: String, _ need: SecurityNeed, mayBeHosted: Bool
+    ) async throws(RoutingFailure) -> [Target] {
         if let literal = Self.literal(domain) {
             let security = await security(of: domain, need, isNameAuthentic: false)
             let decision = await security.decision(for: domain, isSecure: false)
             return try usable([Found(name: domain, address: literal, decision: decision)], for: domain)
         }
         let isHosted: Bool
-        do throws(StageFailure) { isHosted = try await hooks.isHosted(domain) } catch { throw .noAnswer(error.reason) }
+        do throws(StageFailure) { isHosted = mayBeHosted ? false : try await hooks.isHosted(domain) } catch {
+            throw .noAnswer(error.reason)
+        }
         if isHosted { throw .hosted(domain) }
         let answer: DNSAnswer
         do throws(StageFailure) { answer = try await hooks.resolve(DNSQuestion(domain, .mx)) } catch {
             throw .noAnswer(error.reason)
         }
-        let hosts = try MailExchangers.hosts(for: domain, answer, isOwn: isOwn)
+        let hosts = try MailExchangers.ranked(for: domain, answer, isOwn: isOwn)
         // Without an MX record the name is the one that the sender has written. RFC 7672 §2.2.2.
         let isNameAuthentic = if case .records(_, let isSecure) = answer { isSecure } else { true }
         let security = await security(of: domain, need, isNameAuthentic: isNameAuthentic)
         var found: [Found] = []
         var failure: StageFailure?
-        for host in hosts where found.count < options.maxHosts {
+        for (preference, host) in hosts where found.count < options.maxHosts {
             do throws(StageFailure) {
                 let (addresses, isSecure) = try await addresses(of: host)
                 guard !addresses.isEmpty else { continue }
                 let decision = await security.decision(for: host, isSecure: isSecure)
-                found += addresses.map { Found(name: host, address: $0, decision: decision) }
+                found += addresses.map {
+                    Found(name: host, address: $0, decision: decision, preference: preference)
+                }
             } catch { failure = failure ?? error }
         }
         if found.isEmpty, let failure { throw .noAnswer(failure.reason) }
@@ -96,6 +113,7 @@ struct HostFinder: Sendable {
         var name: String
         var address: IPAddress
         var decision: TLSDecision
+        var preference = 0
     }
 
     private func security(
@@ -110,21 +128,23 @@ struct HostFinder: Sendable {
     }
 
     private func usable(_ found: [Found], for domain: String) throws(RoutingFailure) -> [Target] {
+        var better = found
         // An exchanger under another name that is this server all the same.
-        if let own = found.firstIndex(where: { isOwnExchanger($0.address) }), own == 0 {
-            throw .loop(domain)
+        if let own = found.first(where: { isOwnExchanger($0.address) }) {
+            better.removeAll { $0.preference >= own.preference }
+            if better.isEmpty { throw .loop(domain) }
         }
-        let allowed = found.prefix { !isOwnExchanger($0.address) }
-            .filter { !(options.refusesPrivateExchangers && $0.address.isSpecial) }
+        let allowed = better.filter { !(options.refusesPrivateExchangers && $0.address.isSpecial) }
         guard !allowed.isEmpty else { throw .noHost(domain) }
         return allowed.prefix(options.maxHosts).map { host in
             Target(
                 name: host.name, endpoint: .address(host.address, port: options.exchangerPort), language: .smtp,
-                security: .opportunistic, credential: nil, source: source(to: host.address), decision: host.decision)
+                security: .opportunistic, credential: nil, source: source(to: host.address), decision: host.decision,
+                preference: host.preference)
         }
     }
 
-    private func isOwnExchanger(_ address: IPAddress) -> Bool {
+    func isOwnExchanger(_ address: IPAddress) -> Bool {
         options.ownAddresses.contains(address) || isOwn(address, options.exchangerPort)
     }
 
@@ -132,7 +152,7 @@ struct HostFinder: Sendable {
         options.sourceAddresses.first { $0.isIPv6 == address.isIPv6 }
     }
 
-    private func isOwn(_ host: String) -> Bool {
+    func isOwn(_ host: String) -> Bool {
         let host = host.asciiLowercased
         return host == hostname.asciiLowercased || options.ownNames.contains(host) || host == "localhost"
     }
@@ -189,7 +209,7 @@ struct HostFinder: Sendable {
 
     /// The addresses of a host in the order in which they are tried; none, if it has none. One family's failure does
     /// not matter while the other has an answer. DNSSEC must vouch for all of them, if it is to for any.
-    private func addresses(of host: String) async throws(StageFailure) -> (found: [IPAddress], isSecure: Bool) {
+    func addresses(of host: String) async throws(StageFailure) -> (found: [IPAddress], isSecure: Bool) {
         let wantsIPv4 = options.addressFamilies != .onlyIPv6
         let wantsIPv6 = options.addressFamilies != .onlyIPv4
         async let four = wantsIPv4 ? lookUp(host, .a) : .success(([], true))

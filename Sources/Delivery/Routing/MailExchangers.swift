@@ -13,15 +13,22 @@ enum MailExchangers {
     static func hosts(
         for domain: String, _ answer: DNSAnswer, isOwn: (String) -> Bool
     ) throws(RoutingFailure) -> [String] {
+        try ranked(for: domain, answer, isOwn: isOwn).map(\.host)
+    }
+
+    /// As ``hosts(for:_:isOwn:)``, with the preference of each.
+    static func ranked(
+        for domain: String, _ answer: DNSAnswer, isOwn: (String) -> Bool
+    ) throws(RoutingFailure) -> [(preference: Int, host: String)] {
         guard case .records(let records, _) = answer else {
             if case .noName = answer { throw .noDomain(domain) }
             // No MX: the domain is its own exchanger.
             if isOwn(domain) { throw .loop(domain) }
-            return [domain]
+            return [(0, domain)]
         }
         var exchangers: [(preference: Int, host: String)] = []
         for case .exchanger(let preference, let host) in records { exchangers.append((preference, host)) }
-        if exchangers.isEmpty { return [domain] }
+        if exchangers.isEmpty { return [(0, domain)] }
         let named = exchangers.filter { !$0.host.isEmpty }
         if named.isEmpty { throw .nullMX(domain) }
         // Shuffled, then sorted by a sort that keeps equals as they are.
@@ -32,7 +39,7 @@ enum MailExchangers {
             if sorted.isEmpty { throw .loop(domain) }
         }
         var seen: Set<String> = []
-        return sorted.map(\.host).filter { seen.insert($0).inserted }
+        return sorted.filter { seen.insert($0.host).inserted }
     }
 }
 

@@ -17,6 +17,8 @@ public struct RouteFault: Sendable, Hashable, Codable {
         case shadowed
         /// Mail for addresses that nobody has goes on to other servers, and all spam with it.
         case leak
+        /// Nothing comes by it.
+        case idle
     }
 
     public var kind: Kind
@@ -38,7 +40,7 @@ public struct RouteFault: Sendable, Hashable, Codable {
     public var isError: Bool {
         switch kind {
         case .loop, .deadEnd, .tooDeep, .tooWide, .astray: true
-        case .lostMember, .leak, .shadowed: false
+        case .lostMember, .leak, .shadowed, .idle: false
         }
     }
 }

@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import MailTypes
+public import MailTypes
 import Pipeline
 
 /// Servers that mail is handed to.
@@ -35,19 +35,28 @@ extension DirectoryChanges {
     }
 
     /// Lets all mail for a domain go to another server; the domain may be hosted here as well.
+    ///
+    /// - Parameter asksServer: `nil`: of a backup domain, yes; otherwise no.
     public func addRelayDomain(
-        _ name: String, to new: NewRelay, postOffice: String? = nil, onlyAuthenticated: Bool = false
+        _ name: String, to new: NewRelay, postOffice: String? = nil, onlyAuthenticated: Bool = false,
+        asksServer: Bool? = nil, giveUpAfter: Interval? = nil
     ) throws {
         let name = try names.domain(name)
         let owner = try postOffice.map { name in try requirePostOffice(name) }
         guard try relayDomain(name) == nil else { throw DirectoryError.alreadyExists(.relayDomain, name: name) }
         try check(new)
-        try insert(new, domain: name, postOfficeID: owner?.id, onlyAuthenticated: onlyAuthenticated)
+        try insert(new, domain: name, postOfficeID: owner?.id)
+        try set(
+            name, onlyAuthenticated: onlyAuthenticated, asksServer: asksServer ?? new.isBackup,
+            giveUpAfter: .some(giveUpAfter))
         try audit("relaydomain.add", name, before: nothing, after: try relayDomain(name))
     }
 
     /// What is `nil` stays as it is. Another server has another login, so with `host` its login is new, or none.
-    public func setRelayDomain(_ name: String, to new: NewRelay? = nil, onlyAuthenticated: Bool? = nil) throws {
+    public func setRelayDomain(
+        _ name: String, to new: NewRelay? = nil, onlyAuthenticated: Bool? = nil, asksServer: Bool? = nil,
+        giveUpAfter: Interval?? = nil
+    ) throws {
         let name = try names.domain(name)
         let before = try requireRelayDomain(name)
         if let new {
@@ -62,24 +71,42 @@ extension DirectoryChanges {
                 try moveRelayDomain(name, to: new)
             }
         }
+        try set(name, onlyAuthenticated: onlyAuthenticated, asksServer: asksServer, giveUpAfter: giveUpAfter)
+        try audit("relaydomain.set", name, before: before, after: try relayDomain(name))
+    }
+
+    private func set(
+        _ name: String, onlyAuthenticated: Bool?, asksServer: Bool?, giveUpAfter: Interval??
+    ) throws {
         if let onlyAuthenticated {
             try db.execute(
                 sql: "UPDATE relay SET onlyAuthenticated = ? WHERE domain = ?", arguments: [onlyAuthenticated, name])
         }
-        try audit("relaydomain.set", name, before: before, after: try relayDomain(name))
+        if let asksServer {
+            try db.execute(sql: "UPDATE relay SET asksServer = ? WHERE domain = ?", arguments: [asksServer, name])
+        }
+        if let giveUpAfter {
+            try db.execute(
+                sql: "UPDATE relay SET giveUpAfter = ? WHERE domain = ?", arguments: [giveUpAfter?.seconds, name])
+        }
     }
 
     /// Under another id, so that queued mail does not take the old login to the new server.
     private func moveRelayDomain(_ name: String, to new: NewRelay) throws {
         let kept = try Row.fetchOne(
-            db, sql: "SELECT postOfficeID, onlyAuthenticated, isVerified, created FROM relay WHERE domain = ?",
-            arguments: [name])
+            db, sql: "SELECT * FROM relay WHERE domain = ?", arguments: [name])
         guard let kept else { return }
         try db.execute(sql: "DELETE FROM relay WHERE domain = ?", arguments: [name])
-        try insert(new, domain: name, postOfficeID: kept["postOfficeID"], onlyAuthenticated: kept["onlyAuthenticated"])
+        try insert(new, domain: name, postOfficeID: kept["postOfficeID"])
         try db.execute(
-            sql: "UPDATE relay SET isVerified = ?, created = ? WHERE domain = ?",
-            arguments: [kept["isVerified"] as Bool, kept["created"] as Double, name])
+            sql: """
+                UPDATE relay SET onlyAuthenticated = ?, asksServer = ?, giveUpAfter = ?, isVerified = ?, created = ?
+                WHERE domain = ?
+                """,
+            arguments: [
+                kept["onlyAuthenticated"] as Bool, kept["asksServer"] as Bool, kept["giveUpAfter"] as Double?,
+                kept["isVerified"] as Bool, kept["created"] as Double, name,
+            ])
     }
 
     private func requireRelayDomain(_ name: String) throws -> RelayEntry {
@@ -109,22 +136,23 @@ extension DirectoryChanges {
             ])
     }
 
-    private func insert(
-        _ new: NewRelay, domain: String?, postOfficeID: Int64?, onlyAuthenticated: Bool = false
-    ) throws {
+    private func insert(_ new: NewRelay, domain: String?, postOfficeID: Int64?) throws {
         try db.execute(
             sql: """
                 INSERT INTO relay
-                    (domain, postOfficeID, host, port, security, login, sealedPassword, onlyAuthenticated, created)
+                    (domain, postOfficeID, host, port, security, login, sealedPassword, isBackup, created)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 domain, postOfficeID, new.host.asciiLowercased, new.port, new.security.rawValue, new.login?.name,
-                new.login.map { Data($0.sealedPassword) }, onlyAuthenticated, now.timeIntervalSinceReferenceDate,
+                new.login.map { Data($0.sealedPassword) }, new.isBackup, now.timeIntervalSinceReferenceDate,
             ])
     }
 
     func check(_ new: NewRelay) throws {
+        guard !new.isBackup || new.login == nil else {
+            throw DirectoryError.malformed(text: new.login?.name ?? "", reason: "is a login: exchangers ask for none")
+        }
         guard new.login == nil || (new.security != .none && new.security != .opportunistic) else {
             throw DirectoryError.malformed(
                 text: new.security.rawValue,

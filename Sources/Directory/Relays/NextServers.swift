@@ -28,6 +28,7 @@ extension MailDirectory {
                 sql: """
                     SELECT relay.*, postOffice.name AS postOffice, coalesce(postOffice.isEnabled, 1) AS isEnabled
                     FROM relay LEFT JOIN postOffice ON postOffice.id = relay.postOfficeID
+                    WHERE NOT relay.isBackup
                     ORDER BY relay.domain, postOffice.key
                     """
             ).map { row in

@@ -9,12 +9,19 @@ public struct RelayEntry: Sendable, Hashable, Codable {
     public var domain: String?
     /// Whose it is; `nil`: everybody's.
     public var postOffice: String?
+    /// Empty of a backup domain, whose mail goes to its own exchangers.
     public var host: String
     public var port: Int
     public var security: RelayHost.Security
     /// The name that this server logs in with.
     public var login: String?
     public var onlyAuthenticated: Bool
+    /// Whether this server is a backup of the domain's own exchangers.
+    public var isBackup: Bool
+    /// Whether that server is asked who exists there.
+    public var asksServer: Bool
+    /// How long its mail is kept while it cannot be delivered; `nil`: as long as all other.
+    public var giveUpAfter: Interval?
     /// Of a domain: its owner has been proven.
     public var isVerified: Bool
     public var created: Date
@@ -26,6 +33,11 @@ public struct NewRelay: Sendable {
     public var port: Int
     public var security: RelayHost.Security
     public var login: SealedLogin?
+
+    /// The domain's own mail exchangers: this server is their backup.
+    public static let ownExchangers = NewRelay(host: "", port: 25, security: .opportunistic)
+
+    var isBackup: Bool { host.isEmpty }
 
     public init(host: String, port: Int, security: RelayHost.Security, login: SealedLogin? = nil) {
         self.host = host
@@ -55,6 +67,11 @@ extension MailDirectory {
     /// The domains whose mail goes to other servers. Blocks.
     public func relayDomains() throws(DirectoryError) -> [RelayEntry] {
         try read { lists in try RelayLookup(db: lists.db).entries(" WHERE relay.domain IS NOT NULL") }
+    }
+
+    /// The domains whose backup exchanger this server is. Blocks.
+    public func backupDomains() throws(DirectoryError) -> [String] {
+        try relayDomains().filter(\.isBackup).compactMap(\.domain)
     }
 
     /// The login that is kept under a name, for the server that it belongs to and for no other; `nil` if there is none.
@@ -102,7 +119,10 @@ struct RelayLookup {
                 """,
             arguments: [name])
         return row.map {
-            RelayDomain(name: $0["domain"], host: Self.host($0), onlyAuthenticated: $0["onlyAuthenticated"])
+            RelayDomain(
+                name: $0["domain"], host: $0["isBackup"] ? nil : Self.host($0),
+                onlyAuthenticated: $0["onlyAuthenticated"], asksServer: $0["asksServer"],
+                giveUpAfter: Self.giveUpAfter($0))
         }
     }
 
@@ -137,11 +157,16 @@ struct RelayLookup {
             RelayEntry(
                 domain: row["domain"], postOffice: row["postOffice"], host: row["host"], port: row["port"],
                 security: Self.security(row), login: row["login"], onlyAuthenticated: row["onlyAuthenticated"],
+                isBackup: row["isBackup"], asksServer: row["asksServer"], giveUpAfter: Self.giveUpAfter(row),
                 isVerified: row["isVerified"], created: Date(timeIntervalSinceReferenceDate: row["created"]))
         }
     }
 
     private static let credentialPrefix = "relay/"
+
+    private static func giveUpAfter(_ row: Row) -> Interval? {
+        (row["giveUpAfter"] as Double?).map { Interval(seconds: $0) }
+    }
 
     private static func host(_ row: Row) -> RelayHost { host(row, credentialPrefix) }
 

@@ -1,4 +1,11 @@
 extension Schema {
+    /// Relay domains that go to their own exchangers have no host. How long mail is kept: seconds.
+    static let backups = """
+        ALTER TABLE relay ADD COLUMN isBackup INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE relay ADD COLUMN asksServer INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE relay ADD COLUMN giveUpAfter REAL;
+        """
+
     /// An address may be a further one of a group. SQLite cannot change a CHECK, so the table is made anew under its
     /// old name, with its old ids; references to it are checked at the end of the migration.
     ///

@@ -41,6 +41,9 @@ enum Schema {
         migrator.registerMigration("12: delivery events") { db in
             try db.execute(sql: deliveryEvents)
         }
+        migrator.registerMigration("13: backup exchangers") { db in
+            try db.execute(sql: backups)
+        }
         return migrator
     }
 

@@ -44,6 +44,11 @@ public struct ImportOptions: Sendable {
 
 /// A server that mail is handed to, as it stands in a file.
 public struct RelayText: Sendable {
+    /// What stands for a host where a domain's own exchangers are meant, as in `transport`.
+    static let ownExchangers = "mx"
+
+    var isOwnExchangers: Bool { host.lowercased() == Self.ownExchangers }
+
     public var host: String
     public var tls: String?
     public var login: String?

@@ -57,6 +57,13 @@ struct ImportRow {
         }
     }
 
+    func interval(_ column: TransferColumn) throws(TransferProblem) -> Interval? {
+        guard let text = try text(column) else { return nil }
+        do { return try Interval(parsing: text) } catch {
+            throw problem("\"\(text.shown)\" is not a length of time such as 36h or 10d", at: column)
+        }
+    }
+
     /// In octets; `.some(nil)`: no limit.
     func quota(unit: Int?) throws(TransferProblem) -> Int?? {
         guard let text = try text(.quota) else { return nil }

@@ -89,9 +89,17 @@ extension ImportRow {
         if relay.login != nil, relay.password == nil {
             throw problem("the login's password is missing; an export has none: write it in its column", at: .login)
         }
-        let postOffice = try text(.postOffice)
+        if relay.isOwnExchangers, relay.tls != nil || relay.login != nil {
+            throw problem("exchangers have no login, and TLS with them is the server's own affair", at: .host)
+        }
+        let (postOffice, asksServer, giveUpAfter) = (
+            try text(.postOffice), try flag(.callout), try interval(.giveUpAfter)
+        )
         return [
             ImportStep(.domain) { changes, state, context in
+                func server() throws -> NewRelay {
+                    try relay.isOwnExchangers ? .ownExchangers : context.options.relay(relay)
+                }
                 let ascii = try changes.names.domain(name)
                 let known = try changes.relayDomain(ascii)
                 if let known {
@@ -99,20 +107,23 @@ extension ImportRow {
                     if state.standing == .skipped { return }
                     state.isChanged = true
                     // Nobody can see whether a sealed password is another one, so a login is always written anew.
-                    let new = try context.options.relay(relay)
+                    let new = try server()
                     let isSame =
                         known.host == new.host.asciiLowercased && known.port == new.port
                         && known.security == new.security && known.login == nil && new.login == nil
                     let isSameOwner = postOffice.map(Names.key) == known.postOffice.map(Names.key)
-                    if isSame, isSameOwner, known.onlyAuthenticated == (onlyUsers ?? false) {
+                    let isAsked = asksServer ?? new.isBackup
+                    if isSame, isSameOwner, known.onlyAuthenticated == (onlyUsers ?? false),
+                        known.asksServer == isAsked, known.giveUpAfter == giveUpAfter
+                    {
                         state.isChanged = false
                         return
                     }
                     try changes.removeRelayDomain(name)
                 }
                 try changes.addRelayDomain(
-                    name, to: try context.options.relay(relay), postOffice: postOffice,
-                    onlyAuthenticated: onlyUsers ?? false)
+                    name, to: try server(), postOffice: postOffice, onlyAuthenticated: onlyUsers ?? false,
+                    asksServer: asksServer, giveUpAfter: giveUpAfter)
             }
         ]
     }

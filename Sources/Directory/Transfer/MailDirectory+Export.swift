@@ -84,9 +84,12 @@ extension MailDirectory {
     private static func row(_ entry: RelayEntry) -> [TransferColumn: ExportedValue] {
         let host = entry.host.contains(":") ? "[\(entry.host)]" : entry.host
         return [
-            .domain: .text(entry.domain), .host: .text("\(host):\(entry.port)"), .tls: .text(entry.security.rawValue),
+            .domain: .text(entry.domain),
+            .host: .text(entry.isBackup ? RelayText.ownExchangers : "\(host):\(entry.port)"),
+            .tls: .text(entry.isBackup ? nil : entry.security.rawValue),
             .postOffice: .text(entry.postOffice), .onlyUsers: .flag(entry.onlyAuthenticated),
-            .login: .text(entry.login),
+            .login: .text(entry.login), .callout: .flag(entry.asksServer),
+            .giveUpAfter: .text(entry.giveUpAfter?.description),
         ]
     }
 }

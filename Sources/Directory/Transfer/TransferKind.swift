@@ -21,7 +21,7 @@ public enum TransferKind: String, Sendable, Hashable, CaseIterable {
         case .aliases: [.alias, .members, .mail]
         case .groups: [.group, .members, .name, .also, .mail]
         case .senders: [.sender, .mailboxes]
-        case .relayDomains: [.domain, .host, .tls, .postOffice, .onlyUsers, .login, .password]
+        case .relayDomains: [.domain, .host, .tls, .postOffice, .onlyUsers, .login, .password, .callout, .giveUpAfter]
         }
     }
 
@@ -74,6 +74,9 @@ public enum TransferColumn: String, Sendable, Hashable, CaseIterable {
     case tls
     case onlyUsers = "onlyusers"
     case login
+    case callout
+    /// `10d`; empty: as all other mail.
+    case giveUpAfter = "giveupafter"
 
     /// The column that a header means: `Friendly name`, `friendly_name` and `FRIENDLYNAME` are one.
     static func named(_ text: String, of kind: TransferKind) -> TransferColumn? {

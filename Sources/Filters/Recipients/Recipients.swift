@@ -57,8 +57,11 @@ public struct Recipients: RecipientStage {
     }
 
     public func remark(behind other: any Stage) -> String? {
-        guard other is CatchAll || other is SplitDomains else { return nil }
         let early = type(of: other).name
+        if other is Quota {
+            return "\(early) refuses nobody: it is asked before \(Self.name) has found whose mailboxes a message is for"
+        }
+        guard other is CatchAll || other is SplitDomains else { return nil }
         return "\(early) takes nothing: it is asked before \(Self.name) has found which addresses nobody has"
     }
 }

@@ -3,21 +3,16 @@ public import Pipeline
 
 /// Domains whose mail goes to another server as a whole, as the directory has them (`sluice relay-domain`).
 ///
-/// A domain that is not hosted here is relayed, as by a backup exchanger; one that is acts as a smart host: its own
-/// mailboxes get nothing. With `onlyAuthenticated` only who may relay is served. It runs before `relay`, which would
+/// A domain that is not hosted here is relayed; one that is acts as a smart host: its own mailboxes get nothing. A
+/// backup domain goes to its own mail exchangers that are better ones than this server. Where the next server is asked
+/// who exists there, unknown addresses are refused here and now, and what it has said is remembered for the time when
+/// it is down. With `onlyAuthenticated` only who may relay is served. It runs before `relay`, which would
 /// refuse a domain that is not hosted here, and `recipients`; and once more when the message has come, for members of
 /// aliases and groups, mailboxes of such a domain among them. Another name of a domain that is hosted here goes where
 /// that domain goes, unless it has an entry of its own.
 public struct RelayDomains: RecipientStage, MessageStage {
     public static let name: StageName = "relay-domain"
-    public static let effects: Effects = [.rejects, .routes, .relays]
-
-    public struct Configuration: Decodable, Sendable {
-        /// Clients that need no login for domains that are for authenticated users only.
-        public var networks: [Network] = []
-
-        public init() {}
-    }
+    public static let effects: Effects = [.rejects, .tempfails, .routes, .relays]
 
     let policy: Configuration
     private let networks: NetworkSet
@@ -50,8 +45,18 @@ public struct RelayDomains: RecipientStage, MessageStage {
             return Self.refusal(
                 "Relaying is not permitted", ["networks"], "\(found.name) is for authenticated users only")
         }
-        let destination = Destination(address: address, route: .host(found.host))
-        return Finding(edits: [.resolve(said, to: [destination])], note: Self.note(found))
+        let routed = Finding(
+            edits: [.resolve(said, to: [Destination(address: address, route: found.route)])], note: Self.note(found))
+        guard found.asksServer else { return routed }
+        switch policy.consequence(of: try await existence(of: address, found, transaction)) {
+        case .relay(let note):
+            return Finding(edits: routed.edits, note: "\(Self.note(found)); \(note)")
+        case .refuse(let note):
+            return Finding(.reject(Reply(550, .badDestinationMailbox, "No such user there")), note: note)
+        case .wait(let reason):
+            let reply = Reply(451, .noAnswer, "Cannot learn just now whether there is such a user; please come back")
+            return Finding(.tempfail(reply), decidedBy: ["server_down"], note: reason)
+        }
     }
 
     /// Where all mail of an address's domain goes, with the address as it is known there.
@@ -73,7 +78,7 @@ public struct RelayDomains: RecipientStage, MessageStage {
                 guard let domain = Self.domain(of: routed[place], for: recipient),
                     let found = try await transaction.services.relayDomain(domain), found.isVerified
                 else { continue }
-                routed[place].route = .host(found.host)
+                routed[place].route = found.route
                 finding.note = Self.note(found)
             }
             if routed != recipient.destinations { finding.edits.append(.resolve(recipient.address, to: routed)) }
@@ -96,21 +101,11 @@ public struct RelayDomains: RecipientStage, MessageStage {
     }
 
     private static func note(_ found: RelayDomain) -> String {
-        "all mail for \(found.name) goes to \(found.host.name):\(found.host.port)"
+        guard let host = found.host else { return "backup of \(found.name): to its better exchangers" }
+        return "all mail for \(found.name) goes to \(host.name):\(host.port)"
     }
 
     private static func refusal(_ text: String, _ keys: [String], _ note: String) -> Finding {
         Finding(.reject(Reply(550, .deliveryNotAuthorized, text)), decidedBy: keys, note: note)
-    }
-}
-
-extension RelayDomains.Configuration {
-    enum CodingKeys: String, CodingKey {
-        case networks
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let table = try decoder.container(keyedBy: CodingKeys.self)
-        networks = table.value(.networks, default: networks)
     }
 }

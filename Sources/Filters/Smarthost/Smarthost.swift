@@ -4,8 +4,9 @@ public import Pipeline
 /// Through which server mail leaves: that of the sender's post office, or everybody's.
 ///
 /// What goes to the mail exchangers of its domain goes to the smarthost instead; mail for mailboxes of this server,
-/// and what other stages have given a fixed route, is not affected. Which one it is stands in the directory
-/// (`sluice smarthost`), and so does the login, of which the route knows the name alone.
+/// and what other stages have given a fixed route, is not affected, nor is mail for domains whose backup exchanger
+/// this server is: while their best one is down, a smarthost would hand it back. Which one it is stands in the
+/// directory (`sluice smarthost`), and so does the login, of which the route knows the name alone.
 public struct Smarthost: MessageStage {
     public static let name: StageName = "smarthost"
     public static let effects: Effects = [.routes]
@@ -31,11 +32,12 @@ public struct Smarthost: MessageStage {
         for recipient in transaction.recipients where recipient.destinations.contains(where: affects) {
             let office = try await postOffice(of: recipient, transaction)
             guard let host = try await transaction.services.smarthost(ofPostOffice: office) else { continue }
-            let routed = recipient.destinations.map { destination in
-                var routed = destination
-                if affects(destination) { routed.route = .host(host) }
-                return routed
+            var routed = recipient.destinations
+            for place in routed.indices where affects(routed[place]) {
+                guard try await !isBackup(routed[place], transaction.services) else { continue }
+                routed[place].route = .host(host)
             }
+            guard routed != recipient.destinations else { continue }
             finding.edits.append(.resolve(recipient.address, to: routed))
             finding.note = "leaves through \(host.name):\(host.port), for \(office ?? "everybody")"
         }
@@ -48,6 +50,11 @@ public struct Smarthost: MessageStage {
     ) async throws(StageFailure) -> String? {
         let domain = transaction.session.user?.mailbox.domain ?? recipient.address.domain
         return try await transaction.services.hostedDomain(domain)?.postOffice
+    }
+
+    private func isBackup(_ destination: Destination, _ services: Services) async throws(StageFailure) -> Bool {
+        guard case .exchanger(let domain) = destination.route else { return false }
+        return try await services.relayDomain(domain)?.isBackup ?? false
     }
 
     /// Whether a copy would go to its domain's own exchangers, and so leaves through a smarthost instead.

@@ -74,7 +74,7 @@ public struct SplitDomains: RecipientStage, MessageStage, EquippedStage {
             _ = try await services.visits(
                 .visit(table: Self.known, key: key, at: now, lifetime: policy.knownFor))
             return .accepted
-        case .refused(let reply) where Configuration.isAboutAddress(reply):
+        case .refused(let reply) where reply.isAboutAddress:
             _ = try await services.visits(
                 .visit(table: Self.unknown, key: key, at: now, lifetime: policy.unknownFor))
             return .refused(reply)
@@ -193,15 +193,6 @@ extension SplitDomains.Configuration {
         case .open(let reason) where partnerDown == .accept: .relay(note: reason)
         case .open(let reason): .wait(reason: reason)
         }
-    }
-
-    /// Whether a refusal of RCPT says that there is no such address, and not that this client is unwelcome.
-    /// RFC 3463 §3.2; without an enhanced code by RFC 5321 §4.2.3.
-    static func isAboutAddress(_ reply: Reply) -> Bool {
-        guard reply.isPermanent else { return false }
-        guard let condition = reply.condition else { return [550, 551, 553].contains(reply.code) }
-        return [.badDestinationMailbox, .badDestinationSyntax, .destinationMoved, .mailboxDisabled, .other]
-            .contains(condition)
     }
 
     enum CodingKeys: String, CodingKey {

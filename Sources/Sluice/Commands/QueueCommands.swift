@@ -9,7 +9,7 @@ struct QueueCommand: ParsableCommand {
         commandName: "queue", abstract: "Look at the queue, and change what happens to its messages.",
         discussion: "A running server is asked; without one the queue is read, and changed, where it lies.",
         subcommands: [
-            List.self, Show.self, Retry.self, Hold.self, Release.self, Remove.self, Bounce.self,
+            List.self, Show.self, Retry.self, Reroute.self, Hold.self, Release.self, Remove.self, Bounce.self,
         ])
 
     struct List: AsyncParsableCommand {
@@ -51,7 +51,7 @@ struct QueueCommand: ParsableCommand {
     struct Retry: QueueChangeCommand {
         static let configuration = CommandConfiguration(abstract: "Try messages now instead of later.")
         static let change = QueueChange.retry
-        @OptionGroup var messages: QueueChoice
+        @OptionGroup var messages: QueueRange
     }
 
     struct Hold: QueueChangeCommand {
@@ -122,22 +122,71 @@ struct QueueChoice: ParsableArguments {
     }
 }
 
+/// The same, and those for one domain.
+struct QueueRange: ParsableArguments {
+    @OptionGroup var place: QueueOptionsGroup
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The messages' ids; or a transaction's, for all its copies.") var ids: [QueueIDArgument] = []
+    @Option(help: "All messages that wait for a recipient in this domain.") var domain: String?
+    @Flag(help: "All messages of the queue.") var all = false
+
+    func validate() throws {
+        guard [all, domain != nil, !ids.isEmpty].count(where: { $0 }) == 1 else {
+            throw ValidationError("Name messages by their ids, or say --domain DOMAIN or --all.")
+        }
+    }
+}
+
+/// How the messages of a command are named.
+protocol QueueNaming {
+    var place: QueueOptionsGroup { get }
+    var output: OutputOptions { get }
+    var ids: [QueueIDArgument] { get }
+    /// Whether it is one of them, where none is named.
+    func includes(_ message: QueueListing) -> Bool
+}
+
+extension QueueChoice: QueueNaming {
+    func includes(_ message: QueueListing) -> Bool { true }
+}
+
+extension QueueRange: QueueNaming {
+    func includes(_ message: QueueListing) -> Bool {
+        guard let domain = domain?.asciiLowercased else { return true }
+        return message.recipients.contains { one in
+            guard one.progress.due != nil || one.progress.status == .claimed else { return false }
+            if case .exchanger(let name) = one.recipient.route, name == domain { return true }
+            return one.recipient.address.domain.asciiLowercased == domain
+        }
+    }
+}
+
+extension QueueNaming {
+    var isNamed: Bool { !ids.isEmpty }
+
+    /// Every message of the queue that is meant, where none is named.
+    func listed(by access: QueueAccess) async throws -> [QueueListing] {
+        isNamed ? [] : try await access.all().filter(includes)
+    }
+}
+
 /// A command that changes what happens to messages of the queue.
 protocol QueueChangeCommand: AsyncParsableCommand {
+    associatedtype Messages: QueueNaming
     static var change: QueueChange { get }
-    var messages: QueueChoice { get }
+    var messages: Messages { get }
 }
 
 extension QueueChangeCommand {
     func run() async throws {
         let access = try messages.place.access()
-        let listed = messages.all ? try await access.all() : []
-        let named = messages.all ? listed.map(\.id) : try await access.ids(of: messages.ids)
+        let listed = try await messages.listed(by: access)
+        let named = messages.isNamed ? try await access.ids(of: messages.ids) : listed.map(\.id)
         // However due a held message is, it is not tried.
         var held: [QueueID: String] = [:]
         if Self.change == .retry {
             for one in listed { held[one.id] = one.holdReason }
-            if !messages.all { held = try await access.held(among: named) }
+            if messages.isNamed { held = try await access.held(among: named) }
         }
         var changed: [QueueID] = []
         var underWay: [QueueID: [QueueAttempt]] = [:]
@@ -159,14 +208,14 @@ extension QueueChangeCommand {
     /// `nil`: of all that were in the queue, this one has left it meanwhile.
     private func change(_ id: QueueID, by access: QueueAccess) async throws -> [QueueAttempt]? {
         do { return try await access.change(Self.change, id) } catch let failure as CommandFailure {
-            guard messages.all, failure.isUnknown else { throw failure }
+            guard !messages.isNamed, failure.isUnknown else { throw failure }
             return nil
         }
     }
 
     /// Who names a message means it; of all, those that are held are left out.
     private func tell(_ held: [QueueID: String]) throws {
-        if messages.all {
+        if !messages.isNamed {
             let verb = held.count == 1 ? "is" : "are"
             return Terminal.complain("\(Terminal.counted(held.count, "message")) \(verb) held, and not tried.")
         }

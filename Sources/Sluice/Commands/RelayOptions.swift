@@ -23,6 +23,12 @@ struct RelayOptions: ParsableArguments {
     /// Whether anything is said of how the server is reached.
     var isSaid: Bool { tls != nil || login != nil }
 
+    func check(isBackup: Bool) throws {
+        guard !isBackup || !isSaid else {
+            throw ValidationError("Exchangers have no login, and TLS with them is as [delivery] says.")
+        }
+    }
+
     /// The server, checked, with its password sealed.
     func relay(_ text: String, _ settings: ServerConfiguration, _ data: DataFolder) throws -> NewRelay {
         if login != nil, tls?.value == .required {
@@ -92,5 +98,5 @@ extension ServerConfiguration {
 }
 
 extension RelayEntry {
-    var words: String { "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+    var words: String { isBackup ? "its exchangers (backup)" : "\(host.contains(":") ? "[\(host)]" : host):\(port)" }
 }

@@ -57,16 +57,21 @@ struct RouteCommand: AsyncParsableCommand {
                 alone exit with 0.
                 """)
         @OptionGroup var place: DirectoryOptions
-        @Flag(help: "Ask DNS for the addresses of smarthosts, relay domains' servers and partners.") var dns = false
+        @Flag(
+            help: """
+                Ask DNS for the addresses of smarthosts, relay domains' servers and partners, and for the exchangers \
+                of domains whose backup this is.
+                """)
+        var dns = false
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
             let settings = try place.configuration.load()
             let data = try DataFolder(settings).entered()
-            var (report, servers) = try place.read { directory in
+            var (report, servers, backups) = try place.read { directory in
                 var report = try directory.routeReport()
                 report.faults += try directory.shadowedEntries()
-                return (report, try directory.nextServers())
+                return (report, try directory.nextServers(), try directory.backupDomains())
             }
             let limits = ExpansionReview.limits(of: try place.configuration.loadAll().chain)
             let directory = try place.open()
@@ -76,7 +81,9 @@ struct RouteCommand: AsyncParsableCommand {
             defer { resolver?.stop() }
             let review = RelayReview(settings: settings, seal: LoginSeal(path: data.sealKey), resolver: resolver)
             report.entries += servers.count
+            report.entries += backups.count
             report.faults += await review.faults(of: servers)
+            report.faults += await review.faults(ofBackups: backups)
             if json {
                 print(try Terminal.json(report))
             } else {

@@ -13,6 +13,8 @@ enum ControlRequest: Codable, Sendable {
     case queueContent(QueueID)
     /// What has come of the attempts that were under way when a message was removed or bounced.
     case queueAttempts(QueueID)
+    /// Give its recipients the routes that they would get now. `by`: who the audit log says it was.
+    case queueReroute(QueueID, isTrial: Bool, by: String)
     /// Send the aggregate reports of the last day, of one domain or of all.
     case reports(String?)
     /// Likewise the reports on TLS.
@@ -38,6 +40,7 @@ enum ControlAnswer: Codable, Sendable {
     /// By the recipients' places.
     case attempts([Int: AttemptEnd])
     case reports([ReportLine])
+    case rerouted(RerouteReport)
     /// There is no such message.
     case unknown(String)
     /// `isTemporary`: it may work later.

@@ -1,4 +1,5 @@
 import Configuration
+import Directory
 import Foundation
 import MailTypes
 import Queue
@@ -114,9 +115,33 @@ struct QueueAccess {
         return []
     }
 
+    /// Gives a message's recipients the routes that they would get now; only tells of them where it `isTrial`.
+    /// - Parameter load: The configuration, where no server is there that has it.
+    func reroute(
+        _ id: QueueID, isTrial: Bool, load: () throws -> LoadedConfiguration
+    ) async throws -> RerouteReport {
+        var answer = try ControlClient(data: data).ask(.queueReroute(id, isTrial: isTrial, by: DirectoryOptions.actor))
+        if answer == nil {
+            let chain = try load().usable().chain
+            let folder = try data.entered()
+            let directory = try told { try Stores.directory(in: folder, settings) }
+            defer { directory.close() }
+            let queue = try open(isReadOnly: isTrial)
+            defer { queue.close() }
+            answer = await RerouteDesk(
+                queue: queue, directory: directory, hostname: settings.hostname, chain: { chain }
+            ).answer(id, isTrial: isTrial, by: DirectoryOptions.actor)
+        }
+        switch answer {
+        case .rerouted(let report)?: return report
+        case let other?: throw unexpected(other)
+        case nil: throw CommandFailure.again("There is neither a server nor a queue.")
+        }
+    }
+
     /// How long a command waits for attempts under way. Most take a second; one can take many minutes.
-    private static let patience = Duration.seconds(30)
-    private static let pause = Duration.milliseconds(100)
+    static let patience = Duration.seconds(30)
+    static let pause = Duration.milliseconds(100)
 
     /// Waits until these attempts have ended, or patience has.
     func ends(of attempts: [QueueID: [QueueAttempt]]) async throws -> [QueueID: [QueueAttempt]] {

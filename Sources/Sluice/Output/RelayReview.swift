@@ -28,6 +28,30 @@ struct RelayReview {
         return faults
     }
 
+    /// - Parameter backups: Domains whose backup exchanger this server is.
+    func faults(ofBackups backups: [String]) async -> [RouteFault] {
+        guard let resolver else { return [] }
+        let review = BackupReview(
+            hostname: settings.hostname, options: DeliveryOptions(settings),
+            resolve: { question async throws(StageFailure) in try await resolver.answer(question) })
+        var faults: [RouteFault] = []
+        for domain in backups {
+            let entry = "relay domain \(domain)"
+            switch await review.standing(of: domain) {
+            case .behind, .unknown: break
+            case .unlisted(let hosts):
+                faults.append(
+                    RouteFault(
+                        kind: .idle, entry: entry, witness: [entry] + hosts,
+                        reason: "are its exchangers, and this server, which is to be their backup, is none of them"))
+            case .wrong(let reason):
+                faults.append(
+                    RouteFault(kind: .deadEnd, entry: entry, witness: [entry], reason: "waits here: \(reason)"))
+            }
+        }
+        return faults
+    }
+
     private func faults(of login: SealedLogin, _ server: NextServer) -> [RouteFault] {
         var faults: [RouteFault] = []
         switch server.security {

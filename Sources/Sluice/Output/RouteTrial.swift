@@ -17,8 +17,13 @@ struct RouteTrial {
     }
 
     func run(to address: EmailAddress, from sender: EmailAddress?, client: IPAddress) async throws -> FoundRoute {
+        let trace = await judge(to: address, from: sender, try await session(of: sender, client))
+        return try FoundRoute(trace, of: address, directory)
+    }
+
+    /// What happens to a message for `address`.
+    func judge(to address: EmailAddress, from sender: EmailAddress?, _ session: Session) async -> Trace {
         let source = RouteWorld(directory: directory)
-        let session = try await session(of: sender, client)
         let now = Date()
         let id = TransactionID(
             milliseconds: UInt64(max(0, now.timeIntervalSince1970 * 1000)), random: .random(in: 0 ... .max))
@@ -32,23 +37,37 @@ struct RouteTrial {
             // Routes of members on other servers are set when the message is there.
             replies = await judge.message(Self.message(from: sender, to: address)).replies
         }
-        return try FoundRoute(judge.trace(replies: replies, queued: ["trial"]), of: address, directory)
+        return judge.trace(replies: replies, queued: ["trial"])
     }
 
     /// As the owner of the sender's mailbox sends, or as a stranger does.
     private func session(of sender: EmailAddress?, _ client: IPAddress) async throws -> Session {
-        var user: EmailAddress?
-        if let sender, case .address(let meaning) = try await directory.answer(.address(sender)) {
-            switch meaning {
-            case .mailbox(let box), .redirects(let box, _, _): user = box
-            case .disabled, .expands, .unknown, .atPartner, .unverified, .foreign: break
-            }
-        }
-        var session = Session(language: user == nil ? .smtp : .submission, listener: "route", client: client)
+        let user = try await mailbox(of: sender)
+        return Self.session(user == nil ? .smtp : .submission, client, of: user)
+    }
+
+    static func session(_ language: Session.Language, _ client: IPAddress, of user: EmailAddress?) -> Session {
+        var session = Session(language: language, listener: "route", client: client)
         session.hello = "localhost"
         session.helloVerb = .ehlo
         session.user = user.map { Session.User(mailbox: $0, mechanism: "PLAIN") }
         return session
+    }
+
+    /// The mailbox that an address is, if it is one here.
+    func mailbox(of address: EmailAddress?) async throws(StageFailure) -> EmailAddress? {
+        guard let address, case .address(let meaning) = try await directory.answer(.address(address)) else {
+            return nil
+        }
+        switch meaning {
+        case .mailbox(let box), .redirects(let box, _, _): return box
+        case .disabled, .expands, .unknown, .atPartner, .unverified, .foreign: return nil
+        }
+    }
+
+    func hosts(_ domain: String) async throws(StageFailure) -> Bool {
+        guard case .domain(let found) = try await directory.answer(.domain(domain)) else { return false }
+        return found != nil
     }
 
     /// Nothing in it but who it is from.
@@ -173,7 +192,9 @@ struct FoundRoute: Encodable {
             }
         case (.relayDomain(let name), .directory(.relayDomain(let found?))):
             (
-                "\(name): all mail goes to \(Route.host(found.host).words)",
+                found.isBackup
+                    ? "\(name): all mail goes to its better exchangers, whose backup this server is"
+                    : "\(name): all mail goes to \(found.route.words)",
                 try told {
                     try directory.decidingChange(
                         of: found.name, verb: "relaydomain.", title: "relay domain \(found.name)")

@@ -32,7 +32,7 @@ extension DirectoryAnswer {
         case .sendStanding(let standing):
             standing.map { $0.block.map { "blocked: \($0.reason)" } ?? "yes, of \($0.postOffice)" } ?? "unknown here"
         case .smarthost(let host): host.map { Route.host($0).words } ?? "none"
-        case .relayDomain(let found): found.map { Route.host($0.host).words } ?? "nowhere else"
+        case .relayDomain(let found): found.map(\.route.words) ?? "nowhere else"
         case .splitDomain(let found): found.map { Route.host($0.host).words } ?? "nobody"
         case .signing(let domain): domain.map(\.words) ?? "nobody"
         case .thresholds(let found): found.map { "\($0.values), \($0.origin)" } ?? "none"
@@ -66,6 +66,17 @@ extension CalloutReport {
         case .refused(let reply): "no: \(reply)"
         case .unreachable(let reason): "nobody says: \(reason)"
         case .notAsked: "not asked"
+        }
+    }
+}
+
+extension MailboxFill {
+    var words: String {
+        switch self {
+        case .unlimited: "no limit"
+        case .measured(let octets, let quota): "\(octets) of \(quota) octets are used"
+        case .outdated(let octets, let quota): "\(octets) of \(quota) octets were used some time ago"
+        case .unknown(let quota): "unknown, of \(quota) octets"
         }
     }
 }

@@ -258,7 +258,8 @@ extension Question {
             "policy: \(question.state.rawValue)"
                 + (question.sender.map { " from <\($0)>" } ?? "") + (question.recipient.map { " to <\($0)>" } ?? "")
         case .callout(let question):
-            "does \(question.host.name):\(question.host.port) take mail for \(question.address)"
+            "does \(question.host.map { "\($0.name):\($0.port)" } ?? "its best exchanger") take \(question.address)"
+        case .mailboxRoom(let mailbox, let size): "room for \(size) octets in \(mailbox)"
         case .listings(let question): "\(question.zone): \(question.names.joined(separator: ", "))"
         case .lessons(let question):
             "lessons: \(question.scopes.map(\.text).joined(separator: ", ")), of \(question.count) tokens"
@@ -293,6 +294,7 @@ extension Answer {
         case .spamReport(let report): "\(report.server): \(report.score) points, \(report.symbols.count) symbols"
         case .policy(let action): action
         case .callout(let report): report.words
+        case .mailboxRoom(let fill): fill.words
         case .milter(let report):
             report.changes.isEmpty
                 ? report.verdict.words

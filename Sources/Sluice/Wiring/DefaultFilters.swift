@@ -27,6 +27,7 @@ enum DefaultFilters {
         ("33-clamav.toml", PackageResources._3_clamav_toml),
         ("34-dnsbl.toml", PackageResources._4_dnsbl_toml),
         ("36-dmarc.toml", PackageResources._6_dmarc_toml),
+        ("37-quota.toml", PackageResources._7_quota_toml),
         ("38-results.toml", PackageResources._8_results_toml),
         ("39-lists.toml", PackageResources._9_lists_toml),
         ("40-greylist.toml", PackageResources._0_greylist_toml),

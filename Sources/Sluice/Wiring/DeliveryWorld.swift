@@ -24,6 +24,12 @@ extension DeliveryHooks {
             }
             return hosted != nil
         }
+        isBackup = { domain async throws(StageFailure) in
+            guard case .directory(.relayDomain(let found?)) = try await world.now(.directory(.relayDomain(domain)))
+            else { return false }
+            return found.isBackup
+        }
+        giveUpAfter = { domain in world.directory.giveUpAfter(ofRelayDomain: domain) }
         login = { credential, host, port throws(StageFailure) in
             do throws(StageFailure) {
                 let sealed = try await world.directory.relayLogin(credential, host: host, port: port)
@@ -115,22 +121,22 @@ extension LiveWorld {
         for stage in chain.stages(Transport.self, onReportsTo: address.domain, self) {
             if let destination = stage.destination(of: address) { return destination }
         }
-        if let host = try await relay(of: address.domain, by: chain) {
-            return Destination(address: address, route: .host(host))
+        if let route = try await relay(of: address.domain, by: chain) {
+            return Destination(address: address, route: route)
         }
         guard case .directory(.domain(let hosted?)) = try await now(.directory(.domain(address.domain))),
-            hosted.name != address.domain.asciiLowercased, let host = try await relay(of: hosted.name, by: chain)
+            hosted.name != address.domain.asciiLowercased, let route = try await relay(of: hosted.name, by: chain)
         else { return nil }
         return Destination(
-            address: EmailAddress(localPart: address.localPart, domain: hosted.name), route: .host(host))
+            address: EmailAddress(localPart: address.localPart, domain: hosted.name), route: route)
     }
 
     /// Where all mail for a domain goes, if the chain has that done.
-    private func relay(of domain: String, by chain: Chain) async throws(StageFailure) -> RelayHost? {
+    private func relay(of domain: String, by chain: Chain) async throws(StageFailure) -> Route? {
         guard !chain.stages(RelayDomains.self, onReportsTo: domain, self).isEmpty,
             case .directory(.relayDomain(let found?)) = try await now(.directory(.relayDomain(domain)))
         else { return nil }
-        return found.host
+        return found.route
     }
 
     /// A mailbox that another address leads to gets nothing where its domain is relayed as a whole.
@@ -138,15 +144,16 @@ extension LiveWorld {
         _ destination: Destination, from address: EmailAddress, by chain: Chain
     ) async throws(StageFailure) -> Destination {
         guard case .mailbox(let mailbox) = destination.route, destination.address.key != address.key,
-            let host = try await relay(of: mailbox.domain, by: chain)
+            let route = try await relay(of: mailbox.domain, by: chain)
         else { return destination }
-        return Destination(address: destination.address, route: .host(host))
+        return Destination(address: destination.address, route: route)
     }
 
     /// A report leaves through everybody's smarthost, if there is one: it is this server that sends it.
     private func leaving(_ destination: Destination, by chain: Chain) async throws(StageFailure) -> Destination {
         let stages = chain.stages(Smarthost.self, onReportsTo: destination.address.domain, self)
         guard let stage = stages.first, stage.affects(destination),
+            try await relay(of: destination.address.domain, by: chain) == nil,
             case .directory(.smarthost(let host?)) = try await now(.directory(.smarthost(postOffice: nil)))
         else { return destination }
         return Destination(address: destination.address, route: .host(host))

@@ -2,6 +2,7 @@ import Adapters
 import Delivery
 import Directory
 import Foundation
+import MailTypes
 import Pipeline
 import Sandbox
 
@@ -20,6 +21,8 @@ struct LiveWorld: ServiceSource {
     let policies = PolicyServers()
     /// Asks partners of split domains; `nil`: none is asked.
     var probe: RecipientProbe?
+    /// Looks how full mailboxes are; `nil`: nobody does.
+    var rooms: RoomDesk?
 
     func immediate(_ question: Question) -> Answer? {
         switch question {
@@ -35,6 +38,7 @@ struct LiveWorld: ServiceSource {
         case .listings(let question): blocklists.immediate(question).map(Answer.listings)
         case .spamScan, .milter, .policy: nil
         case .callout: probe == nil ? .callout(.notAsked) : nil
+        case .mailboxRoom(let mailbox, let size): fill(of: mailbox, size).map(Answer.mailboxRoom)
         case .lessons(let question): lessons.immediate(question).map(Answer.lessons)
         case .lessonScopes(let scopes): lessons.immediate(scopes).map(Answer.lessonScopes)
         }
@@ -58,11 +62,17 @@ struct LiveWorld: ServiceSource {
         case .milter(let question): .milter(try await milters.answer(question))
         case .policy(let question): .policy(try await policies.answer(question))
         case .callout(let question): .callout(await probe?.ask(question) ?? .notAsked)
+        case .mailboxRoom(let mailbox, let size): .mailboxRoom(await rooms?.fill(of: mailbox, for: size) ?? .unlimited)
         }
     }
 }
 
 extension LiveWorld {
+    private func fill(of mailbox: EmailAddress, _ size: Int) -> MailboxFill? {
+        guard let rooms else { return .unlimited }
+        return rooms.known(of: mailbox, for: size)
+    }
+
     private func signatures(_ handle: MessageHandle, _ most: Int) async throws(StageFailure) -> [SignatureReport] {
         guard let message = handle.message else { throw StageFailure("the message is not at hand") }
         return try await sandbox.signatures(on: message, most: most)
@@ -100,7 +110,7 @@ extension Question {
         case .memory(.count(let table, let key, _, let window, let at)):
             .memory(.count(table: table, key: key, amount: 0, window: window, at: at))
         case .time, .directory, .memory(.peek), .dns, .signatures, .senderPolicy, .scan, .publicSuffix, .asciiDomain,
-            .listings, .lessons, .lessonScopes, .spamScan, .milter, .policy, .callout:
+            .listings, .lessons, .lessonScopes, .spamScan, .milter, .policy, .callout, .mailboxRoom:
             self
         }
     }

@@ -40,7 +40,8 @@ struct LoadedConfiguration: Sendable {
         let built = ChainBuilder.build(files, onMixed: onMixed, tools: tools)
         chain = built.chain
         let expiry = Self.expiryDiagnostics(built.chain, giveUpAfter: server.value.queue.giveUpAfter)
-        diagnostics = (server.diagnostics + built.diagnostics + rules.diagnostics + expiry).sorted()
+        let events = server.value.eventDiagnostics
+        diagnostics = (server.diagnostics + built.diagnostics + rules.diagnostics + expiry + events).sorted()
     }
 
     /// What is wrong in the certificates' own files, as the server would find them at its start.

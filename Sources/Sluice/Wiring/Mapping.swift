@@ -310,9 +310,18 @@ extension ServerConfiguration {
         if tlsReports != new.tlsReports { parts.append("[tls_reports]") }
         if quarantine != new.quarantine { parts.append("[quarantine]") }
         if autoreply != new.autoreply { parts.append("[autoreply]") }
-        if events != new.events { parts.append("[events]") }
+        if events.withoutPlaces != new.events.withoutPlaces { parts.append("[events]") }
         if run != new.run { parts.append("[run]") }
         return parts.isEmpty ? nil : "\(parts.joined(separator: ", ")) changed: that needs a restart"
+    }
+}
+
+extension ServerConfiguration.Events {
+    /// The same, wherever in its file it stands.
+    fileprivate var withoutPlaces: Self {
+        var events = self
+        events.pickupLocation = nil
+        return events
     }
 }
 

@@ -28,6 +28,7 @@ final class Server: Sendable {
     private let state: Mutex<State>
     /// A signal and a command may ask for a reload at the same time.
     private let reloads = OneByOne()
+    private let reroutes = OneByOne()
 
     private let directory: MailDirectory
     private let memory: StageMemoryStore
@@ -37,6 +38,7 @@ final class Server: Sendable {
     private let blocklists: BlocklistDesk
     private let scanners: ScanDesk
     private let traces: TraceKeeper
+    private let rooms: RoomDesk
     private let queue: MailQueue
     private let certificates: CertificateStore
     private let frontend: SMTPFrontend
@@ -119,6 +121,8 @@ final class Server: Sendable {
         outbound = try OutboundSecurity(settings, in: data, resolver, group, logger)
         var hooks = DeliveryHooks(living, { chain.current }, logger, traces, LoginSeal(data), outbound)
         living.probe = RecipientProbe(settings, hooks, group)
+        rooms = RoomDesk(MailStore(root: data.mailboxes), directory, group)
+        living.rooms = rooms
         let world = living
         var environment = SMTPEnvironment(
             hostname: settings.hostname, chain: { chain.current }, services: world, acceptor: queue,
@@ -138,7 +142,7 @@ final class Server: Sendable {
         events.watch(queue, settings.events)
         hooks.follower = MailboxFollowers(all: [autoresponder, events.deliveries])
         delivery = DeliveryAgent(
-            queue: queue, store: MailStore(root: data.mailboxes), hostname: settings.hostname,
+            queue: queue, store: rooms.store, room: rooms.room, hostname: settings.hostname,
             options: DeliveryOptions(settings), surroundings: (hooks: hooks, group: group, logger: logger))
         reporter = try AggregateReports(settings, in: data, mail: house, traces: traces, logger: logger).reporter
         tlsReporter = try TLSReports(settings, in: data, mail: house, outbound, logger: logger).reporter
@@ -243,6 +247,7 @@ final class Server: Sendable {
         autoresponder.close()
         events.close()
         outbound.close()
+        rooms.close()
         directory.close()
         scanners.stop()
         sandbox.stop()
@@ -298,6 +303,13 @@ final class Server: Sendable {
             } catch { return ControlAnswer(error) }
         case .reports(let domain): return await reporter.answer(domain)
         case .tlsReports(let domain): return await tlsReporter.answer(domain)
+        case .queueReroute(let id, let isTrial, let actor):
+            return await reroutes.run { [self] () async in
+                await RerouteDesk(
+                    queue: queue, directory: directory, hostname: settings.hostname,
+                    chain: { [chain] in chain.current }, logger: logger
+                ).answer(id, isTrial: isTrial, by: actor)
+            }
         case .queueAttempts(let id): return .attempts(queue.results(of: id).mapValues(AttemptEnd.init))
         }
     }

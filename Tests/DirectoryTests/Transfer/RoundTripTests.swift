@@ -34,7 +34,10 @@ import Testing
             try changes.addRelayDomain(
                 "relay.test", to: NewRelay(host: "2001:db8::1", port: 2525, security: .verified), postOffice: "acme",
                 onlyAuthenticated: true)
-            try changes.addRelayDomain("third.test", to: NewRelay(host: "mx.far.test", port: 25, security: .none))
+            try changes.addRelayDomain(
+                "third.test", to: NewRelay(host: "mx.far.test", port: 25, security: .none), asksServer: true)
+            try changes.addRelayDomain("back.test", to: .ownExchangers, giveUpAfter: "10d")
+            try changes.addRelayDomain("last.test", to: .ownExchangers, asksServer: false)
         }
         return sample
     }
