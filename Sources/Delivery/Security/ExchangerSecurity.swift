@@ -54,36 +54,50 @@ struct ExchangerSecurity: Sendable {
     private func dane(_ found: DANE.Found, _ host: String) -> TLSDecision {
         let published = PublishedPolicy(.tlsa, domain: found.base, text: found.texts)
         let vouched = isNameAuthentic ? "" : ", but the MX records are not signed"
-        if policy.level == .mtaSTS || policy.level == .dane, let obstacle = obstacle(to: host) {
-            return refused(obstacle, "DANE\(vouched)", published)
-        }
+        if let obstacle = obstacle(to: host) { return refused(obstacle, "DANE\(vouched)", published) }
         guard !found.usable.isEmpty else {
+            let reason = "DANE: no usable TLSA record at \(found.owner), so "
+            // They prove nothing, so they switch no policy off.
+            if var decision = byMTASTS(host) {
+                decision.reason = reason + decision.reason
+                if decision.encryption == .opportunistic { decision.encryption = .required }
+                return decision
+            }
             // TLS without proof is what the records still ask for. RFC 7672 §2.2.
-            return byLevel(host, published, "DANE: no usable TLSA record at \(found.owner), so ", least: .required)
+            return byLevel(host, published, reason, least: .required)
         }
-        if need == .proven, !isNameAuthentic { return unproven(host, published) }
+        let isAuthentic = isNameAuthentic || isNamedByPolicy(host)
+        if need == .proven, !isAuthentic { return unproven(host, published) }
         var decision = TLSDecision(
             encryption: .required, proof: .tlsa(found.usable, names: found.names(with: isNameAuthentic ? domain : nil)),
             published: published, reason: "TLS proven by DANE (\(found.owner)\(vouched))")
-        decision.isExchangerAuthentic = isNameAuthentic
+        decision.isExchangerAuthentic = isAuthentic
         decision.serverName = found.base
         return decision
     }
 
-    /// What the admin asks for beyond TLSA records.
+    /// An MTA-STS policy says that the host is one of the domain's exchangers.
+    private func isNamedByPolicy(_ host: String) -> Bool {
+        guard policy.keepsMTASTS, case .policy(let found) = sts, found.mode != .none else { return false }
+        return found.allows(host)
+    }
+
+    /// What is asked for beyond TLSA records.
     private func obstacle(to host: String) -> Reply? {
         switch policy.level {
         case .dane where !isNameAuthentic:
             Reply(451, .securityOther, "DANE is required for \(domain), and its MX records are not signed")
         case .mtaSTS: sts.obstacle(to: host, of: domain, isRequired: true)
-        default: nil
+        // Whoever forges an unsigned MX record can name an exchanger with TLSA records of his own.
+        default: policy.keepsMTASTS && !isNameAuthentic ? sts.obstacle(to: host, of: domain, isRequired: false) : nil
         }
     }
 
     // MARK: MTA-STS
 
     private func byMTASTS(_ host: String) -> TLSDecision? {
-        guard policy.keepsMTASTS else { return nil }
+        // DANE that is required is not had by another proof.
+        guard policy.keepsMTASTS, policy.level != .dane else { return nil }
         if let obstacle = sts.obstacle(to: host, of: domain, isRequired: policy.level == .mtaSTS) {
             return refused(obstacle, "MTA-STS", sts.published(domain))
         }
