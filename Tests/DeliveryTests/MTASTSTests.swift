@@ -137,10 +137,11 @@ import Testing
     }
 
     /// Whoever forges an unsigned MX record can name an exchanger of his own, with TLSA records that are right.
-    @Test func `DANE of an exchanger in an unsigned MX record outweighs no policy that does not name it`() async throws {
+    @Test func `DANE of an exchanger in an unsigned MX record needs a policy that names it`() async throws {
         let world = try await SignedWorld.start()
         world.names.set(world.owner(), [try .tlsa(3, 1, 1, .right)])
-        let forged = await world.deliver(to: "half.test", trusted: true, sts: try Self.policy("enforce", "mx.half.test"))
+        let forged = await world.deliver(
+            to: "half.test", trusted: true, sts: try Self.policy("enforce", "mx.half.test"))
         #expect(forged?.outcome == .deferred)
         #expect(forged?.reply?.text.contains("is not an exchanger of half.test by its MTA-STS policy") == true)
         #expect(world.server.log.withLock { $0.connections } == 0)
