@@ -54,7 +54,14 @@ struct ExchangerSecurity: Sendable {
     private func dane(_ found: DANE.Found, _ host: String) -> TLSDecision {
         let published = PublishedPolicy(.tlsa, domain: found.base, text: found.texts)
         let vouched = isNameAuthentic ? "" : ", but the MX records are not signed"
-        if let obstacle = obstacle(to: host) { return refused(obstacle, "DANE\(vouched)", published) }
+        if policy.level == .dane, !isNameAuthentic {
+            let reply = Reply(
+                451, .securityOther, "DANE is required for \(domain), and its MX records are not signed")
+            return refused(reply, "DANE\(vouched)", published)
+        }
+        if let obstacle = policyObstacle(to: host) {
+            return refused(obstacle, "DANE\(vouched); MTA-STS", sts.published(domain))
+        }
         guard !found.usable.isEmpty else {
             let reason = "DANE: no usable TLSA record at \(found.owner), so "
             // They prove nothing, so they switch no policy off.
@@ -82,15 +89,12 @@ struct ExchangerSecurity: Sendable {
         return found.allows(host)
     }
 
-    /// What is asked for beyond TLSA records.
-    private func obstacle(to host: String) -> Reply? {
-        switch policy.level {
-        case .dane where !isNameAuthentic:
-            Reply(451, .securityOther, "DANE is required for \(domain), and its MX records are not signed")
-        case .mtaSTS: sts.obstacle(to: host, of: domain, isRequired: true)
-        // Whoever forges an unsigned MX record can name an exchanger with TLSA records of his own.
-        default: policy.keepsMTASTS && !isNameAuthentic ? sts.obstacle(to: host, of: domain, isRequired: false) : nil
-        }
+    /// What an MTA-STS policy has against a host with TLSA records. Where the MX records are signed it has no say; but
+    /// whoever forges unsigned ones can name an exchanger with TLSA records of his own.
+    private func policyObstacle(to host: String) -> Reply? {
+        guard policy.keepsMTASTS, policy.level != .dane else { return nil }
+        if policy.level == .mtaSTS { return sts.obstacle(to: host, of: domain, isRequired: true) }
+        return isNameAuthentic ? nil : sts.obstacle(to: host, of: domain, isRequired: false)
     }
 
     // MARK: MTA-STS
