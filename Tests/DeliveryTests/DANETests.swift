@@ -179,6 +179,17 @@ import Testing
         #expect(world.server.messages.isEmpty)
     }
 
+    /// RFC 7672 §2.1.2: also there, who cannot see the records does not know that there are none.
+    @Test func `its records that are spoilt on their way stop the mail as well`() async throws {
+        let world = try await SignedWorld.start()
+        world.names.set("aliased.signed.test", [.mx(10, "out.signed.test")])
+        world.names.set("out.signed.test", [.alias("mx.plain.test")])
+        world.names.set(world.owner("out.signed.test"), [try .tlsa(3, 0, 1, .otherName)])
+        world.names.spoil(world.owner("out.signed.test"), .failing)
+        #expect(await world.deliver(to: "aliased.signed.test")?.outcome == .deferred)
+        #expect(world.server.log.withLock { $0.connections } == 0)
+    }
+
     @Test func `an exchanger that cannot prove itself leaves the mail to the next one`() async throws {
         let world = try await SignedWorld.start()
         world.names.set("signed.test", [.mx(5, "bad.signed.test"), .mx(10, "mx.signed.test")])

@@ -136,6 +136,68 @@ import Testing
         #expect(await wrong.deliver(to: "signed.test")?.outcome == .deferred)
     }
 
+    /// Whoever forges an unsigned MX record can name an exchanger of his own, with TLSA records that are right.
+    @Test func `DANE of an exchanger in an unsigned MX record needs a policy that names it`() async throws {
+        let world = try await SignedWorld.start()
+        world.names.set(world.owner(), [try .tlsa(3, 1, 1, .right)])
+        let forged = await world.deliver(
+            to: "half.test", trusted: true, sts: try Self.policy("enforce", "mx.half.test"))
+        #expect(forged?.outcome == .deferred)
+        #expect(forged?.reply?.text.contains("is not an exchanger of half.test by its MTA-STS policy") == true)
+        #expect(world.server.log.withLock { $0.connections } == 0)
+        // One that is tested asks for nothing, and one that names it is content with DANE.
+        for (mode, mx) in [("testing", "mx.half.test"), ("enforce", "mx.signed.test")] {
+            let event = await world.deliver(to: "half.test", sts: try Self.policy(mode, mx))
+            #expect(event?.outcome == .relayed)
+            #expect(event?.host?.policy?.contains("DANE") == true)
+        }
+    }
+
+    @Test func `what a policy names and DANE proves is good enough for REQUIRETLS`() async throws {
+        let world = try await SignedWorld.start()
+        world.names.set(world.owner(), [try .tlsa(3, 1, 1, .right)])
+        let event = await world.deliver(
+            to: "half.test", sts: try Self.policy("enforce", "mx.signed.test"), requireTLS: true)
+        #expect(event?.outcome == .relayed)
+        let other = await world.deliver(
+            to: "half.test", sts: try Self.policy("testing", "mx.half.test"), requireTLS: true)
+        #expect(other?.outcome == .failed)
+    }
+
+    @Test func `TLSA records that are of no use switch no policy off`() async throws {
+        for (shown, word) in [(ExchangerCertificate.otherName, "deferred"), (.right, "relayed")] {
+            let world = try await SignedWorld.start { $0.certificate = shown }
+            world.names.set(world.owner(), [try .tlsa(1, 0, 1, .right)])
+            let event = await world.deliver(trusted: true, sts: try Self.policy("enforce", "mx.signed.test"))
+            #expect(event?.outcome.rawValue == word)
+            #expect(event?.host?.policy?.contains("no usable TLSA record") == true)
+        }
+        // They ask for TLS, also while a policy is tested.
+        let clear = try await SignedWorld.start { $0["EHLO"] = ["250 fake.test"] }
+        clear.names.set(clear.owner(), [try .tlsa(1, 0, 1, .right)])
+        let event = await clear.deliver(trusted: true, sts: try Self.policy("testing", "mx.signed.test"))
+        #expect(event?.outcome == .deferred)
+        #expect(clear.server.messages.isEmpty)
+    }
+
+    @Test func `DANE that the admin requires is not had by a policy`() async throws {
+        var policy = TLSPolicyTable()
+        policy.add(TLSPolicy(.dane, source: "line"), for: "signed.test")
+        for records in [nil, [try SignedZone.Record.tlsa(1, 0, 1, .right)]] {
+            let world = try await SignedWorld.start()
+            world.names.set(world.owner(), records)
+            let event = await world.deliver(
+                policy: policy, trusted: true, sts: try Self.policy("enforce", "mx.signed.test"))
+            #expect(event?.outcome == .deferred)
+            #expect(event?.reply?.text.contains("DANE is required") == true)
+            #expect(world.server.messages.isEmpty)
+        }
+    }
+
+    private static func policy(_ mode: String, _ mx: String) throws -> MTASTSFinding {
+        .policy(try MTASTSPolicy(Array("version: STSv1\nmode: \(mode)\nmx: \(mx)\nmax_age: 100\n".utf8), id: "1"))
+    }
+
     @Test(arguments: [
         (PolicyServer.reply(PolicyServer.usual, status: "301 Moved"), "HTTP status 301", "sts-policy-fetch-error"),
         (PolicyServer.reply(PolicyServer.usual, status: "404 Not Found"), "HTTP status 404", "sts-policy-fetch-error"),

@@ -63,6 +63,24 @@ import Testing
         #expect(event?.host?.name == "mx.signed.test")
     }
 
+    @Test func `a connection from before a change of the policy is used no more`() async throws {
+        let world = try await SignedWorld.start { $0["EHLO"] = ["250 fake.test"] }
+        let policies = Mutex(TLSPolicyTable())
+        let route = Route.exchanger(domain: "signed.test")
+        var words: [String?] = []
+        await world.run(policies: { policies.withLock { $0 } }) {
+            for level in [TLSPolicy.Level.opportunistic, .opportunistic, .required] {
+                policies.withLock { $0 = TLSPolicyTable(standard: TLSPolicy(level, source: "line")) }
+                let id = world.fixture.submit(to: [("u@signed.test", route)])
+                words.append(await world.fixture.settled(id)[0]?.word)
+            }
+        }
+        #expect(words == ["relayed", "relayed", "deferred"])
+        #expect(world.server.messages.count == 2)
+        // The second message took the first one's; the third opened its own, and said nothing in clear.
+        #expect(world.server.log.withLock { $0.connections } == 2)
+    }
+
     @Test func `it never shares a connection that was good enough for others`() async throws {
         let world = try await SignedWorld.start()
         world.names.set(world.owner(), [try .tlsa(3, 1, 1, .right)])

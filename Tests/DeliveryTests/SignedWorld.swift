@@ -87,6 +87,14 @@ final class SignedWorld: Sendable {
         _ policy: TLSPolicyTable = TLSPolicyTable(), trusted: Bool = false,
         sts: @escaping @Sendable (String) async -> MTASTSFinding = { _ in .none }, _ body: () async -> Void
     ) async {
+        await run(policies: { policy }, trusted: trusted, sts: sts, body)
+    }
+
+    /// With policies that may change meanwhile.
+    func run(
+        policies: @escaping @Sendable () -> TLSPolicyTable, trusted: Bool = false,
+        sts: @escaping @Sendable (String) async -> MTASTSFinding = { _ in .none }, _ body: () async -> Void
+    ) async {
         let (port, roots, resolver) = (server.port, roots, resolver)
         await fixture.run {
             $0.exchangerPort = port
@@ -97,7 +105,7 @@ final class SignedWorld: Sendable {
             $0.resolve = { question async throws(StageFailure) in try await resolver.answer(question) }
             $0.validatesDNS = true
             $0.certificates = LibcryptoCertificates(trustRoots: trusted ? roots : "/dev/null")
-            $0.tlsPolicy = { policy.policy(for: $0) }
+            $0.tlsPolicy = { policies().policy(for: $0) }
             $0.mtaSTS = sts
             $0.tlsSession = { [weak self] session in self?.sessions.withLock { $0.append(session) } }
         } _: {

@@ -97,6 +97,23 @@ import Testing
         }
     }
 
+    @Test func `who ends all programs ends what they have started`() async throws {
+        let scene = try Scene()
+        let path = scene.root + "/bin/program"
+        let script = "#!/bin/sh\nsleep 600 & echo $! > child; mv child ready; sleep 600\n"
+        try script.write(toFile: path, atomically: false, encoding: .utf8)
+        chmod(path, 0o755)
+        let (launcher, work) = (ProgramLauncher(scene.options), scene.work)
+        let run = Task.detached { launcher.run(path, [], in: work, environment: ["PATH=/usr/bin:/bin"]) }
+        #expect(await eventually { scene.text("ready") != nil })
+        launcher.endAll()
+        #expect(await run.value.end == .signal(9))
+        #expect(await eventually { !Self.isAlive(scene.text("ready")) })
+        // What is begun too late is ended at once.
+        let late = await Task.detached { launcher.run(path, [], in: work, environment: ["PATH=/usr/bin:/bin"]) }.value
+        #expect(late.end == .signal(9))
+    }
+
     @Test func `memory and files have their limits`() throws {
         let scene = try Scene()
         scene.options.memory = "64MB"

@@ -102,10 +102,31 @@ public struct AutoreplyPolicy: Sendable {
 
     /// The first word of a value, in lower case.
     private static func word(_ field: HeaderField) -> String {
-        let value = field.value.asciiLowercased
-        // A comment may stand in front. RFC 3834 §5.
-        let bare = value.hasPrefix("(") ? String(value.drop { $0 != ")" }.dropFirst()) : value
-        return String(bare.drop { $0 == " " || $0 == "\t" }.prefix { $0.isLetter || $0 == "-" })
+        var bare = field.value.asciiLowercased[...]
+        // Comments may stand in front. RFC 3834 §5, RFC 5322 §3.2.2.
+        while true {
+            bare = bare.drop { $0 == " " || $0 == "\t" }
+            guard bare.first == "(" else { break }
+            bare = behindComment(bare)
+        }
+        return String(bare.prefix { $0.isLetter || $0 == "-" })
+    }
+
+    /// What comes behind the comment that a text begins with; nothing, if it never ends.
+    private static func behindComment(_ text: Substring) -> Substring {
+        var (depth, isEscaped) = (0, false)
+        for place in text.indices {
+            switch text[place] {
+            case _ where isEscaped: isEscaped = false
+            case "\\": isEscaped = true
+            case "(": depth += 1
+            case ")":
+                depth -= 1
+                if depth == 0 { return text[text.index(after: place)...] }
+            default: break
+            }
+        }
+        return ""
     }
 
     private static let bulkWords: Set = ["bulk", "list", "junk", "auto-reply"]

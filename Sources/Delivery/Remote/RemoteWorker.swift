@@ -14,6 +14,8 @@ final class RemoteWorker {
     private var connection: SMTPConnection?
     /// What the open connection is good enough for.
     private var need = SecurityNeed.usual
+    /// What the admin asked of exchangers when it was opened.
+    private var tlsPolicy: TLSPolicy?
     /// Messages over the open connection.
     private var delivered = 0
     /// Why there is no host for the destination, while that is believed.
@@ -43,13 +45,14 @@ final class RemoteWorker {
         if round.glance.received > surroundings.options.maxReceived {
             return (claimed.map { Attempt(claimed: $0, result: .failed(policy.tooManyHops)) }, nil)
         }
-        if let connection, connection.isOpen, need >= round.need {
+        if let connection, connection.isOpen, need >= round.need, tlsPolicy == tlsPolicyNow {
             // The server may have got tired of the connection meanwhile: that is nobody's failure.
             var waiting = round.groups
             await transact(over: connection, &round, &waiting, isReused: true)
         }
         // What was said over it to others is theirs alone.
         guard let open = round.remaining.first else { return (round.attempts(), nil) }
+        let policyBefore = tlsPolicyNow
         let targets: [Target]
         do throws(RoutingFailure) {
             targets = try await findTargets(for: round.need)
@@ -78,6 +81,7 @@ final class RemoteWorker {
                     hasSpoken = true
                     self.connection = connection
                     need = round.need
+                    tlsPolicy = policyBefore
                     delivered = 0
                     await transact(over: connection, &round, &waiting, isReused: false)
                 } while isFull && !waiting.isEmpty
@@ -93,6 +97,12 @@ final class RemoteWorker {
             return (attempts, nil)
         }
         return (attempts, reply)
+    }
+
+    /// What the admin asks of exchangers: a reload may have changed it.
+    private var tlsPolicyNow: TLSPolicy? {
+        guard case .exchanger(let domain) = destination else { return nil }
+        return surroundings.hooks.tlsPolicy(domain)
     }
 
     /// The hosts of the destination. That there are none for good is not asked for again for a while, so that many

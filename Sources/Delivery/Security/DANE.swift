@@ -44,26 +44,28 @@ struct DANE: Sendable {
 
     /// - Parameter isSecure: whether DNSSEC vouches for the host's addresses.
     func finding(for host: String, isSecure: Bool) async -> Finding {
+        // Behind a signed alias the addresses may be unsigned; the records are then with the alias itself.
+        var isSigned = isSecure
         do throws(StageFailure) {
-            // Behind a signed alias the addresses may be unsigned; the records are then with the alias itself.
-            let aliases = try await aliases(of: host)
-            guard isSecure || !aliases.isEmpty else { return .none }
+            let aliases = try await aliases(of: host, most: isSecure ? Self.mostAliases : 1)
+            isSigned = isSigned || !aliases.isEmpty
+            guard isSigned else { return .none }
             let candidates = isSecure ? [aliases.last, host].compactMap(\.self) : [host]
             for (number, base) in candidates.enumerated() where number == 0 || base != candidates[0] {
                 if let found = try await records(of: base, for: host) { return .records(found) }
             }
             return .none
         } catch {
-            // Where nothing is signed, a server that does not know TLSA is no reason not to deliver.
-            return isSecure ? .failure(error.reason) : .none
+            // Where nothing is signed, a server that knows nothing of it is no reason not to deliver.
+            return isSigned ? .failure(error.reason) : .none
         }
     }
 
     /// The signed aliases of a host, in their order.
-    private func aliases(of host: String) async throws(StageFailure) -> [String] {
+    private func aliases(of host: String, most: Int) async throws(StageFailure) -> [String] {
         var found: [String] = []
         var name = host
-        while found.count < Self.mostAliases {
+        while found.count < most {
             guard case .records(let records, isSecure: true) = try await hooks.resolve(DNSQuestion(name, .cname)),
                 case .name(let next)? = records.first, !found.contains(next), next != host
             else { return found }

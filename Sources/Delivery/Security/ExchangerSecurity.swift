@@ -63,35 +63,58 @@ struct ExchangerSecurity: Sendable {
     private func dane(_ found: DANE.Found, _ host: String) -> TLSDecision {
         let published = PublishedPolicy(.tlsa, domain: found.base, text: found.texts)
         let vouched = isNameAuthentic ? "" : ", but the MX records are not signed"
-        if policy.level == .mtaSTS, let obstacle = sts.obstacle(to: host, of: domain, isRequired: true) {
-            return refused(obstacle, "DANE\(vouched)", sts.published(domain), faults: sts.faults(of: host))
-        }
         if policy.level == .dane, !isNameAuthentic {
             let reason = "the MX records are not signed"
             return refused(
                 Reply(451, .securityOther, "DANE is required for \(domain), and its MX records are not signed"),
                 "DANE\(vouched)", published, faults: [TLSFailure(.daneRequired, reason: reason)])
         }
+        if let obstacle = policyObstacle(to: host) {
+            return refused(
+                obstacle, "DANE\(vouched); MTA-STS", sts.published(domain), faults: sts.faults(of: host))
+        }
         guard !found.usable.isEmpty else {
+            let reason = "DANE: no usable TLSA record at \(found.owner), so "
+            // They prove nothing, so they switch no policy off.
+            if var decision = byMTASTS(host) {
+                decision.reason = reason + decision.reason
+                if decision.encryption == .opportunistic { decision.encryption = .required }
+                return decision
+            }
             // TLS without proof is what the records still ask for. RFC 7672 §2.2.
-            var decision = byLevel(
-                host, published, "DANE: no usable TLSA record at \(found.owner), so ", least: .required)
+            var decision = byLevel(host, published, reason, least: .required)
             if decision.faults.isEmpty { decision.faults = [TLSFailure(.tlsaInvalid, reason: "none is usable")] }
             return decision
         }
-        if need == .proven, !isNameAuthentic { return unproven(host, published) }
+        let isAuthentic = isNameAuthentic || isNamedByPolicy(host)
+        if need == .proven, !isAuthentic { return unproven(host, published) }
         var decision = TLSDecision(
             encryption: .required, proof: .tlsa(found.usable, names: found.names(with: isNameAuthentic ? domain : nil)),
             published: published, reason: "TLS proven by DANE (\(found.owner)\(vouched))")
-        decision.isExchangerAuthentic = isNameAuthentic
+        decision.isExchangerAuthentic = isAuthentic
         decision.serverName = found.base
         return decision
+    }
+
+    /// An MTA-STS policy says that the host is one of the domain's exchangers.
+    private func isNamedByPolicy(_ host: String) -> Bool {
+        guard policy.keepsMTASTS, case .policy(let found) = sts, found.mode != .none else { return false }
+        return found.allows(host)
+    }
+
+    /// What an MTA-STS policy has against a host with TLSA records. Where the MX records are signed it has no say; but
+    /// whoever forges unsigned ones can name an exchanger with TLSA records of his own.
+    private func policyObstacle(to host: String) -> Reply? {
+        guard policy.keepsMTASTS, policy.level != .dane else { return nil }
+        if policy.level == .mtaSTS { return sts.obstacle(to: host, of: domain, isRequired: true) }
+        return isNameAuthentic ? nil : sts.obstacle(to: host, of: domain, isRequired: false)
     }
 
     // MARK: MTA-STS
 
     private func byMTASTS(_ host: String) -> TLSDecision? {
-        guard policy.keepsMTASTS else { return nil }
+        // DANE that is required is not had by another proof.
+        guard policy.keepsMTASTS, policy.level != .dane else { return nil }
         if let obstacle = sts.obstacle(to: host, of: domain, isRequired: policy.level == .mtaSTS) {
             return refused(obstacle, "MTA-STS", sts.published(domain), faults: sts.faults(of: host))
         }

@@ -23,6 +23,10 @@ extension ImportRow {
             throw problem("a password has at most \(DirectoryLimits.password) octets", at: .password)
         }
         var steps = [
+            // Here, where its column is known.
+            ImportStep(.friendlyName) { changes, _, _ in
+                if let fullName { _ = try changes.names.title(fullName, of: "a full name") }
+            },
             ImportStep(.emailAddress) { changes, state, context in
                 state.address = try changes.names.mailbox(address).description
                 if try changes.known(.mailbox, address) != nil {

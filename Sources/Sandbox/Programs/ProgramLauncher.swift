@@ -1,10 +1,12 @@
 import Glibc
 import MailTypes
+import Synchronization
 
 /// Runs programs of an admin's: without a shell, without our descriptors and variables, in a process group of their
 /// own, within ``ProgramOptions``. Blocks the thread that asks until the program has ended.
 public struct ProgramLauncher: Sendable {
     public let options: ProgramOptions
+    private let groups = ProgramGroups()
 
     /// Octets of its standard error that are kept.
     private static let longestErrors = 1024
@@ -13,6 +15,9 @@ public struct ProgramLauncher: Sendable {
     private static let longestLook: CInt = 100
 
     public init(_ options: ProgramOptions) { self.options = options }
+
+    /// Kills what runs, with all that it has started, and from now on whatever is begun: without us nobody would.
+    public func endAll() { groups.endAll() }
 
     /// - Parameters:
     ///   - path: The program's file.
@@ -38,6 +43,7 @@ public struct ProgramLauncher: Sendable {
                 throw error
             }
             close(pipes[1])
+            groups.add(process)
             run.end = wait(for: process, until: begun + options.timeout.duration, errors: pipes[0], into: &run.errors)
         } catch {
             run.end = .failed("\(error)")
@@ -70,8 +76,7 @@ public struct ProgramLauncher: Sendable {
             look = min(look * 2, Self.longestLook)
         }
         // Before it is collected: until then nobody else can have its number.
-        kill(-process, SIGKILL)
-        kill(process, SIGKILL)
+        groups.end(process)
         var status: CInt = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         _ = drain(errors, into: &kept)
@@ -133,5 +138,42 @@ public struct ProgramLauncher: Sendable {
         let code = posix_spawn(&process, file, &actions, &attributes, &arguments, &variables)
         guard code == 0 else { throw SystemError(call: "posix_spawn", path: file, code: code) }
         return process
+    }
+}
+
+/// The groups of programs that run.
+private final class ProgramGroups: Sendable {
+    private struct State {
+        var running: Set<pid_t> = []
+        var isOver = false
+    }
+
+    private let state = Mutex(State())
+
+    func add(_ process: pid_t) {
+        state.withLock { state in
+            state.running.insert(process)
+            if state.isOver { Self.kill(process) }
+        }
+    }
+
+    /// Before it is collected.
+    func end(_ process: pid_t) {
+        state.withLock { state in
+            state.running.remove(process)
+            Self.kill(process)
+        }
+    }
+
+    func endAll() {
+        state.withLock { state in
+            state.isOver = true
+            for process in state.running { Self.kill(process) }
+        }
+    }
+
+    private static func kill(_ process: pid_t) {
+        _ = Glibc.kill(-process, SIGKILL)
+        _ = Glibc.kill(process, SIGKILL)
     }
 }

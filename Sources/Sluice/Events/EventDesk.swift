@@ -58,8 +58,11 @@ final class EventDesk: Sendable {
         try? FileManager.default.removeItem(atPath: options.temporary)
     }
 
-    /// Does not wait for what runs: the kernel ends it with us.
-    func close() { threads.shutdownGracefully { _ in } }
+    /// Does not wait for what runs, and ends it: the kernel would end a program with us, but not what that has started.
+    func close() {
+        launcher.endAll()
+        threads.shutdownGracefully { _ in }
+    }
 
     /// Returns when the program has ended, or will not be run.
     func run(_ event: EventKind, _ program: String, on message: EventMessage) async -> Outcome {

@@ -25,7 +25,8 @@ import Testing
         ("Auto-Submitted: auto-generated", AutoreplyRefusal.Kind.automatic),
         ("Auto-Submitted: auto-replied; owner-email=\"x@y.test\"", .automatic),
         ("AUTO-SUBMITTED:\n (why not) Auto-Notified", .automatic),
-        ("Auto-Submitted:", .automatic),
+        ("Auto-Submitted:", .automatic), ("Auto-Submitted: (a (real) no) auto-generated", .automatic),
+        ("Precedence: (a) (b \\) c) bulk", .bulk), ("Auto-Submitted: (no", .automatic),
         ("Precedence: bulk", .bulk), ("Precedence: List", .bulk), ("precedence:  junk ", .bulk),
         ("X-Precedence: bulk", .bulk),
         ("List-Id: News <news.list.test>", .bulk), ("List-Unsubscribe: <https://list.test/u>", .bulk),
@@ -51,6 +52,7 @@ import Testing
 
     @Test(arguments: [
         "From: Bob <bob@far.test>", "Auto-Submitted: no", "Auto-Submitted: (a person) No; x=y", "Precedence: normal",
+        "Auto-Submitted: (a) (person (really)) no",
         "Precedence: first-class", "X-Auto-Response-Suppress: None", "X-Auto-Response-Suppress: DR",
         "Content-Type: multipart/mixed; boundary=x", "X-List: ", "Listen: up", "From: Robin Request <robin@far.test>",
         "From: requests@far.test", "From: Rooter <rooter@far.test>",

@@ -81,7 +81,7 @@ import Testing
             (6, 19, "\"12\" has no unit"),
             (7, 17, "\"1TB\" is not a size"),
             (8, 19, "\"maybe\" is neither on nor off"),
-            (9, 1, "\"a\u{FFFD}b\" cannot be a full name"),
+            (9, 18, "\"a\u{FFFD}b\" cannot be a full name"),
             (10, 20, "\"gus@acme.test\" cannot be redirected to itself"),
             (11, 20, "There is no address nobody@acme.test."),
             (12, 1, "good@acme.test stands in line 2 already"),
