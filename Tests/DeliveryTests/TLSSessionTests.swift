@@ -38,7 +38,7 @@ import Testing
         Case(name: "MTA-STS, all is well", sts: enforced, kind: .sts, results: []),
         Case(name: "MTA-STS, no TLS", sts: enforced, isOffered: false, kind: .sts, results: [.noStartTLS]),
         Case(
-            name: "MTA-STS, another's certificate", sts: enforced, shown: .otherName, kind: .sts, results: [.otherName]),
+            name: "MTA-STS, another's name", sts: enforced, shown: .otherName, kind: .sts, results: [.otherName]),
         Case(name: "MTA-STS, expired", sts: enforced, shown: .expired, kind: .sts, results: [.expired]),
         Case(name: "MTA-STS, untrusted", sts: enforced, isTrusted: false, kind: .sts, results: [.untrusted]),
         Case(name: "MTA-STS, another host", sts: ("enforce", "mx.other.test"), kind: .sts, results: [.other]),

@@ -87,7 +87,7 @@ import Testing
             reject = "reject"
             """
         // Conditions go by what the stages before have found.
-        setup.filters["37-header.toml"] = """
+        setup.filters["41-proven.toml"] = """
             stage = "header"
             only  = ["dmarc.pass"]
             [header]

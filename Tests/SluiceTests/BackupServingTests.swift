@@ -56,7 +56,8 @@ import Testing
             #expect(try await Self.reply(to: "dora@back.test", wire).hasPrefix("451 4.4.1"))
             let byOther = try await Self.reply(to: "dora@two.test", wire)
             #expect(byOther.hasPrefix("451 4.4.1"), "another backup does not know who exists: \(byOther)")
-            #expect(try await wire.deliver(to: ["carl@back.test"]).hasPrefix("250"))
+            let taken = try await wire.deliver(to: ["carl@back.test"])
+            #expect(taken.hasPrefix("250"), "\(taken)")
             #expect(await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 })
             #expect(try await server.queue().first?.recipients.first?.route == "mx back.test")
             // Mail of the other domain goes on to the better backup.

@@ -82,8 +82,8 @@ import Testing
         #expect(added.code == 0, "\(added)")
         let lines = try await tried(["--to", "crowd@acme.test"], in: place)
         #expect(lines.contains { $0.hasSuffix("goes to mx elsewhere.test for 40 addresses") }, "\(lines)")
-        #expect(
-            lines.contains("  result      crowd@acme.test  deliver  mx elsewhere.test for 40 addresses"), "\(lines)")
+        let result = lines.first { $0.hasPrefix("  result      crowd@acme.test  deliver  mx elsewhere.test as ") }
+        #expect(result?.hasSuffix(" for 40 addresses") == true, "\(lines)")
     }
 
     @Test func `a message that was refused is delivered to nobody`() async throws {

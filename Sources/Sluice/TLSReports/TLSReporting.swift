@@ -8,7 +8,8 @@ import MailTypes
 import Pipeline
 
 extension ReportOptions {
-    /// What cannot be had now is asked for again until the next day's reports are due: for about 21 hours. RFC 8460 §5.5.
+    /// What cannot be had now is asked for again until the next day's reports are due: for about 21 hours.
+    /// RFC 8460 §5.5.
     init(_ reports: ServerConfiguration.TLSReports, hostname: String) {
         self.init(reports.reports, hostname: hostname)
         spread = reports.spread.seconds
