@@ -95,7 +95,7 @@ struct Rerouter {
         return RouteTrial.session(.internal, Self.client, of: nil)
     }
 
-    /// Of networks for documentation: nobody's. RFC 5737.
+    /// Of a network for documentation: nobody's.
     private static let client: IPAddress = "192.0.2.1"
 }
 
