@@ -149,8 +149,7 @@ final class Server: Sendable {
         quarantine = try QuarantineKeeper(settings, in: data, queue: queue, mail: house, traces: traces, memory, logger)
         keyWatch = KeyWatch(
             KeyFolder(path: data.signingKeys), logger,
-            world: (entries: { [directory] in try directory.signing() }, policy: { chain.current.signingStage?.policy })
-        )
+            world: ({ [directory] in try directory.signing() }, { chain.current.signingStage?.policy }))
         try await frontend.listen(Self.listeners(settings))
         if frontend.mostConnections < settings.limits.maxConnections { warnOfFewConnections() }
     }
