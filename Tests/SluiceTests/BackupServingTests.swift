@@ -4,7 +4,8 @@ import Testing
 /// A backup exchanger of somebody else's domains.
 @Suite struct BackupServingTests {
     private static let primary = "127.0.0.2"
-    private static let mail = "From: a@out.test\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\nSubject: hello\r\n\r\nbody\r\n"
+    private static let mail =
+        "From: a@out.test\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\nSubject: hello\r\n\r\nbody\r\n"
 
     private static func zone() -> [String: [NameServer.Record]] {
         [
