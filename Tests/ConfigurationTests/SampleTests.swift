@@ -105,7 +105,12 @@ import Testing
     /// The default in the program, written as in a file.
     private static func standard(_ path: TOMLPath) throws -> String {
         let words = path.compactMap(\.key)
-        guard words.first == "listener" else { return DefaultTexts(of: ServerConfiguration()).text(of: words) }
+        let configuration = ServerConfiguration()
+        let usual = DefaultTexts(of: configuration).text(of: words)
+        if words.first == "tls_reports", usual == DefaultTexts.unknown {
+            return DefaultTexts(of: configuration.tlsReports.reports).text(of: Array(words.dropFirst()))
+        }
+        guard words.first == "listener" else { return usual }
         let listener = Listener(.smtp)
         let own = DefaultTexts(of: listener).text(of: Array(words.dropFirst()))
         return own == DefaultTexts.unknown ? DefaultTexts(of: listener.limits).text(of: Array(words.dropFirst())) : own

@@ -40,7 +40,7 @@ import Testing
         Case(
             name: "MTA-STS, another's name", sts: enforced, shown: .otherName, kind: .sts, results: [.otherName]),
         Case(name: "MTA-STS, expired", sts: enforced, shown: .expired, kind: .sts, results: [.expired]),
-        Case(name: "MTA-STS, untrusted", sts: enforced, isTrusted: false, kind: .sts, results: [.untrusted]),
+        Case(name: "MTA-STS, nobody is trusted", sts: enforced, isTrusted: false, kind: .sts, results: [.other]),
         Case(name: "MTA-STS, another host", sts: ("enforce", "mx.other.test"), kind: .sts, results: [.other]),
         Case(name: "tested, another's certificate", sts: tested, shown: .otherName, kind: .sts, results: [.otherName]),
         Case(name: "tested, no TLS", sts: tested, isOffered: false, kind: .sts, results: [.noStartTLS]),
@@ -66,7 +66,7 @@ import Testing
             $0.certificate = one.shown
             if !one.isOffered { $0["EHLO"] = ["250 fake.test"] }
         }
-        if let tlsa = one.tlsa { world.names.set(world.owner(), [try .tlsa(3, 1, 1, tlsa)]) }
+        if let tlsa = one.tlsa { world.names.set(world.owner(), [try .tlsa(3, 0, 1, tlsa)]) }
         var sts = MTASTSFinding.none
         if let policy = one.sts {
             let page = MTASTSTests.page(policy.mode, mx: policy.mx)
@@ -132,7 +132,7 @@ import Testing
             $0.certificate = .otherName
             $0["EHLO"] = ["250-fake.test\r\n250 STARTTLS", "250 fake.test"]
         }
-        world.names.set(world.owner(), [try .tlsa(3, 1, 1, .right)])
+        world.names.set(world.owner(), [try .tlsa(3, 0, 1, .right)])
         let policy = try MTASTSPolicy(Array(MTASTSTests.page("enforce", mx: "mx.plain.test").utf8), id: "1")
         let mail = TLSReportMail(about: TLSReportTests.report, TLSReportTests.cover, submitter: "mx.test", token: "0")
         let message = mail.message([1, 2, 3], from: "tls@here.test", to: "u@there.test", date: TLSReportTests.day)
