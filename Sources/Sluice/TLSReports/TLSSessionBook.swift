@@ -84,7 +84,8 @@ final class TLSSessionBook: Sendable {
     func run() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.pause)
-            await write()
+            // The last time comes after the cancellation, which must not keep it from the disk.
+            await Task { await write() }.value
         }
     }
 
