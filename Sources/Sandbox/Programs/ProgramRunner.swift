@@ -21,11 +21,13 @@ public enum ProgramRunner {
         static let end = "--"
     }
 
-    /// What the runner is told, up to the program's own words.
+    /// What the runner is told, up to the program's own words. A second more of processor time than of any: who only
+    /// takes too long is ended by the clock, and told so.
     static func words(_ options: ProgramOptions, in folder: String, environment: [String]) -> [String] {
         var words = [
             Mark.memory + String(options.memory.octets), Mark.file + String(options.fileSize.octets),
-            Mark.seconds + String(Int(max(1, min(86_400, options.timeout.seconds)).rounded(.up))), Mark.folder + folder,
+            Mark.seconds + String(Int(max(1, min(86_400, options.timeout.seconds)).rounded(.up)) + 1),
+            Mark.folder + folder,
         ]
         if options.isIsolated { words.append(Mark.isolated) }
         words += environment.map { Mark.variable + $0 }
