@@ -4,6 +4,7 @@ import Testing
 /// A backup exchanger of somebody else's domains.
 @Suite struct BackupServingTests {
     private static let primary = "127.0.0.2"
+    private static let mail = "From: a@out.test\r\nSubject: onward\r\n\r\nbody\r\n"
 
     private static func zone() -> [String: [NameServer.Record]] {
         [
@@ -56,11 +57,11 @@ import Testing
             #expect(try await Self.reply(to: "dora@back.test", wire).hasPrefix("451 4.4.1"))
             let byOther = try await Self.reply(to: "dora@two.test", wire)
             #expect(byOther.hasPrefix("451 4.4.1"), "another backup does not know who exists: \(byOther)")
-            #expect(try await wire.deliver(to: ["carl@back.test"]).hasPrefix("250"))
+            #expect(try await wire.deliver(Self.mail, to: ["carl@back.test"]).hasPrefix("250"))
             #expect(await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 })
             #expect(try await server.queue().first?.recipients.first?.route == "mx back.test")
             // Mail of the other domain goes on to the better backup.
-            #expect(try await wire.deliver(to: ["carl@two.test"]).hasPrefix("250"))
+            #expect(try await wire.deliver(Self.mail, to: ["carl@two.test"]).hasPrefix("250"))
             #expect(try await second.messages(count: 1)[0].recipients == ["carl@two.test"])
 
             let back = try await Sink.start(port: port, host: Self.primary, answer: Self.noUser)
@@ -96,7 +97,7 @@ import Testing
             }
             let wire = try await server.smtp()
             try await wire.greet()
-            #expect(try await wire.deliver(to: ["u@best.test"]).hasPrefix("250"))
+            #expect(try await wire.deliver(Self.mail, to: ["u@best.test"]).hasPrefix("250"))
             #expect(await eventually { (try? await server.queue().first?.recipients.first?.attempts) == 1 })
             let reply = try await server.queue().first?.recipients.first?.lastReply
             #expect(reply == "451 4.4.6 This server is the best exchanger of best.test, and is to be its backup")
