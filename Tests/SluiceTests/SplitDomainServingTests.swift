@@ -181,6 +181,8 @@ import Testing
             #expect(try await sink.messages(count: 1)[0].recipients == ["x@beta.test"])
             try await wire.expect("MAIL FROM:<a@out.test>", "250")
             try await wire.expect("RCPT TO:<nobody@beta.test>", "550 5.1.1 No such user here")
+            // The answer is passed on before the partner has read the goodbye.
+            #expect(await eventually { String(decoding: sink.octets, as: UTF8.self).hasSuffix(">\r\nQUIT\r\n") })
             let asked = String(decoding: sink.octets, as: UTF8.self)
             try await wire.expect("RCPT TO:<nobody@beta.test>", "550 5.1.1 No such user here")
             #expect(String(decoding: sink.octets, as: UTF8.self) == asked, "it is remembered")
